@@ -1,0 +1,174 @@
+//! A stand-in for the WorkOS API in one process: users, organizations,
+//! memberships and roles with the API's own codes and bodies, its documented
+//! limits, and faults from a seed.
+//!
+//! One state machine, two ways in: [`Sandbox::handle`] in process, which knows
+//! no socket and reads no clock, and [`serve`], an HTTP server on loopback over
+//! it. This file owns the handle that both share.
+
+mod answer;
+mod clock;
+mod connection;
+mod counters;
+mod domains;
+mod ending;
+mod faults;
+mod fields;
+mod identifiers;
+mod limits;
+mod machine;
+mod memberships;
+mod organizations;
+mod paging;
+mod passwords;
+mod roles;
+mod route;
+mod server;
+mod settings;
+mod state;
+#[cfg(test)]
+mod testing;
+mod users;
+
+pub use counters::Counters;
+pub use ending::{Ending, Exchange};
+pub use faults::{Fault, Faults, RetryAfter, Script};
+pub use server::{Server, serve};
+pub use settings::{Limit, Limits, Settings};
+
+use answer::Body;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request};
+use machine::Machine;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::Value;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// A WorkOS environment. Clones are the same environment.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    machine: Arc<Mutex<Machine>>,
+    latency: Latency,
+}
+
+#[derive(Clone, Debug)]
+struct Latency {
+    bounds: (Duration, Duration),
+    generator: Arc<Mutex<StdRng>>,
+}
+
+impl Sandbox {
+    /// An empty environment.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            latency: Latency {
+                bounds: settings.latency,
+                // Its own sequence: how often latency is asked for must not
+                // change which requests go wrong.
+                generator: Arc::new(Mutex::new(StdRng::seed_from_u64(
+                    settings.seed ^ 0x1a7e_1a7e_1a7e_1a7e,
+                ))),
+            },
+            machine: Arc::new(Mutex::new(Machine::new(settings))),
+        }
+    }
+
+    /// Delivers one request at one time, and says what the transport must do.
+    /// Counts it, holds it to the limits and draws its fault.
+    pub fn handle(&self, request: &Request<Bytes>, now: SystemTime) -> Exchange {
+        self.machine().handle(request, now)
+    }
+
+    /// How long one request takes, drawn from the seed: the time before it is
+    /// delivered, and the time until its answer is back.
+    pub fn latency(&self) -> (Duration, Duration) {
+        let (least, most) = self.latency.bounds;
+        let whole = if most > least {
+            locked(&self.latency.generator).random_range(least..=most)
+        } else {
+            least
+        };
+        let before = whole / 2;
+        (before, whole - before)
+    }
+
+    /// The limits that it enforces.
+    pub fn limits(&self) -> Limits {
+        self.machine().limits().clone()
+    }
+
+    /// What has been counted so far.
+    pub fn counters(&self) -> Counters {
+        self.machine().counting.counters.clone()
+    }
+
+    /// Everything there is, in the order of creation: `users`,
+    /// `organizations` and `organization_memberships`, inactive ones included.
+    /// Each user has a `password`: null, `"password"`, or the type of the hash
+    /// that was given.
+    pub fn dump(&self) -> Value {
+        self.machine().dump()
+    }
+
+    /// Lets the next requests that match go wrong.
+    pub fn script(&self, script: Script) {
+        self.machine().schedule.script(script);
+    }
+
+    /// Lets the next `times` requests with this method (or any), whose path
+    /// and query contain `path`, go wrong.
+    pub fn fail_next(
+        &self,
+        method: impl Into<Option<Method>>,
+        path: &str,
+        fault: Fault,
+        times: u32,
+    ) {
+        self.script(Script {
+            method: method.into(),
+            path: path.to_owned(),
+            skip: 0,
+            fault,
+            times,
+        });
+    }
+
+    /// Makes or changes something directly, outside of keys, limits, faults
+    /// and counters, at the time of the latest request (1 January 2024 before
+    /// the first). Returns the answer's body, which is null if it has none.
+    pub fn seed(&self, method: Method, path: &str, body: Value) -> Value {
+        let mut request = Request::new(match body {
+            Value::Null => Bytes::new(),
+            body => Bytes::from(body.to_string()),
+        });
+        request
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let (path_only, _) = path.split_once('?').unwrap_or((path, ""));
+        if let Ok(uri) = path.parse() {
+            *request.uri_mut() = uri;
+        }
+        match self.machine().seed(&method, path_only, &request).body {
+            Body::Json(body) => body,
+            Body::Text(_) | Body::Html(_) | Body::Empty => Value::Null,
+        }
+    }
+
+    /// Empties the environment: as if it had just been made from its settings,
+    /// counters, windows and scripts included.
+    pub fn reset(&self) {
+        self.machine().reset();
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        locked(&self.machine)
+    }
+}
+
+/// A thread that panicked in a test of its own must not take the others down.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

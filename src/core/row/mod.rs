@@ -1,4 +1,27 @@
 //! What one record means: columns, conversion, rules, and the steps that a row claims. Pure functions.
 
 pub mod claim;
+pub mod columns;
+pub mod digest;
+pub mod interpret;
+pub mod issue;
+pub mod mode;
 pub mod step;
+
+mod code;
+mod convert;
+mod metadata;
+mod near;
+mod organization;
+mod password;
+
+pub use claim::{
+    Claim, HashKind, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
+};
+pub use code::IssueCode;
+pub use columns::{Columns, ColumnsError, Field, parse_mapping};
+pub use digest::{NOTHING_CLAIMED, fields_digest};
+pub use interpret::{Interpreted, Rejected, Row, RowIdentity, Rules, interpret};
+pub use issue::{Issue, Severity};
+pub use mode::{Mode, ModeError, OrganizationOptions};
+pub use step::{Kind, Step, StepKey};

@@ -51,6 +51,14 @@ impl Step {
         Self { kind, claim }
     }
 
+    /// The name that the row gives to the object, if it would have to be made.
+    pub fn label(&self) -> Option<&str> {
+        match &self.claim {
+            Claim::Organization(organization) => organization.name.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The key, where the row alone decides it. A membership's key is known once its user and organization have
     /// their remote ids, because one organization can be named in two ways.
     pub fn key(&self) -> Option<StepKey> {

@@ -1,0 +1,307 @@
+//! What a directory is to the engine, in slices: look (`observe`), compare (`diff`), write (`apply`), list. Ensure,
+//! and later plan, verify and undo, are compositions of these. Decides neither pace nor order nor a row's outcome.
+
+pub mod workos;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Method;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::journal::outcome::{ApiDetails, Effect};
+use crate::row::claim::{Claim, OrganizationReference};
+use crate::row::Kind;
+
+/// What to do with a user who is there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnExisting {
+    /// Leaves the user as is, and still ensures the membership.
+    #[default]
+    Skip,
+    /// Writes what the row says and differs.
+    Update,
+    /// Fails the row.
+    Fail,
+}
+
+/// The options that shape what is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    pub on_existing: OnExisting,
+    /// Passwords of existing users are written too (with `Update` only).
+    pub update_passwords: bool,
+    /// Inactive memberships are made active again.
+    pub reactivate: bool,
+    /// Organizations that are missing are made where a name is known.
+    pub create_organizations: bool,
+}
+
+/// An object that a claim builds on: a membership builds on its user and its organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    pub kind: Kind,
+    pub id: String,
+    /// This run created it.
+    pub ours: bool,
+}
+
+/// A claim together with what it builds on.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub claim: &'a Claim,
+    pub bases: &'a [Base],
+}
+
+impl<'a> Ask<'a> {
+    /// The object of this kind that the claim builds on.
+    pub fn base(&self, kind: Kind) -> Option<&'a Base> {
+        self.bases.iter().find(|base| base.kind == kind)
+    }
+}
+
+/// What the directory holds for a claim.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    Absent,
+    Found(Found),
+    /// The claim's natural keys belong to two different objects.
+    Conflict { by_email: String, by_external_id: String },
+}
+
+/// One object of the directory, as far as claims can be compared with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    pub id: String,
+    pub created_at: Option<Timestamp>,
+    pub details: Details,
+}
+
+/// The comparable part of an object. What the memo needs to know again later is serialized from here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Details {
+    User(UserDetails),
+    Organization { name: Option<String> },
+    Membership { roles: Vec<String>, active: bool },
+}
+
+/// The readable fields of a user. Passwords cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UserDetails {
+    pub email: String,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub name: Option<String>,
+    pub email_verified: Option<bool>,
+    pub external_id: Option<String>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// How a claim is ensured when nothing is known about it yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Approach {
+    /// Reading first is cheaper or safer.
+    LookFirst,
+    /// Most are new: write, and look only when the write is refused.
+    WriteFirst,
+    /// The claim names the id itself; it is not looked up.
+    Trust(String),
+}
+
+/// What has to be done so that the directory matches a claim.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// It matches, or differs and is to be left as it is.
+    None { found: Found, differs: bool },
+    Write(Box<Write>),
+    /// It is not there, and this claim does not say how to make it. Another row's claim for the same key may.
+    Missing { refusal: Refusal, another_row_may_help: bool },
+    /// It cannot or must not be made to match.
+    Refuse(Refusal),
+}
+
+/// One write, ready to be sent. Its `Debug` shows no body.
+#[derive(Clone)]
+pub struct Write {
+    pub effect: Effect,
+    pub kind: Kind,
+    pub call: &'static str,
+    pub method: Method,
+    pub target: String,
+    pub body: Option<Bytes>,
+    /// The answer has to be compared with the claim again: this write did only a part.
+    pub compare_again: bool,
+    /// What to do where the environment allows one role only: a smaller write, and what is then to be reported.
+    pub fallback: Option<Box<(Write, Refusal)>>,
+    /// Texts that must not come back in anything that is shown.
+    pub secrets: Vec<crate::secret::Secret>,
+}
+
+impl std::fmt::Debug for Write {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Write").field("effect", &self.effect).field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// Why a claim cannot be met, in the terms of a row's error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    pub error_type: &'static str,
+    pub code: &'static str,
+    pub message: String,
+    pub api: ApiDetails,
+}
+
+/// How one call failed for good.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallError {
+    /// The API answered, and the answer is no.
+    Refused(ApiError),
+    /// No attempt brought an answer that can be used; `None` when nothing was ever heard.
+    Unavailable { message: String, api: Option<ApiError> },
+    /// The key is not accepted: nothing will work.
+    Key(ApiError),
+}
+
+/// What the API said about a failure.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ApiError {
+    pub message: String,
+    pub details: ApiDetails,
+}
+
+impl ApiError {
+    /// Whether the answer's own code, or one in its `errors`, is `code`.
+    pub fn has_code(&self, code: &str) -> bool {
+        self.details.workos_code.as_deref() == Some(code)
+            || self.details.workos_errors.iter().any(|error| error.get("code").and_then(|value| value.as_str()) == Some(code))
+    }
+
+    pub fn status(&self) -> u16 {
+        self.details.http_status.unwrap_or(0)
+    }
+}
+
+/// What became of a write.
+#[derive(Clone, Debug)]
+pub enum Applied {
+    Done(Found),
+    Refused { error: ApiError, then: Then },
+    /// It may or may not have been applied between these two moments of the server's clock.
+    InDoubt { doubt: Doubt, error: ApiError },
+    Failed(CallError),
+}
+
+/// What a refusal asks of the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Then {
+    /// It may be there already: look. The refusal counts if it is not.
+    Look(Refusal),
+    /// Nothing can be done about it.
+    Fail(Refusal),
+    /// Too much was asked for at once: the write's fallback, if it has one.
+    FallBack(Refusal),
+    /// An object that the write builds on is gone.
+    Gone(Kind),
+}
+
+/// The time, by the server's clock, in which a write whose answer was lost can have been applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
+impl Doubt {
+    /// Both together.
+    pub fn and(self, other: Option<Doubt>) -> Doubt {
+        match other {
+            Some(other) => Doubt { from: self.from.min(other.from), until: self.until.max(other.until) },
+            None => self,
+        }
+    }
+}
+
+/// How doubt about a write is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settling {
+    /// By looking whether it was applied.
+    ReadBack,
+    /// It cannot be seen: the step ends in doubt, and is never sent again.
+    NeverResend,
+}
+
+/// Called once, right before a write leaves: commits the intent.
+#[async_trait]
+pub trait BeforeSend: Send + Sync {
+    /// # Errors
+    /// When the intent cannot be recorded; then nothing is sent.
+    async fn commit(&self) -> Result<(), crate::journal::JournalError>;
+}
+
+/// A page of a list.
+#[derive(Clone, Debug)]
+pub struct Page {
+    pub items: Vec<Found>,
+    pub next: Option<String>,
+}
+
+/// What the first, small read found out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// How far the server's clock is ahead of ours, in milliseconds; `None` if it sent no `Date`.
+    pub clock_offset: Option<i64>,
+}
+
+/// A directory that claims are compared with and written to.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// One small read: is the key good, is the address right, what time is it there?
+    async fn check(&self) -> Result<Checked, CallError>;
+
+    /// How to begin.
+    fn approach(&self, ask: &Ask<'_>) -> Approach;
+
+    /// Looks at what is there; one answer for each ask, in order.
+    async fn observe(&self, asks: &[Ask<'_>]) -> Vec<Result<State, CallError>>;
+
+    /// Compares; pure.
+    fn diff(&self, ask: &Ask<'_>, state: &State, policy: &Policy) -> Change;
+
+    /// Writes; one answer for each write, in order. The intents are committed after the permit and before the bytes leave.
+    async fn apply(&self, writes: &[Write], before_send: &dyn BeforeSend) -> Result<Vec<Applied>, crate::journal::JournalError>;
+
+    /// One page of all objects of a kind that a list can show.
+    async fn list(&self, kind: Kind, cursor: Option<&str>) -> Result<Page, CallError>;
+
+    /// How many asks or writes of a kind go into one call.
+    fn batch_limit(&self, kind: Kind) -> usize;
+
+    /// How doubt about a write is settled.
+    fn settling(&self, write: &Write) -> Settling;
+
+    /// Whether `found` is what `ask` would have created, judged by the fields that were sent and the time in doubt.
+    fn is_outcome_of(&self, ask: &Ask<'_>, found: &Found, doubt: Doubt) -> bool;
+
+    /// Whether anything builds on this object, by a fresh read: such an object is not taken back.
+    async fn has_dependents(&self, kind: Kind, id: &str) -> Result<bool, CallError>;
+
+    /// The write that takes an object back.
+    fn deletion(&self, kind: Kind, id: &str) -> Option<Write>;
+
+    /// How a failure of a call reads in a row's error, by the kind of object that it was about.
+    fn refusal(&self, kind: Kind, error: &CallError) -> Refusal;
+
+    /// How many calls were made, by name.
+    fn calls(&self) -> BTreeMap<&'static str, u64>;
+}
+
+/// The words for an organization as a row names it.
+pub fn organization_name(reference: &OrganizationReference) -> &str {
+    match reference {
+        OrganizationReference::Id(id) | OrganizationReference::ExternalId(id) => id,
+    }
+}

@@ -1,0 +1,182 @@
+//! Reads the API's answers tolerantly: an `id` is required, everything else may be missing, unknown fields are fine.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::directory::{ApiError, Details, Found, UserDetails};
+use crate::journal::outcome::ApiDetails;
+use crate::wire::Answer;
+
+/// A page: its readable items, and the cursor of the next one.
+pub(super) struct Listed<T> {
+    pub(super) items: Vec<T>,
+    pub(super) after: Option<String>,
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), after: None }
+    }
+}
+
+pub(super) fn list<T>(body: &Value, read: impl Fn(&Value) -> Option<T>) -> Listed<T> {
+    let items = body.get("data").and_then(Value::as_array);
+    Listed {
+        items: items.map(|items| items.iter().filter_map(read).collect()).unwrap_or_default(),
+        after: body.get("list_metadata").and_then(|metadata| text(metadata, "after")),
+    }
+}
+
+pub(super) fn user(body: &Value) -> Option<Found> {
+    let metadata: BTreeMap<String, String> = body
+        .get("metadata")
+        .and_then(Value::as_object)
+        .map(|pairs| pairs.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect())
+        .unwrap_or_default();
+    found(
+        body,
+        Details::User(UserDetails {
+            email: text(body, "email").unwrap_or_default(),
+            first_name: text(body, "first_name"),
+            last_name: text(body, "last_name"),
+            name: text(body, "name"),
+            email_verified: body.get("email_verified").and_then(Value::as_bool),
+            external_id: text(body, "external_id"),
+            metadata,
+        }),
+    )
+}
+
+pub(super) fn organization(body: &Value) -> Option<Found> {
+    found(body, Details::Organization { name: text(body, "name") })
+}
+
+/// With the ids of its user and its organization, where the answer has them.
+pub(super) fn membership(body: &Value) -> Option<(Option<String>, Option<String>, Found)> {
+    let mut roles: Vec<String> = Vec::new();
+    let one = body.get("role").into_iter();
+    let many = body.get("roles").and_then(Value::as_array).into_iter().flatten();
+    for role in one.chain(many) {
+        let slug = text(role, "slug").or_else(|| role.as_str().map(str::to_owned));
+        if let Some(slug) = slug {
+            if !roles.contains(&slug) {
+                roles.push(slug);
+            }
+        }
+    }
+    let active = text(body, "status").is_none_or(|status| status != "inactive");
+    let found = found(body, Details::Membership { roles, active })?;
+    Some((text(body, "user_id"), text(body, "organization_id"), found))
+}
+
+fn found(body: &Value, details: Details) -> Option<Found> {
+    let id = text(body, "id").filter(|id| !id.is_empty())?;
+    let created_at = text(body, "created_at").and_then(|time| time.parse::<Timestamp>().ok());
+    Some(Found { id, created_at, details })
+}
+
+fn text(body: &Value, name: &str) -> Option<String> {
+    body.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Reads what an answer that is no success says, whatever its shape: JSON of five kinds, a proxy's page, nothing.
+pub(super) fn error(answer: &Answer) -> ApiError {
+    let request_id = answer.header("x-request-id").map(str::to_owned);
+    let mut details =
+        ApiDetails { http_status: Some(answer.status), workos_request_id: request_id, ..ApiDetails::default() };
+    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let message = match &body {
+        Some(Value::Object(_)) => {
+            let body = body.as_ref().unwrap_or(&Value::Null);
+            details.workos_code = text(body, "code").or_else(|| text(body, "error"));
+            details.workos_errors = body.get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
+            let own = text(body, "message").or_else(|| text(body, "error_description"));
+            with_particulars(own, &details)
+        }
+        Some(Value::String(text)) => text.clone(),
+        _ if answer.body.is_empty() => format!("HTTP {} without a text", answer.status),
+        _ => format!("HTTP {} with a page that is not the API's (a proxy's?)", answer.status),
+    };
+    ApiError { message, details }
+}
+
+/// The message, with what the single errors add to it.
+fn with_particulars(message: Option<String>, details: &ApiDetails) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for error in &details.workos_errors {
+        let part = text(error, "message")
+            .or_else(|| match (text(error, "field"), text(error, "code")) {
+                (Some(field), Some(code)) => Some(format!("{field}: {code}")),
+                (None, code) => code,
+                (field, None) => field,
+            })
+            .or_else(|| error.as_str().map(str::to_owned));
+        parts.extend(part);
+    }
+    let message = message
+        .or_else(|| details.workos_code.clone())
+        .unwrap_or_else(|| format!("HTTP {} without a text", details.http_status.unwrap_or(0)));
+    if parts.is_empty() { message } else { format!("{message} {}", parts.join(" ")).trim().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", "req_1".parse().unwrap());
+        Answer { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) }
+    }
+
+    #[test]
+    fn every_shape_of_an_error_is_read() {
+        let table = [
+            (r#"{"message":"Not Found"}"#, None, "Not Found"),
+            (r#"{"code":"a","message":"b"}"#, Some("a"), "b"),
+            (
+                r#"{"code":"user_creation_error","message":"Could not create user.","errors":[{"code":"email_not_available","message":"Taken."}]}"#,
+                Some("user_creation_error"),
+                "Could not create user. Taken.",
+            ),
+            (r#"{"message":"m","errors":[{"field":"domain","code":"taken"}]}"#, None, "m domain: taken"),
+            (
+                r#"{"message":"gone","code":"entity_not_found","entity_id":"user_1"}"#,
+                Some("entity_not_found"),
+                "gone",
+            ),
+            (r#"{"error":"invalid","error_description":"why"}"#, Some("invalid"), "why"),
+            ("<html>502</html>", None, "HTTP 500 with a page that is not the API's (a proxy's?)"),
+            ("", None, "HTTP 500 without a text"),
+        ];
+        for (body, code, message) in table {
+            let error = error(&answer(500, body));
+            assert_eq!(error.details.workos_code.as_deref(), code, "{body}");
+            assert_eq!(error.message, message, "{body}");
+            assert_eq!(error.details.workos_request_id.as_deref(), Some("req_1"));
+        }
+    }
+
+    #[test]
+    fn memberships_without_user_roles_or_status_are_read() {
+        let (user, organization, found) = membership(&json!({"id": "om_1", "unknown": [1]})).unwrap();
+        assert_eq!((user, organization), (None, None));
+        assert_eq!(found.details, Details::Membership { roles: vec![], active: true });
+        let (_, _, found) =
+            membership(&json!({"id": "om_1", "status": "inactive", "role": {"slug": "admin"}, "roles": [{"slug": "admin"}, {"slug": "member"}]}))
+                .unwrap();
+        assert_eq!(found.details, Details::Membership { roles: vec!["admin".into(), "member".into()], active: false });
+    }
+
+    #[test]
+    fn without_an_id_there_is_no_object() {
+        assert!(user(&json!({"email": "a@b.c"})).is_none());
+        assert!(organization(&json!({"id": ""})).is_none());
+    }
+}

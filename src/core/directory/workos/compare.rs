@@ -1,0 +1,333 @@
+//! Compares a claim with what the directory holds, and says what to write. Pure.
+
+use bytes::Bytes;
+use http::Method;
+use jiff::SignedDuration;
+use serde_json::{Map, Value, json};
+
+use super::requests;
+use crate::directory::{
+    ApiError, Ask, CallError, Change, Details, Doubt, Found, OnExisting, Policy, Refusal, State, Then, UserDetails, Write,
+    organization_name,
+};
+use crate::journal::outcome::{ApiDetails, Effect};
+use crate::row::claim::{Claim, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim};
+use crate::row::Kind;
+use crate::secret::Secret;
+
+/// By how much a creation time may lie outside of the time in doubt: clocks are read in whole seconds.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
+
+pub(super) fn diff(ask: &Ask<'_>, state: &State, policy: &Policy) -> Change {
+    match (ask.claim, state) {
+        (Claim::User(claim), state) => user(claim, state, policy),
+        (Claim::Organization(claim), State::Absent) => missing_organization(claim, policy),
+        (Claim::Organization(_), State::Found(found)) => Change::None { found: found.clone(), differs: false },
+        (Claim::Membership(claim), state) => membership(ask, claim, state, policy),
+        (Claim::Organization(claim), State::Conflict { .. }) => Change::Refuse(organization_not_found(&claim.reference)),
+    }
+}
+
+fn user(claim: &UserClaim, state: &State, policy: &Policy) -> Change {
+    match state {
+        State::Absent => Change::Write(write(
+            Effect::Created,
+            Kind::User,
+            "create user",
+            (Method::POST, requests::users()),
+            Some(requests::create_user(claim)),
+            password_of(claim),
+        )),
+        State::Conflict { by_email, by_external_id } => Change::Refuse(conflict(
+            &claim.email,
+            claim.external_id.as_deref().unwrap_or_default(),
+            by_email,
+            by_external_id,
+        )),
+        State::Found(found) => {
+            let Details::User(details) = &found.details else {
+                return Change::None { found: found.clone(), differs: false };
+            };
+            let mut body = differing_fields(claim, details);
+            match policy.on_existing {
+                OnExisting::Skip => Change::None { found: found.clone(), differs: !body.is_empty() },
+                OnExisting::Fail => Change::Refuse(Refusal {
+                    error_type: "user",
+                    code: "user_exists",
+                    message: format!("The user is there already ({}), and --on-existing is `fail`.", found.id),
+                    api: ApiDetails::default(),
+                }),
+                OnExisting::Update => {
+                    let mut secrets = Vec::new();
+                    if policy.update_passwords {
+                        requests::put_password(&mut body, claim.password.as_ref());
+                        secrets = password_of(claim);
+                    }
+                    if body.is_empty() {
+                        return Change::None { found: found.clone(), differs: false };
+                    }
+                    Change::Write(write(
+                        Effect::Updated,
+                        Kind::User,
+                        "update user",
+                        (Method::PUT, requests::user(&found.id)),
+                        Some(requests::serialize(body)),
+                        secrets,
+                    ))
+                }
+            }
+        }
+    }
+}
+
+/// The claimed fields that the user does not have in this way.
+fn differing_fields(claim: &UserClaim, there: &UserDetails) -> Map<String, Value> {
+    let mut body = Map::new();
+    if !there.email.eq_ignore_ascii_case(&claim.email) {
+        body.insert("email".into(), json!(claim.email));
+    }
+    let texts = [
+        ("first_name", &claim.first_name, &there.first_name),
+        ("last_name", &claim.last_name, &there.last_name),
+        ("name", &claim.name, &there.name),
+        ("external_id", &claim.external_id, &there.external_id),
+    ];
+    for (name, claimed, has) in texts {
+        if claimed.is_some() && claimed != has {
+            body.insert(name.into(), json!(claimed));
+        }
+    }
+    if claim.email_verified.is_some() && claim.email_verified != there.email_verified {
+        body.insert("email_verified".into(), json!(claim.email_verified));
+    }
+    if let Some(metadata) = &claim.metadata {
+        let same = metadata.len() == there.metadata.len()
+            && metadata.iter().all(|(key, value)| there.metadata.get(key).map(String::as_str) == value.as_str());
+        if !same {
+            body.insert("metadata".into(), Value::Object(metadata.clone()));
+        }
+    }
+    body
+}
+
+fn missing_organization(claim: &OrganizationClaim, policy: &Policy) -> Change {
+    match (&claim.reference, &claim.name) {
+        (OrganizationReference::ExternalId(_), Some(name)) if policy.create_organizations => Change::Write(write(
+            Effect::Created,
+            Kind::Organization,
+            "create organization",
+            (Method::POST, requests::organizations()),
+            Some(requests::create_organization(claim, name)),
+            Vec::new(),
+        )),
+        (reference, _) => Change::Missing {
+            refusal: organization_not_found(reference),
+            another_row_may_help: policy.create_organizations && matches!(reference, OrganizationReference::ExternalId(_)),
+        },
+    }
+}
+
+fn organization_not_found(reference: &OrganizationReference) -> Refusal {
+    Refusal {
+        error_type: "org_resolution",
+        code: "org_resolution",
+        message: format!("Organization not found: {}", organization_name(reference)),
+        api: ApiDetails { http_status: Some(404), ..ApiDetails::default() },
+    }
+}
+
+fn membership(ask: &Ask<'_>, claim: &MembershipClaim, state: &State, policy: &Policy) -> Change {
+    let found = match state {
+        State::Found(found) => found,
+        _ => {
+            return Change::Write(create_membership(ask, claim));
+        }
+    };
+    let Details::Membership { roles, active } = &found.details else {
+        return Change::None { found: found.clone(), differs: false };
+    };
+    if !active {
+        if !policy.reactivate {
+            return Change::Refuse(Refusal {
+                error_type: "membership",
+                code: "membership_inactive",
+                message: format!(
+                    "The user was taken out of this organization (membership {} is inactive), and is left out. \
+                     --reactivate lets such users in again.",
+                    found.id
+                ),
+                api: ApiDetails::default(),
+            });
+        }
+        let target = (Method::PUT, requests::membership_reactivation(&found.id));
+        let mut reactivate =
+            write(Effect::Reactivated, Kind::Membership, "reactivate membership", target, None, Vec::new());
+        reactivate.compare_again = true;
+        return Change::Write(reactivate);
+    }
+    if claim.roles.iter().all(|role| roles.contains(role)) {
+        return Change::None { found: found.clone(), differs: false };
+    }
+    let mut union = roles.clone();
+    union.extend(claim.roles.iter().filter(|role| !roles.contains(role)).cloned());
+    let target = (Method::PUT, requests::membership(&found.id));
+    let body = Some(requests::membership_roles(&union));
+    Change::Write(write(Effect::Updated, Kind::Membership, "update membership", target, body, Vec::new()))
+}
+
+/// With a fallback for environments that allow one role only: the first role, and an error that names the others.
+fn create_membership(ask: &Ask<'_>, claim: &MembershipClaim) -> Box<Write> {
+    let id_of = |kind| ask.base(kind).map(|base| base.id.as_str()).unwrap_or_default();
+    let create = |claim: &MembershipClaim| {
+        let body = requests::create_membership(id_of(Kind::User), id_of(Kind::Organization), claim);
+        let target = (Method::POST, requests::memberships());
+        write(Effect::Created, Kind::Membership, "create membership", target, Some(body), Vec::new())
+    };
+    let mut whole = create(claim);
+    if let [first, others @ ..] = claim.roles.as_slice() {
+        if !others.is_empty() {
+            let refusal = Refusal {
+                error_type: "role_assignment",
+                code: "role_assignment",
+                message: format!(
+                    "This environment allows one role for each membership: `{first}` was assigned, `{}` not.",
+                    others.join("`, `")
+                ),
+                api: ApiDetails::default(),
+            };
+            let reduced = create(&MembershipClaim { roles: vec![first.clone()] });
+            whole.fallback = Some(Box::new((*reduced, refusal)));
+        }
+    }
+    whole
+}
+
+fn write(
+    effect: Effect,
+    kind: Kind,
+    call: &'static str,
+    (method, target): (Method, String),
+    body: Option<Bytes>,
+    secrets: Vec<Secret>,
+) -> Box<Write> {
+    Box::new(Write { effect, kind, call, method, target, body, compare_again: false, fallback: None, secrets })
+}
+
+/// The write that takes a user back.
+pub(super) fn delete_user(id: &str) -> Write {
+    *write(Effect::Deleted, Kind::User, "delete user", (Method::DELETE, requests::user(id)), None, Vec::new())
+}
+
+fn password_of(claim: &UserClaim) -> Vec<Secret> {
+    match &claim.password {
+        None => Vec::new(),
+        Some(Password::Plain(secret) | Password::Hash { hash: secret, .. }) => vec![secret.clone()],
+    }
+}
+
+fn conflict(email: &str, external_id: &str, by_email: &str, by_external_id: &str) -> Refusal {
+    Refusal {
+        error_type: "user",
+        code: "user_conflict",
+        message: format!(
+            "The email {email} belongs to {by_email} and the external_id {external_id} to {by_external_id}: two different \
+             users. Correct the row, or merge the two."
+        ),
+        api: ApiDetails::default(),
+    }
+}
+
+/// Placeholder of an object that was deleted.
+pub(super) fn nothing() -> Found {
+    Found { id: String::new(), created_at: None, details: Details::Organization { name: None } }
+}
+
+/// What to make of the API's no.
+pub(super) fn after_refusal(write: &Write, error: &ApiError) -> Then {
+    let status = error.status();
+    let refuse = |error_type: &'static str, code: &'static str| Refusal {
+        error_type,
+        code,
+        message: error.message.clone(),
+        api: error.details.clone(),
+    };
+    let failed = || {
+        let (error_type, code) = failure_code(write.kind, write.effect);
+        refuse(error_type, code)
+    };
+    match (write.kind, write.effect) {
+        (kind, Effect::Deleted) if status == 404 => Then::Gone(kind),
+        (_, Effect::Deleted) => Then::Fail(failed()),
+        (Kind::User, Effect::Created) => {
+            let taken = ["email_not_available", "external_id_already_used", "user_already_exists"];
+            let there = status == 409 || taken.iter().any(|code| error.has_code(code));
+            if there { Then::Look(failed()) } else { Then::Fail(failed()) }
+        }
+        (Kind::Organization, _) => {
+            let there = status == 409 || error.has_code("external_id_already_used");
+            if there { Then::Look(failed()) } else { Then::Fail(failed()) }
+        }
+        (Kind::Membership, _) if error.has_code("multiple_roles_not_enabled") => {
+            Then::FallBack(refuse("role_assignment", "role_assignment"))
+        }
+        (Kind::Membership, _) if error.has_code("invalid_role") => Then::Fail(refuse("role_assignment", "invalid_role")),
+        (Kind::Membership, Effect::Created) if status == 404 => Then::Gone(gone_kind(error)),
+        // "Already a member" is not in the specification: any of these may mean it.
+        (Kind::Membership, Effect::Created) if matches!(status, 400 | 409 | 422) => Then::Look(failed()),
+        (kind, _) if status == 404 => Then::Gone(kind),
+        _ => Then::Fail(failed()),
+    }
+}
+
+/// The stage and the code of a failure, by what was to be done.
+fn failure_code(kind: Kind, effect: Effect) -> (&'static str, &'static str) {
+    match (kind, effect) {
+        (Kind::User, Effect::Created) => ("user", "user_create_failed"),
+        (Kind::User, Effect::Deleted) => ("user", "user_delete_failed"),
+        (Kind::User, _) => ("user", "user_update_failed"),
+        (Kind::Organization, _) => ("org_resolution", "org_create_failed"),
+        (Kind::Membership, Effect::Created) => ("membership", "membership_create_failed"),
+        (Kind::Membership, _) => ("membership", "membership_update_failed"),
+    }
+}
+
+/// How a call that failed for good reads in a row's error.
+pub(super) fn refusal(kind: Kind, error: &CallError) -> Refusal {
+    let (error_type, code) = match kind {
+        Kind::User => ("user", "user_unavailable"),
+        Kind::Organization => ("org_resolution", "org_unavailable"),
+        Kind::Membership => ("membership", "membership_unavailable"),
+    };
+    let (message, api) = match error {
+        CallError::Refused(error) | CallError::Key(error) => (error.message.clone(), error.details.clone()),
+        CallError::Unavailable { message, api } => (
+            format!("The API could not be reached after several attempts: {message}"),
+            api.as_ref().map(|error| error.details.clone()).unwrap_or_default(),
+        ),
+    };
+    Refusal { error_type, code, message, api }
+}
+
+/// Which of the two objects of a membership is missing; the API names its id.
+fn gone_kind(error: &ApiError) -> Kind {
+    let names_user = error.message.to_ascii_lowercase().contains("user") && !error.message.to_ascii_lowercase().contains("organization");
+    if names_user { Kind::User } else { Kind::Organization }
+}
+
+pub(super) fn is_outcome_of(ask: &Ask<'_>, found: &Found, doubt: Doubt) -> bool {
+    let (Ok(from), Ok(until)) = (doubt.from.checked_sub(CLOCK_TOLERANCE), doubt.until.checked_add(CLOCK_TOLERANCE))
+    else {
+        return false;
+    };
+    if !found.created_at.is_some_and(|at| from <= at && at <= until) {
+        return false;
+    }
+    match (ask.claim, &found.details) {
+        (Claim::User(claim), Details::User(details)) => differing_fields(claim, details).is_empty(),
+        (Claim::Membership(claim), Details::Membership { roles, active }) => {
+            *active && claim.roles.iter().all(|role| roles.contains(role))
+        }
+        (Claim::Organization(claim), Details::Organization { name }) => name == &claim.name,
+        _ => false,
+    }
+}

@@ -1,0 +1,307 @@
+//! Ensures one step: look, compare, write, compare again; and settles doubt by reading back, never by assuming.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Ended, Engine};
+use crate::directory::{
+    Applied, Approach, Ask, BeforeSend, CallError, Change, Doubt, Found, Refusal, Settling, State, Then, Write,
+};
+use crate::journal::outcome::{ApiDetails, Effect, Evidence, StepResult};
+use crate::journal::{Journal, JournalError, Remembered};
+use crate::pace::Backoff;
+use crate::row::{Kind, StepKey};
+
+/// A step that is done.
+pub(super) struct Ensured {
+    pub(super) result: StepResult,
+    /// This run created the object, through this row or another one.
+    pub(super) ours: bool,
+    /// A part of the claim that could not be met.
+    pub(super) shortfall: Option<Refusal>,
+}
+
+/// A step that is not done.
+pub(super) enum Failure {
+    Row(Refusal),
+    /// The object is not there; another row's claim may make it.
+    Missing { refusal: Refusal, another_row_may_help: bool },
+    /// An object that the step builds on is gone from the directory.
+    Gone(Kind, Refusal),
+    Stop(Ended),
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::Stop(Ended::Journal(error.0))
+    }
+}
+
+/// Commits the intent of a step before its bytes leave.
+struct Intent<'a> {
+    journal: &'a Journal,
+    key: &'a StepKey,
+    at: String,
+}
+
+#[async_trait]
+impl BeforeSend for Intent<'_> {
+    async fn commit(&self) -> Result<(), JournalError> {
+        let (key, at) = (self.key.clone(), self.at.clone());
+        self.journal.commit(move |store| store.intent(&key, &at)).await
+    }
+}
+
+/// What is known while one step is being ensured.
+#[derive(Default)]
+struct Progress {
+    writes: u32,
+    /// What earlier writes of this step did.
+    did: Option<Effect>,
+    /// A write whose answer was lost: what it was to do, and when it can have happened.
+    in_doubt: Option<(Effect, Doubt)>,
+    inferred: bool,
+    /// The refusal that made us look: it counts if there is nothing to be found.
+    looked_because: Option<Refusal>,
+    last_error: Option<Refusal>,
+}
+
+impl Engine<'_> {
+    /// Ensures a step under its key: one flight at a time, done once.
+    pub(super) async fn ensure(&self, key: &StepKey, ask: &Ask<'_>) -> Result<Ensured, Failure> {
+        if let Some(known) = self.memo.get(key).await? {
+            if let Some(ensured) = self.from_memory(key, ask, &known) {
+                return Ok(ensured);
+            }
+        }
+        let _flight = self.memo.flight(key).await;
+        let state = match self.memo.get(key).await? {
+            Some(known) => {
+                if let Some(ensured) = self.from_memory(key, ask, &known) {
+                    return Ok(ensured);
+                }
+                recall(&known)
+            }
+            None => match self.directory.approach(ask) {
+                Approach::Trust(id) => {
+                    self.memo.put(key, Remembered { id: Some(id.clone()), ours: false, evidence: Evidence::Confirmed, detail: None })?;
+                    return Ok(existing(key.kind, id, false));
+                }
+                Approach::WriteFirst => Some(State::Absent),
+                Approach::LookFirst => None,
+            },
+        };
+        self.settle(key, ask, state).await
+    }
+
+    /// The answer that the memo has, if it needs no call.
+    fn from_memory(&self, key: &StepKey, ask: &Ask<'_>, known: &Arc<Remembered>) -> Option<Ensured> {
+        let id = known.id.clone()?;
+        if let Some(state) = recall(known) {
+            if let Change::None { .. } = self.directory.diff(ask, &state, &self.options.policy) {
+                return Some(existing(key.kind, id, known.ours));
+            }
+            return None;
+        }
+        Some(existing(key.kind, id, known.ours))
+    }
+
+    async fn settle(&self, key: &StepKey, ask: &Ask<'_>, first: Option<State>) -> Result<Ensured, Failure> {
+        let mut progress = Progress::default();
+        let mut state = first;
+        loop {
+            let current = match state.take() {
+                Some(state) => state,
+                None => self.look(key, ask, &progress).await?,
+            };
+            if let (State::Found(found), Some((Effect::Created, doubt))) = (&current, progress.in_doubt) {
+                if self.directory.is_outcome_of(ask, found, doubt) {
+                    progress.inferred = true;
+                    progress.did = Some(Effect::Created);
+                }
+            }
+            if let (State::Absent, Some(refusal)) = (&current, progress.looked_because.take()) {
+                return Err(Failure::Row(refusal));
+            }
+            let write = match self.directory.diff(ask, &current, &self.options.policy) {
+                Change::None { found, differs } => return self.done(key, found, differs, progress),
+                Change::Missing { refusal, another_row_may_help } => {
+                    self.memo.put(key, Remembered { id: None, ours: false, evidence: Evidence::Confirmed, detail: None })?;
+                    return Err(Failure::Missing { refusal, another_row_may_help });
+                }
+                // What we made ourselves is not "there already".
+                Change::Refuse(_) if progress.did == Some(Effect::Created) => match current {
+                    State::Found(found) => return self.done(key, found, false, progress),
+                    _ => return Err(Failure::Row(self.in_doubt(key, &progress))),
+                },
+                Change::Refuse(refusal) => return Err(Failure::Row(refusal)),
+                Change::Write(write) => write,
+            };
+            if progress.writes >= Backoff::ATTEMPTS {
+                let refusal = progress.last_error.take().unwrap_or_else(|| self.in_doubt(key, &progress));
+                return Err(Failure::Row(refusal));
+            }
+            progress.writes += 1;
+            if let Some(ensured) = self.write(key, ask, *write, &mut progress, &mut state).await? {
+                return Ok(ensured);
+            }
+        }
+    }
+
+    /// Looks at what is there. While a write is in doubt, a look that fails leaves the doubt unsettled.
+    async fn look(&self, key: &StepKey, ask: &Ask<'_>, progress: &Progress) -> Result<State, Failure> {
+        self.memo.count_lookup(key.kind);
+        match self.directory.observe(&[*ask]).await.pop() {
+            Some(Ok(state)) => Ok(state),
+            Some(Err(CallError::Key(error))) => Err(Failure::Stop(Ended::Key(error))),
+            Some(Err(_)) if progress.in_doubt.is_some() => Err(Failure::Row(self.in_doubt(key, progress))),
+            Some(Err(error)) => Err(Failure::Row(self.directory.refusal(key.kind, &error))),
+            None => Err(Failure::Row(self.in_doubt(key, progress))),
+        }
+    }
+
+    /// Sends one write. `Some`: the step is done. `None`: go on with `state`, or look where it is `None`.
+    async fn write(
+        &self,
+        key: &StepKey,
+        ask: &Ask<'_>,
+        write: Write,
+        progress: &mut Progress,
+        state: &mut Option<State>,
+    ) -> Result<Option<Ensured>, Failure> {
+        let intent = Intent { journal: self.journal, key, at: self.clock.now().to_string() };
+        let applied = self.directory.apply(std::slice::from_ref(&write), &intent).await?.pop();
+        match applied {
+            Some(Applied::Done(found)) => {
+                progress.did = Some(progress.did.unwrap_or(write.effect));
+                if write.compare_again {
+                    *state = Some(State::Found(found));
+                    return Ok(None);
+                }
+                let effect = progress.did.unwrap_or(write.effect);
+                self.keep(key, &found, effect == Effect::Created, evidence(progress))?;
+                Ok(Some(self.ensured(key, found, effect, progress, None)))
+            }
+            Some(Applied::Refused { then: Then::Look(refusal), .. }) => {
+                progress.looked_because = Some(refusal);
+                Ok(None)
+            }
+            Some(Applied::Refused { then: Then::Fail(refusal), .. }) => Err(Failure::Row(refusal)),
+            Some(Applied::Refused { then: Then::FallBack(refusal), .. }) => match write.fallback {
+                Some(fallback) => {
+                    let (smaller, shortfall) = *fallback;
+                    Box::pin(self.fall_back(key, ask, smaller, shortfall, progress, state)).await
+                }
+                None => Err(Failure::Row(refusal)),
+            },
+            Some(Applied::Refused { error, then: Then::Gone(kind) }) => {
+                Err(Failure::Gone(kind, self.directory.refusal(key.kind, &CallError::Refused(error))))
+            }
+            Some(Applied::InDoubt { doubt, error }) => {
+                let doubt = doubt.and(progress.in_doubt.map(|(_, earlier)| earlier));
+                progress.in_doubt = Some((write.effect, doubt));
+                progress.last_error = Some(self.directory.refusal(
+                    key.kind,
+                    &CallError::Unavailable { message: error.message.clone(), api: Some(error) },
+                ));
+                if self.directory.settling(&write) == Settling::NeverResend {
+                    return Err(Failure::Row(self.in_doubt(key, progress)));
+                }
+                tokio::time::sleep(self.backoff.delay(progress.writes)).await;
+                Ok(None)
+            }
+            Some(Applied::Failed(CallError::Key(error))) => Err(Failure::Stop(Ended::Key(error))),
+            Some(Applied::Failed(error)) => Err(Failure::Row(self.directory.refusal(key.kind, &error))),
+            None => Err(Failure::Row(self.in_doubt(key, progress))),
+        }
+    }
+
+    /// The smaller write, and then what could not be met is reported.
+    async fn fall_back(
+        &self,
+        key: &StepKey,
+        ask: &Ask<'_>,
+        smaller: Write,
+        shortfall: Refusal,
+        progress: &mut Progress,
+        state: &mut Option<State>,
+    ) -> Result<Option<Ensured>, Failure> {
+        let ensured = self.write(key, ask, smaller, progress, state).await?;
+        Ok(ensured.map(|ensured| Ensured { shortfall: Some(shortfall), ..ensured }))
+    }
+
+    /// The directory matches: what the step did follows from what was written, or may have been.
+    fn done(&self, key: &StepKey, found: Found, differs: bool, mut progress: Progress) -> Result<Ensured, Failure> {
+        let effect = match (progress.did, progress.in_doubt) {
+            (Some(effect), _) => effect,
+            // A change whose answer was lost, and that is now there.
+            (None, Some((effect, _))) if effect != Effect::Created => {
+                progress.inferred = true;
+                effect
+            }
+            _ => Effect::Existing,
+        };
+        self.keep(key, &found, effect == Effect::Created, evidence(&progress))?;
+        let differs = differs && effect == Effect::Existing;
+        let mut ensured = self.ensured(key, found, effect, &progress, None);
+        ensured.result.differs = differs;
+        Ok(ensured)
+    }
+
+    fn keep(&self, key: &StepKey, found: &Found, ours: bool, evidence: Evidence) -> Result<(), JournalError> {
+        let detail = match &found.details {
+            details @ crate::directory::Details::Membership { .. } => serde_json::to_string(details).ok(),
+            _ => None,
+        };
+        self.memo.put(key, Remembered { id: Some(found.id.clone()), ours, evidence, detail })
+    }
+
+    fn ensured(
+        &self,
+        key: &StepKey,
+        found: Found,
+        effect: Effect,
+        progress: &Progress,
+        shortfall: Option<Refusal>,
+    ) -> Ensured {
+        Ensured {
+            result: StepResult { kind: key.kind, effect, id: found.id, evidence: evidence(progress), differs: false },
+            ours: effect == Effect::Created,
+            shortfall,
+        }
+    }
+
+    fn in_doubt(&self, key: &StepKey, progress: &Progress) -> Refusal {
+        let cause = progress.last_error.as_ref().map(|error| error.message.as_str()).unwrap_or("no answer came");
+        Refusal {
+            error_type: "in_doubt",
+            code: "in_doubt",
+            message: format!(
+                "It is not known whether the {} was written, and reading back failed ({cause}). Import again: what is \
+                 there will be found.",
+                key.kind.as_str()
+            ),
+            api: progress.last_error.as_ref().map(|error| error.api.clone()).unwrap_or_else(ApiDetails::default),
+        }
+    }
+}
+
+fn evidence(progress: &Progress) -> Evidence {
+    if progress.inferred { Evidence::Inferred } else { Evidence::Confirmed }
+}
+
+fn existing(kind: Kind, id: String, ours: bool) -> Ensured {
+    Ensured {
+        result: StepResult { kind, effect: Effect::Existing, id, evidence: Evidence::Confirmed, differs: false },
+        ours,
+        shortfall: None,
+    }
+}
+
+/// The state that the memo knows in enough detail to compare with; `Absent` for what is known to be missing.
+fn recall(known: &Remembered) -> Option<State> {
+    let Some(id) = &known.id else { return Some(State::Absent) };
+    let details = serde_json::from_str(known.detail.as_deref()?).ok()?;
+    Some(State::Found(Found { id: id.clone(), created_at: None, details }))
+}

@@ -1,0 +1,128 @@
+//! Owns what an import tells its caller while it runs and when it ends.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::journal::outcome::RowResult;
+use crate::row::Issue;
+
+/// What happened, in order.
+#[derive(Debug)]
+pub enum Event {
+    /// The import knows what it will do; the first event.
+    Started(Box<Started>),
+    /// Something is odd; the row goes on.
+    Warning(Issue),
+    /// A row ended.
+    Row(Box<RowResult>),
+    /// The caller's rows are wanted ([`super::Import::feed`]); `rewind`: from the first one again.
+    WantRows { rewind: bool },
+    /// The import is over; the last event.
+    Ended(Box<Summary>),
+}
+
+/// The first line of what is printed, in parts.
+#[derive(Clone, Debug, Serialize)]
+pub struct Started {
+    pub run_id: String,
+    /// `user-only`, `single-org`, `multi-org`.
+    pub mode: String,
+    /// The sentence that is printed for the mode.
+    pub mode_sentence: String,
+    /// Records in the source; `None` where that cannot be known before reading it (a pipe, a generator).
+    pub rows: Option<u64>,
+    /// The key is that of a live environment.
+    pub live: bool,
+    /// Writes that are allowed in each window, and its length in seconds; `None` without limits.
+    pub write_limit: Option<(u32, f64)>,
+    /// The share that is left to the application (0 to 1).
+    pub headroom: f64,
+    /// The least time that the limits allow, in seconds.
+    pub least_seconds: Option<f64>,
+    /// Where the journal is.
+    pub folder: PathBuf,
+}
+
+/// How an import ended, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Status {
+    Success,
+    #[serde(rename = "Completed with errors")]
+    CompletedWithErrors,
+    Failed,
+    Stopped,
+    Interrupted,
+    #[serde(rename = "Dry run")]
+    DryRun,
+}
+
+impl Status {
+    /// As the summary prints it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "Success",
+            Self::CompletedWithErrors => "Completed with errors",
+            Self::Failed => "Failed",
+            Self::Stopped => "Stopped",
+            Self::Interrupted => "Interrupted",
+            Self::DryRun => "Dry run",
+        }
+    }
+}
+
+/// Why an import ended before its last row.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stopped {
+    /// `interrupted`, `max_errors`, `strict`, `auth`, `api`, `journal`, `output`, `source`, `organization`.
+    pub kind: &'static str,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+/// The figures of a run. Counts are of rows unless they say otherwise.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    pub run_id: String,
+    pub status: Status,
+    pub mode: String,
+    /// Records of the source; of those that were read, where the source cannot be counted before.
+    pub total: u64,
+    /// Rows that did not fail.
+    pub imported: u64,
+    pub created: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub failed: u64,
+    pub pending: u64,
+    pub memberships_created: u64,
+    pub organizations_created: u64,
+    /// Users who were there, differ from their row, and were left as they are.
+    pub differing: u64,
+    /// Rows whose answer was lost, and whose write was found by reading back.
+    pub inferred: u64,
+    /// Users that `--require-membership` took back.
+    pub users_deleted: u64,
+    pub warnings: u64,
+    /// Multi-org only: rows whose organization was known, and organizations that the API was asked for.
+    pub cache_hits: Option<u64>,
+    pub cache_misses: Option<u64>,
+    /// How many calls were made, by name.
+    pub api_calls: BTreeMap<&'static str, u64>,
+    pub duration_seconds: f64,
+    pub stopped: Option<Stopped>,
+    /// 0, 1, 2, 3, 4 or 130, as documented.
+    pub exit_code: i32,
+    pub folder: PathBuf,
+    pub errors_out: Option<PathBuf>,
+    pub results_out: Option<PathBuf>,
+}
+
+/// Where a running import is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Progress {
+    pub ended: u64,
+    pub failed: u64,
+    pub total: Option<u64>,
+}

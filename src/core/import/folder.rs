@@ -1,0 +1,64 @@
+//! Owns the run folder: its name, its rights, and what lies in it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::StartError;
+
+/// The folder of one run.
+pub(super) struct Folder {
+    pub(super) id: String,
+    pub(super) path: PathBuf,
+}
+
+impl Folder {
+    /// Makes the folder of a new run below `run_dir`, for its owner only, and keeps it out of version control.
+    pub(super) fn create(run_dir: Option<&Path>) -> Result<Self, StartError> {
+        let parent = run_dir.map_or_else(|| Path::new(".workos-importer").join("runs"), Path::to_owned);
+        let refuse = |path: &Path, error: io::Error| StartError::Folder {
+            path: path.display().to_string(),
+            reason: error.to_string(),
+        };
+        make_private(&parent).map_err(|error| refuse(&parent, error))?;
+        let ignore = parent.join(".gitignore");
+        if !ignore.exists() {
+            // Journals hold email addresses: they do not belong into a repository.
+            fs::write(&ignore, "*\n").map_err(|error| refuse(&parent, error))?;
+        }
+        loop {
+            let id = format!("{:08x}", rand::random::<u32>());
+            let path = parent.join(&id);
+            match make_one(&path) {
+                Ok(()) => return Ok(Self { id, path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(refuse(&path, error)),
+            }
+        }
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.path.join("journal.sqlite3")
+    }
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path)
+}
+
+fn make_one(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path)
+}

@@ -1,0 +1,155 @@
+//! Puts the rooms together: a source, a row kind, an engine, a directory, a journal and the files of the report make
+//! one import. The only place that knows all of them.
+
+mod event;
+mod folder;
+mod options;
+mod preview;
+mod reading;
+mod reporter;
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+pub use event::{Event, Progress, Started, Status, Stopped, Summary};
+pub use options::{FedRow, ImportOptions, Input, Target};
+pub use preview::{DryRun, dry_run};
+use reading::Fed;
+use reporter::Counters;
+
+use crate::engine::Halt;
+use crate::journal::{JournalError, ResultLine, Store};
+use crate::row::{ColumnsError, ModeError};
+use crate::source::SourceError;
+use crate::wire::ConnectionError;
+
+/// How many events may wait for the caller: the run pauses when nobody takes them.
+const EVENTS: usize = 1_024;
+
+/// Why an import could not begin. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Columns(#[from] ColumnsError),
+    #[error(transparent)]
+    Mode(#[from] ModeError),
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    #[error("{0}")]
+    Options(String),
+    #[error("{path}: cannot be written: {reason}. Nothing was sent.")]
+    Output { path: String, reason: String },
+    #[error("The run folder {path} cannot be made: {reason}. Nothing was sent. --run-dir names another place.")]
+    Folder { path: String, reason: String },
+}
+
+/// A running import. Dropping it stops the run at once.
+pub struct Import {
+    runtime: Handle,
+    events: Mutex<mpsc::Receiver<Event>>,
+    fed: mpsc::UnboundedSender<Fed>,
+    halt: watch::Sender<Halt>,
+    counters: Arc<Counters>,
+    journal: PathBuf,
+    run_id: String,
+}
+
+impl Import {
+    /// The run's id; its folder has the same name.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// Waits up to `patience` for events and takes up to `most` of them. Blocks: not for async code. Nothing comes
+    /// after [`Event::Ended`].
+    pub fn poll(&self, most: usize, patience: Duration) -> Vec<Event> {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = Vec::new();
+        self.runtime.block_on(async {
+            // What is there already is worth taking even when the patience is nothing.
+            let _ = timeout(patience, events.recv_many(&mut taken, most)).await;
+        });
+        taken
+    }
+
+    /// Answers [`Event::WantRows`]; no rows mean the end.
+    pub fn feed(&self, rows: Vec<FedRow>) {
+        // The run may have ended meanwhile: then nobody needs them.
+        let _ = self.fed.send(Fed::Rows(rows));
+    }
+
+    /// Answers [`Event::WantRows`] when the caller's own source failed; ends the run.
+    pub fn feed_failed(&self, message: String) {
+        let _ = self.fed.send(Fed::Failed(message));
+    }
+
+    /// Asks the run to stop; a weaker request than an earlier one is ignored.
+    pub fn halt(&self, level: Halt) {
+        self.halt.send_if_modified(|current| {
+            let stronger = level > *current;
+            if stronger {
+                *current = level;
+            }
+            stronger
+        });
+    }
+
+    pub fn progress(&self) -> Progress {
+        Progress {
+            ended: self.counters.ended.load(Ordering::Relaxed),
+            failed: self.counters.failed.load(Ordering::Relaxed),
+            total: Some(self.counters.total.load(Ordering::Relaxed)).filter(|total| *total > 0),
+        }
+    }
+
+    /// Up to `limit` results after record number `after`, in the order of the source; also while the run goes on.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn results(&self, after: u64, limit: usize) -> Result<Vec<ResultLine>, JournalError> {
+        results(&self.journal, after, limit)
+    }
+
+    /// Where the journal is.
+    pub fn journal(&self) -> &Path {
+        &self.journal
+    }
+}
+
+impl Drop for Import {
+    fn drop(&mut self) {
+        self.halt(Halt::Now);
+    }
+}
+
+/// Up to `limit` results of a run after record number `after`.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn results(journal: &Path, after: u64, limit: usize) -> Result<Vec<ResultLine>, JournalError> {
+    Ok(Store::open(journal)?.results(after, limit)?)
+}
+
+/// Begins an import: everything that can be refused at once is refused here, and nothing is sent yet.
+///
+/// # Errors
+/// When the source, the options, the connection or the places to write to cannot be used.
+pub fn start(options: ImportOptions, input: Input, target: Target, runtime: &Handle) -> Result<Import, StartError> {
+    let (events, receiver) = mpsc::channel(EVENTS);
+    let (fed, rows) = mpsc::unbounded_channel();
+    let (halt, halted) = watch::channel(Halt::Run);
+    let counters = Arc::new(Counters::default());
+    let prepared = run::prepare(options, input, target, rows, events, Arc::clone(&counters))?;
+    let (journal, run_id) = (prepared.folder.journal(), prepared.folder.id.clone());
+    runtime.spawn(prepared.run(halted));
+    Ok(Import { runtime: runtime.clone(), events: Mutex::new(receiver), fed, halt, counters, journal, run_id })
+}

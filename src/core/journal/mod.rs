@@ -1,0 +1,224 @@
+//! The run's durable record: the memo and the outcomes, in one SQLite file. Two drivers: a thread of its own, which
+//! commits what has come together (production), and inline (simulation, where a thread would upset the paused clock).
+//!
+//! What each call waits for: [`Journal::ask`] for the answer, [`Journal::commit`] until it is on disk
+//! (`synchronous=FULL`), [`Journal::note`] for nothing. What was only noted may be lost in a power cut; losing it
+//! costs work that is repeated harmlessly, because every step is ensured by looking at the directory.
+
+pub mod outcome;
+mod schema;
+mod store;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+pub use store::{EndedRow, Orphan, RESULT_COLUMNS, Registered, Registration, Remembered, ResultLine, RunRecord, Store};
+
+/// Something in the journal failed: a full disk, a folder that cannot be written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the journal cannot be written: {0}")]
+pub struct JournalError(pub String);
+
+impl From<rusqlite::Error> for JournalError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+type Done = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
+
+enum Job {
+    /// Runs at once; the answer does not wait for the disk.
+    Ask(Box<dyn FnOnce(&Store) + Send>),
+    /// Runs, and `Done` is called when it is on disk.
+    Commit(Box<dyn FnOnce(&Store) -> rusqlite::Result<()> + Send>, Done),
+    Note(Box<dyn FnOnce(&Store) -> rusqlite::Result<()> + Send>),
+}
+
+enum Driver {
+    Thread { jobs: Option<mpsc::SyncSender<Job>>, thread: Option<thread::JoinHandle<()>> },
+    Inline(Mutex<Store>),
+}
+
+/// A handle on an open journal.
+pub struct Journal {
+    driver: Driver,
+    /// The first failure of a note: every later call reports it, so that a run never goes on without its record.
+    failed: Arc<Mutex<Option<JournalError>>>,
+}
+
+impl Journal {
+    /// How many jobs may wait for the thread: enough to group commits, little enough to stay small in memory.
+    const QUEUE: usize = 4096;
+
+    /// A journal on disk, driven by a thread of its own.
+    ///
+    /// # Errors
+    /// When the file or the thread cannot be made.
+    pub fn on_disk(path: &Path, run: &RunRecord) -> Result<Self, JournalError> {
+        let store = Store::create(Some(path), run)?;
+        let failed = Arc::new(Mutex::new(None));
+        let (jobs, queue) = mpsc::sync_channel(Self::QUEUE);
+        let shared = Arc::clone(&failed);
+        let thread = thread::Builder::new()
+            .name("workos-importer-journal".into())
+            .spawn(move || drive(&store, &queue, &shared))
+            .map_err(|error| JournalError(error.to_string()))?;
+        Ok(Self { driver: Driver::Thread { jobs: Some(jobs), thread: Some(thread) }, failed })
+    }
+
+    /// A journal that does everything in the calling thread, on disk or (`None`) in memory.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn inline(path: Option<&Path>, run: &RunRecord) -> Result<Self, JournalError> {
+        let store = Store::create(path, run)?;
+        store.connection.pragma_update(None, "synchronous", "OFF")?;
+        Ok(Self { driver: Driver::Inline(Mutex::new(store)), failed: Arc::new(Mutex::new(None)) })
+    }
+
+    /// Asks something, or changes something whose loss is harmless, and waits for the answer but not for the disk.
+    ///
+    /// # Errors
+    /// When SQLite fails, now or in an earlier note.
+    pub async fn ask<T, F>(&self, question: F) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.check()?;
+        match &self.driver {
+            Driver::Inline(store) => Ok(question(&store.lock().unwrap_or_else(PoisonError::into_inner))?),
+            Driver::Thread { .. } => {
+                let (answer, answered) = oneshot::channel();
+                self.submit(Job::Ask(Box::new(move |store| {
+                    // The asker may be gone: then nobody needs the answer.
+                    let _ = answer.send(question(store));
+                })))?;
+                Ok(answered.await.map_err(|_| self.gone())??)
+            }
+        }
+    }
+
+    /// Changes something and waits until it is on disk.
+    ///
+    /// # Errors
+    /// When SQLite or the disk fails.
+    pub async fn commit<F>(&self, change: F) -> Result<(), JournalError>
+    where
+        F: FnOnce(&Store) -> rusqlite::Result<()> + Send + 'static,
+    {
+        self.check()?;
+        match &self.driver {
+            Driver::Inline(store) => Ok(change(&store.lock().unwrap_or_else(PoisonError::into_inner))?),
+            Driver::Thread { .. } => {
+                let (done, committed) = oneshot::channel();
+                self.submit(Job::Commit(
+                    Box::new(change),
+                    Box::new(move |result| {
+                        let _ = done.send(result);
+                    }),
+                ))?;
+                committed.await.map_err(|_| self.gone())?
+            }
+        }
+    }
+
+    /// Changes something and waits for nothing; a failure is reported by the next call.
+    ///
+    /// # Errors
+    /// When an earlier note failed.
+    pub fn note<F>(&self, change: F) -> Result<(), JournalError>
+    where
+        F: FnOnce(&Store) -> rusqlite::Result<()> + Send + 'static,
+    {
+        self.check()?;
+        match &self.driver {
+            Driver::Inline(store) => Ok(change(&store.lock().unwrap_or_else(PoisonError::into_inner))?),
+            Driver::Thread { .. } => self.submit(Job::Note(Box::new(change))),
+        }
+    }
+
+    fn submit(&self, job: Job) -> Result<(), JournalError> {
+        match &self.driver {
+            Driver::Thread { jobs: Some(jobs), .. } => jobs.send(job).map_err(|_| self.gone()),
+            _ => Err(self.gone()),
+        }
+    }
+
+    fn check(&self) -> Result<(), JournalError> {
+        match &*self.failed.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn gone(&self) -> JournalError {
+        self.check().err().unwrap_or_else(|| JournalError("its thread has ended".into()))
+    }
+}
+
+impl Drop for Journal {
+    /// Waits until everything that was handed over is written.
+    fn drop(&mut self) {
+        if let Driver::Thread { jobs, thread } = &mut self.driver {
+            drop(jobs.take());
+            if let Some(thread) = thread.take() {
+                // A panic in the thread has been reported by then as "its thread has ended".
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+/// Takes jobs until the journal is dropped: all that have come together go into one transaction.
+fn drive(store: &Store, queue: &mpsc::Receiver<Job>, failed: &Mutex<Option<JournalError>>) {
+    const GROUP: usize = 512;
+    while let Ok(first) = queue.recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP {
+            match queue.try_recv() {
+                Ok(job) => group.push(job),
+                Err(_) => break,
+            }
+        }
+        let mut waiting: Vec<Done> = Vec::new();
+        let result = run_group(store, group, &mut waiting).map_err(JournalError::from);
+        if let Err(error) = &result {
+            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            let _ = store.connection.execute_batch("ROLLBACK");
+        }
+        for done in waiting {
+            done(result.clone());
+        }
+    }
+}
+
+fn run_group(store: &Store, group: Vec<Job>, waiting: &mut Vec<Done>) -> rusqlite::Result<()> {
+    // Only what somebody waits for has to be on disk when the transaction ends.
+    let durable = group.iter().any(|job| matches!(job, Job::Commit(..)));
+    store.connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
+    store.connection.execute_batch("BEGIN IMMEDIATE")?;
+    let mut outcome = Ok(());
+    for job in group {
+        match job {
+            Job::Ask(question) => question(store),
+            Job::Commit(change, done) => {
+                waiting.push(done);
+                if outcome.is_ok() {
+                    outcome = change(store);
+                }
+            }
+            Job::Note(change) => {
+                if outcome.is_ok() {
+                    outcome = change(store);
+                }
+            }
+        }
+    }
+    outcome?;
+    store.connection.execute_batch("COMMIT")
+}

@@ -1,0 +1,416 @@
+//! Owns the SQL: one SQLite file a run, the memo and the outcomes in it. Synchronous; the drivers decide on which thread.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::outcome::{Evidence, RowResult};
+use super::schema::{SCHEMA, SCHEMA_VERSION};
+use crate::row::{Kind, NOTHING_CLAIMED, StepKey};
+
+/// What the run is, as the journal records it at its start.
+#[derive(Clone, Debug)]
+pub struct RunRecord {
+    pub id: String,
+    pub source: String,
+    pub mode: String,
+    pub target: String,
+    /// JSON, without any secret.
+    pub options: String,
+    pub started_at: String,
+}
+
+/// What a row says about a key while it is read.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    pub key: StepKey,
+    pub record_number: u64,
+    /// Keyed digest of the fields that the row claims for it.
+    pub fields: Option<[u8; 16]>,
+    /// A name that the row gives to it.
+    pub label: Option<String>,
+}
+
+/// What was known about the key when the row was registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The first row that named the key.
+    pub first_record: u64,
+    /// `false`: an earlier row claims other fields, and they count.
+    pub same_fields: bool,
+    /// The first name given, where this row gives another one.
+    pub other_label: Option<String>,
+}
+
+/// What is known about an object of the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// `None`: the directory is known not to have it.
+    pub id: Option<String>,
+    /// This run created it.
+    pub ours: bool,
+    pub evidence: Evidence,
+    /// JSON of what else is known, such as the roles of a membership.
+    pub detail: Option<String>,
+}
+
+/// How a row ended, as the journal keeps it: without the row itself.
+#[derive(Clone, Debug)]
+pub struct EndedRow {
+    record_number: u64,
+    line: Option<u64>,
+    email: Option<String>,
+    external_id: Option<String>,
+    outcome: &'static str,
+    evidence: Option<&'static str>,
+    /// JSON.
+    error: Option<String>,
+    at: String,
+    /// The steps that the row used, and what became of them.
+    keys: Vec<(StepKey, &'static str)>,
+}
+
+impl EndedRow {
+    /// Takes of a result what the journal keeps.
+    pub fn of(result: &RowResult, keys: Vec<(StepKey, &'static str)>) -> Self {
+        Self {
+            record_number: result.identity.record_number,
+            line: result.identity.line,
+            email: result.identity.email().map(str::to_owned),
+            external_id: result.identity.external_id().map(|id| id.into_owned()),
+            outcome: result.outcome.as_str(),
+            evidence: result.evidence().map(Evidence::as_str),
+            // A map with text keys always serializes.
+            error: result.error.as_ref().and_then(|error| serde_json::to_string(error).ok()),
+            at: result.at.to_string(),
+            keys,
+        }
+    }
+}
+
+/// One line of the results: what the results file, `show` and Python tables are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultLine {
+    pub record_number: u64,
+    /// In the order of [`RESULT_COLUMNS`], without the record number.
+    pub texts: [Option<String>; 11],
+}
+
+/// The columns of the results file, in order; the first is a number, all others are texts.
+pub const RESULT_COLUMNS: [&str; 12] = [
+    "record_number",
+    "email",
+    "external_id",
+    "outcome",
+    "user",
+    "membership",
+    "evidence",
+    "user_id",
+    "organization_id",
+    "membership_id",
+    "error_code",
+    "error_message",
+];
+
+/// A user that `--require-membership` takes back: it was created by this run and all of its rows failed after that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    pub key: StepKey,
+    pub user_id: String,
+}
+
+/// An open journal.
+pub struct Store {
+    pub(super) connection: Connection,
+}
+
+impl Store {
+    /// Creates the journal of a new run. `None` keeps it in memory (simulations).
+    ///
+    /// # Errors
+    /// When the file cannot be made or written.
+    pub fn create(path: Option<&Path>, run: &RunRecord) -> rusqlite::Result<Self> {
+        let connection = match path {
+            Some(path) => Connection::open(path)?,
+            None => Connection::open_in_memory()?,
+        };
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        // Bounds the page cache: memory does not grow with the file.
+        connection.pragma_update(None, "cache_size", -8192)?;
+        connection.execute_batch(SCHEMA)?;
+        connection.execute(
+            "INSERT INTO run (id, schema_version, source, mode, target, options, started_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![run.id, SCHEMA_VERSION, run.source, run.mode, run.target, run.options, run.started_at],
+        )?;
+        Ok(Self { connection })
+    }
+
+    /// Opens a finished or running journal for reading.
+    ///
+    /// # Errors
+    /// When the file is not there or is no journal.
+    pub fn open(path: &Path) -> rusqlite::Result<Self> {
+        Ok(Self { connection: Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)? })
+    }
+
+    /// Notes how the run ended.
+    pub fn finish(&self, status: &str, ended_at: &str) -> rusqlite::Result<()> {
+        self.connection.execute("UPDATE run SET status = ?, ended_at = ?", params![status, ended_at])?;
+        Ok(())
+    }
+
+    /// Finds the place of a key: its own if it is there, else a free one. Two names that share a digest get
+    /// neighbouring places, so that they are never taken for one another.
+    fn place(&self, key: &StepKey) -> rusqlite::Result<(i64, bool)> {
+        let digest = blake3::hash(format!("{}:{}", key.kind.as_str(), key.name).as_bytes());
+        let mut id = i64::from_le_bytes(first_eight(digest.as_bytes()));
+        let mut statement = self.connection.prepare_cached("SELECT kind, name FROM step WHERE id = ?")?;
+        loop {
+            let found: Option<(i64, String)> =
+                statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            match found {
+                None => return Ok((id, false)),
+                Some((kind, name)) if kind == kind_number(key.kind) && name == key.name => return Ok((id, true)),
+                Some(_) => id = id.wrapping_add(1),
+            }
+        }
+    }
+
+    /// The place of a key, made if it is not there yet.
+    fn ensure_place(&self, key: &StepKey) -> rusqlite::Result<i64> {
+        let (id, there) = self.place(key)?;
+        if !there {
+            self.connection
+                .prepare_cached("INSERT INTO step (id, kind, name) VALUES (?, ?, ?)")?
+                .execute(params![id, kind_number(key.kind), key.name])?;
+        }
+        Ok(id)
+    }
+
+    /// Registers a key for a row, in the order of reading: the first row's fields and name count.
+    pub fn register(&self, registration: &Registration) -> rusqlite::Result<Registered> {
+        let id = self.ensure_place(&registration.key)?;
+        let (first, fields, label): (Option<u64>, Option<Vec<u8>>, Option<String>) = self
+            .connection
+            .prepare_cached("SELECT first_record, fields, label FROM step WHERE id = ?")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        if first.is_none() || (label.is_none() && registration.label.is_some()) {
+            self.connection
+                .prepare_cached(
+                    "UPDATE step SET first_record = coalesce(first_record, ?), fields = coalesce(fields, ?),
+                     label = coalesce(label, ?) WHERE id = ?",
+                )?
+                .execute(params![
+                    registration.record_number,
+                    registration.fields.map(|digest| digest.to_vec()),
+                    registration.label,
+                    id
+                ])?;
+        }
+        let same_fields = match (&fields, &registration.fields) {
+            // A row that says nothing but who the user is agrees with every earlier one.
+            (Some(_), Some(now)) if *now == NOTHING_CLAIMED => true,
+            (Some(earlier), Some(now)) => earlier.as_slice() == now.as_slice(),
+            _ => true,
+        };
+        let other_label = match (label, &registration.label) {
+            (Some(earlier), Some(now)) if earlier != *now => Some(earlier),
+            _ => None,
+        };
+        Ok(Registered { first_record: first.unwrap_or(registration.record_number), same_fields, other_label })
+    }
+
+    /// What is known about a key; `None` if nothing is.
+    pub fn remembered(&self, key: &StepKey) -> rusqlite::Result<Option<Remembered>> {
+        let (id, there) = self.place(key)?;
+        if !there {
+            return Ok(None);
+        }
+        self.connection
+            .prepare_cached(
+                "SELECT remote_id, ours, evidence, detail FROM step
+                 WHERE id = ? AND (remote_id IS NOT NULL OR missing = 1)",
+            )?
+            .query_row([id], remembered_from)
+            .optional()
+    }
+
+    /// Notes that a write for the key is about to leave; the first intent stays.
+    pub fn intent(&self, key: &StepKey, at: &str) -> rusqlite::Result<()> {
+        let id = self.ensure_place(key)?;
+        self.connection
+            .prepare_cached("UPDATE step SET intent_at = coalesce(intent_at, ?) WHERE id = ?")?
+            .execute(params![at, id])?;
+        Ok(())
+    }
+
+    /// Notes what the directory said about the key.
+    pub fn remember(&self, key: &StepKey, known: &Remembered) -> rusqlite::Result<()> {
+        let id = self.ensure_place(key)?;
+        self.connection
+            .prepare_cached(
+                "UPDATE step SET remote_id = ?, missing = ?, ours = max(coalesce(ours, 0), ?), evidence = ?, detail = ?
+                 WHERE id = ?",
+            )?
+            .execute(params![
+                known.id,
+                known.id.is_none(),
+                known.ours,
+                known.evidence.as_str(),
+                known.detail,
+                id
+            ])?;
+        Ok(())
+    }
+
+    /// Forgets what the directory said: the next row asks again.
+    pub fn forget(&self, key: &StepKey) -> rusqlite::Result<()> {
+        let id = self.ensure_place(key)?;
+        self.connection
+            .prepare_cached("UPDATE step SET remote_id = NULL, missing = NULL, ours = NULL, detail = NULL WHERE id = ?")?
+            .execute([id])?;
+        Ok(())
+    }
+
+    /// Notes how a row ended, and which steps it used. A later result for the same row replaces the earlier one.
+    pub fn outcome(&self, ended: &EndedRow) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO outcome (record_number, line, email, external_id, outcome, evidence, error, at)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                ended.record_number,
+                ended.line,
+                ended.email,
+                ended.external_id,
+                ended.outcome,
+                ended.evidence,
+                ended.error,
+                ended.at,
+            ])?;
+        for (key, effect) in &ended.keys {
+            let id = self.ensure_place(key)?;
+            self.connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO outcome_step (record_number, kind, step_id, effect) VALUES (?, ?, ?, ?)",
+                )?
+                .execute(params![ended.record_number, kind_number(key.kind), id, effect])?;
+        }
+        Ok(())
+    }
+
+    /// Sets a row aside until the source has been read: another row may still bring what it lacks.
+    pub fn park(&self, record_number: u64, waits_for: &StepKey) -> rusqlite::Result<()> {
+        let id = self.ensure_place(waits_for)?;
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO parked (record_number, step_id) VALUES (?, ?)")?
+            .execute(params![record_number, id])?;
+        Ok(())
+    }
+
+    /// Whether any row was set aside.
+    pub fn has_parked(&self) -> rusqlite::Result<bool> {
+        self.connection.query_row("SELECT EXISTS (SELECT 1 FROM parked)", [], |row| row.get(0))
+    }
+
+    /// Takes a row out of those set aside; `false` if it was not among them.
+    pub fn unpark(&self, record_number: u64) -> rusqlite::Result<bool> {
+        Ok(self.connection.prepare_cached("DELETE FROM parked WHERE record_number = ?")?.execute([record_number])? > 0)
+    }
+
+    /// Users that this run created (confirmed) of whom every row failed, after `after` in the order of places.
+    pub fn orphans(&self, after: i64, limit: usize) -> rusqlite::Result<Vec<(i64, Orphan)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT s.id, s.name, s.remote_id FROM step s
+             WHERE s.id > ? AND s.kind = 1 AND s.ours = 1 AND s.evidence = 'confirmed' AND s.remote_id IS NOT NULL
+               AND EXISTS (SELECT 1 FROM failed_user f WHERE f.step_id = s.id)
+               AND NOT EXISTS (SELECT 1 FROM kept_user k WHERE k.step_id = s.id)
+             ORDER BY s.id LIMIT ?",
+        )?;
+        let rows = statement.query_map(params![after, limit as i64], |row| {
+            let name: String = row.get(1)?;
+            Ok((row.get(0)?, Orphan { key: StepKey::new(Kind::User, name), user_id: row.get(2)? }))
+        })?;
+        rows.collect()
+    }
+
+    /// Prepares [`Store::orphans`]: which users have a row that failed for its membership, and which have one that did not.
+    pub fn prepare_orphans(&self) -> rusqlite::Result<()> {
+        self.connection.execute_batch(
+            "DROP TABLE IF EXISTS temp.failed_user; DROP TABLE IF EXISTS temp.kept_user;
+             CREATE TEMP TABLE failed_user (step_id INTEGER PRIMARY KEY);
+             CREATE TEMP TABLE kept_user (step_id INTEGER PRIMARY KEY);
+             INSERT OR IGNORE INTO failed_user SELECT s.step_id FROM outcome o
+                 JOIN outcome_step s ON s.record_number = o.record_number AND s.kind = 1
+                 WHERE o.outcome = 'failed'
+                   AND json_extract(o.error, '$.error_type') IN ('membership', 'role_assignment', 'org_resolution', 'in_doubt');
+             INSERT OR IGNORE INTO kept_user SELECT s.step_id FROM outcome o
+                 JOIN outcome_step s ON s.record_number = o.record_number AND s.kind = 1
+                 WHERE o.outcome NOT IN ('failed');",
+        )
+    }
+
+    /// Notes that a user was taken back.
+    pub fn deleted(&self, key: &StepKey) -> rusqlite::Result<()> {
+        let id = self.ensure_place(key)?;
+        self.connection.execute("UPDATE outcome_step SET effect = 'deleted' WHERE kind = 1 AND step_id = ?", [id])?;
+        self.connection.execute("UPDATE step SET remote_id = NULL, ours = NULL, detail = NULL WHERE id = ?", [id])?;
+        Ok(())
+    }
+
+    /// Up to `limit` results after record number `after`, in the order of the source.
+    pub fn results(&self, after: u64, limit: usize) -> rusqlite::Result<Vec<ResultLine>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT * FROM results WHERE record_number > ? ORDER BY record_number LIMIT ?")?;
+        let rows = statement.query_map(params![after, limit as i64], |row| {
+            let mut texts: [Option<String>; 11] = Default::default();
+            for (index, text) in texts.iter_mut().enumerate() {
+                *text = row.get(index + 1)?;
+            }
+            Ok(ResultLine { record_number: row.get(0)?, texts })
+        })?;
+        rows.collect()
+    }
+
+    /// The failed rows: record number, email, code and message, up to `limit` of them.
+    pub fn failures(&self, limit: usize) -> rusqlite::Result<Vec<ResultLine>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT record_number FROM outcome WHERE outcome = 'failed' ORDER BY record_number LIMIT ?")?;
+        let numbers: Vec<u64> =
+            statement.query_map([limit as i64], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let mut lines = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            lines.extend(self.results(number - 1, 1)?);
+        }
+        Ok(lines)
+    }
+}
+
+fn remembered_from(row: &Row<'_>) -> rusqlite::Result<Remembered> {
+    let evidence: Option<String> = row.get(2)?;
+    Ok(Remembered {
+        id: row.get(0)?,
+        ours: row.get::<_, Option<bool>>(1)?.unwrap_or(false),
+        evidence: if evidence.as_deref() == Some("inferred") { Evidence::Inferred } else { Evidence::Confirmed },
+        detail: row.get(3)?,
+    })
+}
+
+fn first_eight(bytes: &[u8; 32]) -> [u8; 8] {
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&bytes[..8]);
+    eight
+}
+
+fn kind_number(kind: Kind) -> i64 {
+    match kind {
+        Kind::Organization => 0,
+        Kind::User => 1,
+        Kind::Membership => 2,
+    }
+}

@@ -1,0 +1,152 @@
+//! Owns the error file of a run. `.jsonl` (and any unknown ending) grows line by line; `.csv` and `.json` are written
+//! beside and renamed at the end. None of them is held in memory.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::cells::guarded;
+use super::private_file;
+use crate::journal::outcome::{Outcome, RowResult};
+use crate::row::Kind;
+
+/// The columns of a `.csv` error file, in order.
+const COLUMNS: [&str; 9] = [
+    "recordNumber",
+    "email",
+    "userId",
+    "errorMessage",
+    "httpStatus",
+    "workosCode",
+    "workosRequestId",
+    "timestamp",
+    "rawRow",
+];
+
+enum Form {
+    Lines(BufWriter<File>),
+    Csv(Box<csv::Writer<File>>),
+    Array { file: BufWriter<File>, empty: bool },
+}
+
+/// An error file that is being written.
+pub struct ErrorFile {
+    path: PathBuf,
+    form: Form,
+}
+
+impl ErrorFile {
+    /// Makes the file, readable by its owner only.
+    ///
+    /// # Errors
+    /// When the folder is not there or cannot be written.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let form = match ending.as_str() {
+            "csv" => {
+                let mut writer = csv::Writer::from_writer(private_file::create(&private_file::beside(path))?);
+                writer.write_record(COLUMNS)?;
+                Form::Csv(Box::new(writer))
+            }
+            "json" => {
+                let mut file = BufWriter::new(private_file::create(&private_file::beside(path))?);
+                file.write_all(b"[")?;
+                Form::Array { file, empty: true }
+            }
+            _ => Form::Lines(BufWriter::new(private_file::create(path)?)),
+        };
+        Ok(Self { path: path.to_owned(), form })
+    }
+
+    /// Adds a row if it failed.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn add(&mut self, result: &RowResult) -> io::Result<()> {
+        if result.outcome != Outcome::Failed {
+            return Ok(());
+        }
+        match &mut self.form {
+            Form::Lines(file) => {
+                writeln!(file, "{}", Value::Object(entry(result)))?;
+                // Somebody may be watching the file: a line is there as soon as its row has failed.
+                file.flush()
+            }
+            Form::Array { file, empty } => {
+                file.write_all(if *empty { b"\n  " } else { b",\n  " })?;
+                *empty = false;
+                write!(file, "{}", Value::Object(entry(result)))
+            }
+            Form::Csv(writer) => {
+                let entry = entry(result);
+                let cells = COLUMNS.map(|column| cell(entry.get(column)));
+                writer.write_record(cells.iter().map(|cell| guarded(cell).into_owned()))?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the file and puts it in its place.
+    ///
+    /// # Errors
+    /// When the disk is full or gone; what was at the path before is then still there.
+    pub fn finish(self) -> io::Result<()> {
+        match self.form {
+            Form::Lines(file) => file.into_inner().map_err(|error| error.into_error())?.sync_all(),
+            Form::Array { mut file, empty } => {
+                file.write_all(if empty { b"]\n" } else { b"\n]\n" })?;
+                let file = file.into_inner().map_err(|error| error.into_error())?;
+                private_file::take_place(&file, &private_file::beside(&self.path), &self.path)
+            }
+            Form::Csv(writer) => {
+                let file = writer.into_inner().map_err(|error| error.into_error())?;
+                private_file::take_place(&file, &private_file::beside(&self.path), &self.path)
+            }
+        }
+    }
+}
+
+/// One failed row, with the keys of the JSON forms. What is unknown is left out.
+fn entry(result: &RowResult) -> Map<String, Value> {
+    let mut entry = Map::new();
+    entry.insert("recordNumber".into(), json!(result.identity.record_number));
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            entry.insert(name.into(), value);
+        }
+    };
+    let identity = &result.identity;
+    put("email", identity.email().map(|text| json!(text)));
+    put("userId", result.step(Kind::User).map(|step| json!(step.id)));
+    if let Some(error) = &result.error {
+        put("errorType", Some(json!(error.error_type)));
+        put("errorMessage", Some(json!(error.message)));
+        put("httpStatus", error.api.http_status.map(|status| json!(status)));
+        put("workosCode", error.api.workos_code.as_ref().map(|code| json!(code)));
+        put("workosRequestId", error.api.workos_request_id.as_ref().map(|id| json!(id)));
+        let errors = &error.api.workos_errors;
+        put("workosErrors", (!errors.is_empty()).then(|| Value::Array(errors.clone())));
+    }
+    let organization = result.step(Kind::Organization).map(|step| step.id.clone());
+    put("orgId", organization.or_else(|| identity.organization_id().map(|id| id.into_owned())).map(|id| json!(id)));
+    put("orgExternalId", identity.organization_external_id().map(|id| json!(id)));
+    put("timestamp", Some(json!(timestamp(result))));
+    put("rawRow", identity.raw().map(Value::Object));
+    entry
+}
+
+/// In whole milliseconds, as others of this field write it.
+fn timestamp(result: &RowResult) -> String {
+    result.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// A value as a cell: texts as they are, everything else as its JSON text.
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    }
+}

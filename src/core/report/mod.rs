@@ -1,0 +1,9 @@
+//! What people read: error files and results files. Computes no outcome.
+
+mod cells;
+mod error_file;
+mod private_file;
+mod results_file;
+
+pub use error_file::ErrorFile;
+pub use results_file::write_results;

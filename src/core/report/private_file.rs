@@ -1,0 +1,39 @@
+//! Owns files that only their owner may read, and that are never seen half written.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Opens a file for writing, empty, readable by its owner only (0600 where that exists).
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let file = options.open(path)?;
+    // A file that was there keeps its mode: it gets ours.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if file.metadata()?.is_file() {
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    Ok(file)
+}
+
+/// The name under which a file is written before it takes its place.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    path.with_file_name(name)
+}
+
+/// Puts a finished file in its place: on disk first, then renamed.
+pub(super) fn take_place(file: &File, written: &Path, path: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    fs::rename(written, path)
+}

@@ -1,0 +1,229 @@
+//! Owns the names of everything that can be wrong or odd in a source, each with its cause and remedy. The documentation
+//! is generated from here; a name is never changed.
+
+/// What an issue is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IssueCode {
+    MissingEmail,
+    InvalidEmail,
+    WrongType,
+    InvalidBoolean,
+    InvalidMetadata,
+    MetadataLimit,
+    UnusualMetadata,
+    NestedMetadata,
+    NullMetadata,
+    InexactNumber,
+    PasswordHashWithoutType,
+    TypeWithoutHash,
+    UnknownHashType,
+    InvalidHashFormat,
+    UnusualHashFormat,
+    PasswordIgnored,
+    ExternalIdTooLong,
+    UnusualExternalId,
+    SpreadsheetNumber,
+    ConflictingOrganization,
+    OrganizationNameAlone,
+    OrganizationColumnsTooLate,
+    OrganizationOptionsWin,
+    UnusualOrganizationId,
+    ConflictingOrganizationNames,
+    InvalidRoleSlugs,
+    UnusualRoleSlug,
+    RolesWithoutOrganization,
+    RolesIgnored,
+    ConflictingUserFields,
+    BrokenRecord,
+    UnknownColumns,
+    DuplicateColumn,
+    UnmatchedMapping,
+    EncodingDoubt,
+}
+
+impl IssueCode {
+    pub const ALL: [IssueCode; 35] = [
+        Self::MissingEmail,
+        Self::InvalidEmail,
+        Self::WrongType,
+        Self::InvalidBoolean,
+        Self::InvalidMetadata,
+        Self::MetadataLimit,
+        Self::UnusualMetadata,
+        Self::NestedMetadata,
+        Self::NullMetadata,
+        Self::InexactNumber,
+        Self::PasswordHashWithoutType,
+        Self::TypeWithoutHash,
+        Self::UnknownHashType,
+        Self::InvalidHashFormat,
+        Self::UnusualHashFormat,
+        Self::PasswordIgnored,
+        Self::ExternalIdTooLong,
+        Self::UnusualExternalId,
+        Self::SpreadsheetNumber,
+        Self::ConflictingOrganization,
+        Self::OrganizationNameAlone,
+        Self::OrganizationColumnsTooLate,
+        Self::OrganizationOptionsWin,
+        Self::UnusualOrganizationId,
+        Self::ConflictingOrganizationNames,
+        Self::InvalidRoleSlugs,
+        Self::UnusualRoleSlug,
+        Self::RolesWithoutOrganization,
+        Self::RolesIgnored,
+        Self::ConflictingUserFields,
+        Self::BrokenRecord,
+        Self::UnknownColumns,
+        Self::DuplicateColumn,
+        Self::UnmatchedMapping,
+        Self::EncodingDoubt,
+    ];
+
+    /// The name in output and files.
+    pub fn as_str(self) -> &'static str {
+        self.texts().0
+    }
+
+    /// Why it happens, in plain words.
+    pub fn cause(self) -> &'static str {
+        self.texts().1
+    }
+
+    /// What to do about it, in plain words.
+    pub fn remedy(self) -> &'static str {
+        self.texts().2
+    }
+
+    #[rustfmt::skip]
+    fn texts(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::MissingEmail => ("missing_email",
+                "The row has no email address.",
+                "Fill in the `email` cell, or remove the row."),
+            Self::InvalidEmail => ("invalid_email",
+                "The `email` cell is not one address with one `@`, something on both sides of it, and no spaces.",
+                "Correct the address. Write several addresses as several rows."),
+            Self::WrongType => ("wrong_type",
+                "A typed value (from JSON or Python) is of a kind that the column cannot have.",
+                "Give the value as text, or as the kind that the message names."),
+            Self::InvalidBoolean => ("invalid_boolean",
+                "`email_verified` is none of true/false, 1/0, yes/no, y/n.",
+                "Write true or false, or leave the cell empty."),
+            Self::InvalidMetadata => ("invalid_metadata",
+                "The `metadata` cell is not a JSON object.",
+                "Use straight double quotes, like {\"role\":\"admin\"}. In CSV put the cell into quotes and write each \
+                 quote in it twice."),
+            Self::MetadataLimit => ("metadata_limit",
+                "The API takes at most 50 pairs, keys of at most 40 and values of at most 600 characters.",
+                "Shorten or remove what the message names."),
+            Self::UnusualMetadata => ("unusual_metadata",
+                "The API's documentation promises less: 10 pairs, and ASCII only.",
+                "Nothing, if the API takes it. Otherwise shorten it."),
+            Self::NestedMetadata => ("nested_metadata",
+                "The API keeps text values only, so a list or an object inside `metadata` is stored as its JSON text.",
+                "Nothing, if that is what you want. Otherwise write its parts as pairs of their own."),
+            Self::NullMetadata => ("null_metadata",
+                "A `null` inside `metadata` cannot be stored; the pair is left out.",
+                "Nothing, or remove the pair."),
+            Self::InexactNumber => ("inexact_number",
+                "A number in `metadata` cannot be kept digit by digit and is stored in a shorter form.",
+                "Write the number as text, in quotes."),
+            Self::PasswordHashWithoutType => ("password_hash_without_type",
+                "There is a `password_hash` but no `password_hash_type`.",
+                "Fill in the type, such as bcrypt, or clear the hash."),
+            Self::TypeWithoutHash => ("type_without_hash",
+                "There is a `password_hash_type` but no `password_hash`.",
+                "Fill in the hash, or clear the type."),
+            Self::UnknownHashType => ("unknown_hash_type",
+                "The API does not know this `password_hash_type`.",
+                "Use bcrypt, firebase-scrypt, ssha, ssha256, scrypt, pbkdf2 or argon2."),
+            Self::InvalidHashFormat => ("invalid_hash_format",
+                "The hash is not written in the way of its type, so nobody could sign in with it.",
+                "Export the hash whole, with its prefix, such as $2b$ for bcrypt, and name its real type."),
+            Self::UnusualHashFormat => ("unusual_hash_format",
+                "The hash does not begin as hashes of its type usually do; the API may refuse it.",
+                "Try one row first. Most types are taken in the form $type$parameters$salt$hash."),
+            Self::PasswordIgnored => ("password_ignored",
+                "The row has a password and a hash. The hash is sent, the password is not.",
+                "Nothing, or clear one of the two."),
+            Self::ExternalIdTooLong => ("external_id_too_long",
+                "The API takes external ids of at most 128 characters.",
+                "Use a shorter id."),
+            Self::UnusualExternalId => ("unusual_external_id",
+                "The API's documentation promises external ids of at most 64 ASCII characters.",
+                "Nothing, if the API takes it. Otherwise use a shorter id of plain letters and digits."),
+            Self::SpreadsheetNumber => ("spreadsheet_number",
+                "An id looks like 1.2E+15: a spreadsheet has changed a long number, and its digits are lost.",
+                "Export again with the column formatted as text."),
+            Self::ConflictingOrganization => ("conflicting_organization",
+                "The row names its organization by `org_id` and by `org_external_id`.",
+                "Clear one of the two."),
+            Self::OrganizationNameAlone => ("organization_name_alone",
+                "The row has only `org_name`. Names are not unique, so it does not say which organization is meant.",
+                "Add `org_external_id` (your own id for the organization) or `org_id`."),
+            Self::OrganizationColumnsTooLate => ("organization_columns_too_late",
+                "An organization appears only after the import was decided to be without organizations.",
+                "Give the first record the key `org_external_id` or `org_id` too, if need be as null."),
+            Self::OrganizationOptionsWin => ("organization_options_win",
+                "The file has organization columns, and an organization was also given as an option; the option wins.",
+                "Leave out the option to use the columns."),
+            Self::UnusualOrganizationId => ("unusual_organization_id",
+                "WorkOS organization ids begin with `org_`.",
+                "If it is your own id, put it into `org_external_id`."),
+            Self::ConflictingOrganizationNames => ("conflicting_organization_names",
+                "Rows give one organization different names. The first name counts.",
+                "Make the names equal."),
+            Self::InvalidRoleSlugs => ("invalid_role_slugs",
+                "`role_slugs` is neither a list with commas nor a JSON array of texts.",
+                "Write admin,member or [\"admin\",\"member\"]."),
+            Self::UnusualRoleSlug => ("unusual_role_slug",
+                "Role slugs have lower-case letters, digits, - and _ only.",
+                "Use the slug of the role, not its name."),
+            Self::RolesWithoutOrganization => ("roles_without_organization",
+                "The row has roles but no organization, so there is no membership to give them to.",
+                "Add the organization, or clear the roles."),
+            Self::RolesIgnored => ("roles_ignored",
+                "The file has a `role_slugs` column, but no memberships are created without organizations.",
+                "Add organization columns or an organization option, or nothing."),
+            Self::ConflictingUserFields => ("conflicting_user_fields",
+                "Several rows are about one user and do not agree. The first row's fields count.",
+                "Make the rows equal, or leave the fields empty in all but the first."),
+            Self::BrokenRecord => ("broken_record",
+                "The record could not be taken apart into cells.",
+                "The message says what is wrong with it."),
+            Self::UnknownColumns => ("unknown_columns",
+                "These columns have no meaning for an import and are ignored.",
+                "Nothing, or rename them, or use --map \"Your column=email\"."),
+            Self::DuplicateColumn => ("duplicate_column",
+                "Two keys of the row mean the same column.",
+                "Use one spelling of the key."),
+            Self::UnmatchedMapping => ("unmatched_mapping",
+                "A column that --map names has not been seen so far.",
+                "Check its spelling."),
+            Self::EncodingDoubt => ("encoding_doubt",
+                "Some records are not UTF-8.",
+                "Save the file as UTF-8, or name its encoding with --encoding."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_listed_once_and_explained() {
+        let names: HashSet<_> = IssueCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), IssueCode::ALL.len());
+        // The last variant's place says how many variants there are.
+        assert_eq!(IssueCode::EncodingDoubt as usize + 1, IssueCode::ALL.len());
+        for code in IssueCode::ALL {
+            assert!(!code.cause().is_empty() && !code.remedy().is_empty());
+            let is_snake = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+            assert!(code.as_str().chars().all(is_snake));
+        }
+    }
+}

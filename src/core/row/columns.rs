@@ -1,0 +1,376 @@
+//! Owns the columns of users: which of a source's names means what.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::issue::Issue;
+use super::mode::Mode;
+use super::{IssueCode, near};
+
+/// A column that an import of users understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    Email,
+    FirstName,
+    LastName,
+    Name,
+    Password,
+    PasswordHash,
+    PasswordHashType,
+    EmailVerified,
+    ExternalId,
+    Metadata,
+    OrgId,
+    OrgExternalId,
+    OrgName,
+    RoleSlugs,
+}
+
+impl Field {
+    pub const ALL: [Field; 14] = [
+        Self::Email,
+        Self::FirstName,
+        Self::LastName,
+        Self::Name,
+        Self::Password,
+        Self::PasswordHash,
+        Self::PasswordHashType,
+        Self::EmailVerified,
+        Self::ExternalId,
+        Self::Metadata,
+        Self::OrgId,
+        Self::OrgExternalId,
+        Self::OrgName,
+        Self::RoleSlugs,
+    ];
+
+    /// The column's own name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::FirstName => "first_name",
+            Self::LastName => "last_name",
+            Self::Name => "name",
+            Self::Password => "password",
+            Self::PasswordHash => "password_hash",
+            Self::PasswordHashType => "password_hash_type",
+            Self::EmailVerified => "email_verified",
+            Self::ExternalId => "external_id",
+            Self::Metadata => "metadata",
+            Self::OrgId => "org_id",
+            Self::OrgExternalId => "org_external_id",
+            Self::OrgName => "org_name",
+            Self::RoleSlugs => "role_slugs",
+        }
+    }
+
+    /// Its cells may not leave by any way but the wire. The type is kept with the hash: columns get swapped.
+    pub fn is_secret(self) -> bool {
+        matches!(
+            self,
+            Self::Password | Self::PasswordHash | Self::PasswordHashType
+        )
+    }
+
+    /// The field that a column's name means: case, spaces, dashes and underscores do not matter.
+    pub fn named(name: &str) -> Option<Self> {
+        let folded = fold(name);
+        Self::ALL
+            .into_iter()
+            .find(|field| fold(field.as_str()) == folded)
+    }
+
+    fn nearest(name: &str, mut allowed: impl FnMut(Self) -> bool) -> Option<Self> {
+        let folded: Vec<(String, Self)> = Self::ALL
+            .into_iter()
+            .filter(|field| allowed(*field))
+            .map(|field| (fold(field.as_str()), field))
+            .collect();
+        let candidates = folded.iter().map(|(folded, _)| folded.as_str());
+        let nearest = near::nearest(&fold(name), candidates)?;
+        let found = folded.iter().find(|(folded, _)| folded == nearest);
+        found.map(|(_, field)| *field)
+    }
+}
+
+/// Why a source's columns cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ColumnsError {
+    #[error("No `email` column.{} Use --map or rename it.", meant(.near))]
+    NoEmail { near: Option<String> },
+    #[error(
+        "The columns `{first}` and `{second}` both mean `{field}`. Rename or remove one of the two"
+    )]
+    Duplicate {
+        first: String,
+        second: String,
+        field: &'static str,
+    },
+    #[error("--map names the column `{name}`, which is not there.{}", meant(.near))]
+    MappedColumnMissing { name: String, near: Option<String> },
+    #[error("--map names `{name}`, which an import does not know.{}", meant(.near))]
+    UnknownTarget { name: String, near: Option<String> },
+    #[error("`{text}` is no mapping. Write --map \"Your column=email\"")]
+    NoMapping { text: String },
+}
+
+fn meant(near: &Option<String>) -> String {
+    match near {
+        Some(name) => format!(" Did you mean `{name}`?"),
+        None => String::new(),
+    }
+}
+
+/// Reads `E-Mail=email`. The last `=` divides, since a column's name may contain one.
+pub fn parse_mapping(text: &str) -> Result<(String, String), ColumnsError> {
+    match text.rsplit_once('=') {
+        Some((from, to)) if !from.trim().is_empty() && !to.trim().is_empty() => {
+            Ok((from.trim().to_owned(), to.trim().to_owned()))
+        }
+        _ => Err(ColumnsError::NoMapping {
+            text: text.to_owned(),
+        }),
+    }
+}
+
+pub(super) type Positions = [Option<usize>; Field::ALL.len()];
+
+/// Which column means what. Made once a source, and grown with it.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    names: Vec<String>,
+    positions: Arc<Positions>,
+    /// Columns that came after another of the same meaning: a row that fills one fails.
+    late_duplicates: Vec<(usize, Field)>,
+    /// Columns whose cells are not kept: unknown ones and secrets.
+    not_kept: Vec<usize>,
+    mapping: Vec<(String, Field)>,
+    warnings: Vec<Issue>,
+}
+
+impl Columns {
+    /// Finds the meaning of a source's columns; `mapping` has pairs such as (`E-Mail`, `email`) and comes first.
+    pub fn resolve(names: &[String], mapping: &[(String, String)]) -> Result<Self, ColumnsError> {
+        let columns = Self::resolve_growing(names, mapping)?;
+        let missing = columns
+            .mapping
+            .iter()
+            .find(|(from, _)| !names.iter().any(|name| same_column(name, from)));
+        if let Some((name, _)) = missing {
+            let near = near::nearest(name, names.iter().map(String::as_str));
+            return Err(ColumnsError::MappedColumnMissing {
+                name: name.clone(),
+                near: near.map(str::to_owned),
+            });
+        }
+        Ok(columns)
+    }
+
+    /// The same for a source whose columns can still grow: a mapped column may come later, which is a warning.
+    pub fn resolve_growing(
+        names: &[String],
+        mapping: &[(String, String)],
+    ) -> Result<Self, ColumnsError> {
+        let mapping = mapping.iter().map(|(from, to)| match Field::named(to) {
+            Some(field) => Ok((from.clone(), field)),
+            None => Err(ColumnsError::UnknownTarget {
+                name: to.clone(),
+                near: Field::nearest(to, |_| true).map(|field| field.as_str().to_owned()),
+            }),
+        });
+        let mut columns = Self {
+            names: Vec::new(),
+            positions: Arc::new([None; Field::ALL.len()]),
+            late_duplicates: Vec::new(),
+            not_kept: Vec::new(),
+            mapping: mapping.collect::<Result<_, _>>()?,
+            warnings: Vec::new(),
+        };
+        let unknown = columns.take_in(names);
+        if let Some((position, field)) = columns.late_duplicates.first() {
+            return Err(ColumnsError::Duplicate {
+                first: columns.name_of(*field).unwrap_or_default(),
+                second: names[*position].clone(),
+                field: field.as_str(),
+            });
+        }
+        if !columns.has(Field::Email) {
+            return Err(ColumnsError::NoEmail {
+                near: near_email(names),
+            });
+        }
+        let warning = columns.warn_of_unknown(&unknown);
+        columns.warnings.extend(warning);
+        let unmatched = columns
+            .mapping
+            .iter()
+            .filter(|(from, _)| !names.iter().any(|name| same_column(name, from)));
+        let unmatched = unmatched.map(|(name, _)| {
+            let message = format!("--map names the column `{name}`, which is not there so far");
+            Issue::about_source(IssueCode::UnmatchedMapping, message)
+        });
+        let unmatched: Vec<Issue> = unmatched.collect();
+        columns.warnings.extend(unmatched);
+        Ok(columns)
+    }
+
+    /// Takes in the columns that a source has got since. It never fails: a column that repeats the meaning of another
+    /// fails the rows that fill it. Returns what has to be said once.
+    pub fn grow(&mut self, names: &[String], mode: &Mode) -> Vec<Issue> {
+        if names.len() <= self.names.len() {
+            return Vec::new();
+        }
+        let before = *self.positions;
+        let unknown = self.take_in(&names[self.names.len()..]);
+        let mut issues: Vec<Issue> = self.warn_of_unknown(&unknown).into_iter().collect();
+        let is_new = |field: Field| before[field as usize].is_none() && self.has(field);
+        let had_organization = before[Field::OrgId as usize]
+            .or(before[Field::OrgExternalId as usize])
+            .or(before[Field::OrgName as usize])
+            .is_some();
+        issues.extend(mode.warnings(self, is_new(Field::RoleSlugs), !had_organization));
+        issues
+    }
+
+    /// What has to be said once about the columns.
+    pub fn warnings(&self) -> &[Issue] {
+        &self.warnings
+    }
+
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    pub fn has(&self, field: Field) -> bool {
+        self.position(field).is_some()
+    }
+
+    /// True if rows can name an organization of their own.
+    pub fn has_organization(&self) -> bool {
+        self.has(Field::OrgId) || self.has(Field::OrgExternalId)
+    }
+
+    /// The field's column, as the user wrote it.
+    pub fn name_of(&self, field: Field) -> Option<String> {
+        self.names.get(self.position(field)?).cloned()
+    }
+
+    pub(super) fn position(&self, field: Field) -> Option<usize> {
+        self.positions[field as usize]
+    }
+
+    pub(super) fn positions(&self) -> &Arc<Positions> {
+        &self.positions
+    }
+
+    pub(super) fn not_kept(&self) -> &[usize] {
+        &self.not_kept
+    }
+
+    pub(super) fn late_duplicates(&self) -> &[(usize, Field)] {
+        &self.late_duplicates
+    }
+
+    /// Adds names at the end; returns the positions of those that mean nothing.
+    fn take_in(&mut self, names: &[String]) -> Vec<usize> {
+        let first = self.names.len();
+        self.names.extend_from_slice(names);
+        let mut positions = *self.positions;
+        let mut unknown = Vec::new();
+        let mapped = |name: &str| {
+            let found = self
+                .mapping
+                .iter()
+                .find(|(from, _)| same_column(name, from));
+            found.map(|(_, field)| *field)
+        };
+        for (position, name) in names.iter().enumerate() {
+            let Some(field) = mapped(name) else { continue };
+            let position = first + position;
+            match positions[field as usize] {
+                None => positions[field as usize] = Some(position),
+                Some(_) => self.late_duplicates.push((position, field)),
+            }
+        }
+        for (position, name) in names.iter().enumerate() {
+            if mapped(name).is_some() {
+                continue;
+            }
+            let position = first + position;
+            let is_mapped = |field: Field| self.mapping.iter().any(|(_, to)| *to == field);
+            match Field::named(name) {
+                Some(field) if positions[field as usize].is_none() => {
+                    positions[field as usize] = Some(position);
+                }
+                // Who maps another column to it has decided which of the two counts.
+                Some(field) if !is_mapped(field) => self.late_duplicates.push((position, field)),
+                _ => unknown.push(position),
+            }
+        }
+        self.not_kept.extend_from_slice(&unknown);
+        self.not_kept
+            .extend(self.late_duplicates.iter().map(|(position, _)| *position));
+        for field in Field::ALL.into_iter().filter(|field| field.is_secret()) {
+            self.not_kept.extend(positions[field as usize]);
+        }
+        self.not_kept.sort_unstable();
+        self.not_kept.dedup();
+        self.positions = Arc::new(positions);
+        unknown
+    }
+
+    /// One warning for all columns that mean nothing. The `problem` column of our own marked files is left out.
+    fn warn_of_unknown(&self, unknown: &[usize]) -> Option<Issue> {
+        let is_marked = |position: &usize| *position == 0 && fold(&self.names[0]) == "problem";
+        let told: Vec<usize> = unknown
+            .iter()
+            .copied()
+            .filter(|position| !is_marked(position))
+            .collect();
+        if told.is_empty() {
+            return None;
+        }
+        let mut names: Vec<String> = told.iter().take(20).map(|p| self.describe(*p)).collect();
+        if told.len() > names.len() {
+            names.push(format!("and {} more", told.len() - names.len()));
+        }
+        let message = format!("Unknown columns are ignored: {}", names.join(", "));
+        Some(Issue::about_source(IssueCode::UnknownColumns, message))
+    }
+
+    fn describe(&self, position: usize) -> String {
+        let name = &self.names[position];
+        if name.is_empty() {
+            return format!("column {} (without a name)", position + 1);
+        }
+        match Field::nearest(name, |field| !self.has(field)) {
+            Some(field) => format!("`{name}` (did you mean `{}`?)", field.as_str()),
+            None => format!("`{name}`"),
+        }
+    }
+}
+
+/// The form in which names are compared.
+fn fold(name: &str) -> String {
+    let kept = name
+        .trim()
+        .chars()
+        .filter(|letter| !letter.is_whitespace() && !matches!(letter, '-' | '_' | '\u{feff}'));
+    kept.flat_map(char::to_lowercase).collect()
+}
+
+fn same_column(name: &str, mapped: &str) -> bool {
+    name == mapped || fold(name) == fold(mapped)
+}
+
+fn near_email(names: &[String]) -> Option<String> {
+    let contains_mail = names.iter().find(|name| fold(name).contains("mail"));
+    let folded: Vec<String> = names.iter().map(|name| fold(name)).collect();
+    let by_distance = || {
+        let near = near::nearest("email", folded.iter().map(String::as_str))?;
+        let position = folded.iter().position(|name| name == near)?;
+        names.get(position)
+    };
+    contains_mail.or_else(by_distance).cloned()
+}

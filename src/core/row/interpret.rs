@@ -1,0 +1,318 @@
+//! Owns the way from a record to a row: the steps that it claims, or what is wrong with it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::claim::{Claim, MembershipClaim, UserClaim};
+use super::columns::{Columns, Field, Positions};
+use super::issue::{Issue, Notes, quoted};
+use super::metadata::longer_than;
+use super::mode::Mode;
+use super::step::Step;
+use super::{IssueCode, convert, metadata, organization, password};
+use crate::source::{CellView, Cells, Record};
+
+/// OpenAPI document of WorkOS, in characters.
+const EXTERNAL_ID_LENGTH: usize = 128;
+/// workos.com/docs: longer ids are not promised.
+const PROMISED_EXTERNAL_ID_LENGTH: usize = 64;
+
+/// What of the options changes the meaning of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// `false` with `--no-create-orgs`: a row's `org_name` is not used.
+    pub create_organizations: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            create_organizations: true,
+        }
+    }
+}
+
+/// Who a row is about, for results and error files; also of rows that fail.
+#[derive(Clone)]
+pub struct RowIdentity {
+    pub record_number: u64,
+    pub line: Option<u64>,
+    /// Where each field's cell is. Only known columns without secrets are kept; none of a broken record.
+    positions: Arc<Positions>,
+    cells: Option<Cells>,
+}
+
+impl RowIdentity {
+    /// The email as in the source, trimmed.
+    pub fn email(&self) -> Option<&str> {
+        match self.cell(Field::Email)? {
+            CellView::Text(text) => Some(text.trim()).filter(|text| !text.is_empty()),
+            _ => None,
+        }
+    }
+
+    pub fn external_id(&self) -> Option<Cow<'_, str>> {
+        self.identifier(Field::ExternalId)
+    }
+
+    /// The `org_id` cell.
+    pub fn organization_id(&self) -> Option<Cow<'_, str>> {
+        self.identifier(Field::OrgId)
+    }
+
+    /// The `org_external_id` cell.
+    pub fn organization_external_id(&self) -> Option<Cow<'_, str>> {
+        self.identifier(Field::OrgExternalId)
+    }
+
+    /// The row as it was, for error files: known columns by their own names, no secrets; `None` of a broken record.
+    pub fn raw(&self) -> Option<Map<String, Value>> {
+        self.cells.as_ref()?;
+        let known = Field::ALL.into_iter().filter(|field| !field.is_secret());
+        let cells = known.filter_map(|field| Some((field, self.cell(field)?)));
+        let present = cells.filter(|(_, cell)| *cell != CellView::Absent);
+        let pairs = present.map(|(field, cell)| (field.as_str().to_owned(), cell.to_json()));
+        Some(pairs.collect())
+    }
+
+    fn cell(&self, field: Field) -> Option<CellView<'_>> {
+        let position = self.positions[field as usize]?;
+        Some(self.cells.as_ref()?.get(position))
+    }
+
+    fn identifier(&self, field: Field) -> Option<Cow<'_, str>> {
+        match self.cell(field)? {
+            CellView::Text(text) if !text.trim().is_empty() => Some(Cow::Borrowed(text.trim())),
+            CellView::Integer(number) => Some(Cow::Owned(number.to_string())),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for RowIdentity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RowIdentity")
+            .field("record_number", &self.record_number)
+            .field("line", &self.line)
+            .field("email", &self.email())
+            .finish()
+    }
+}
+
+/// A record that makes sense.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub identity: RowIdentity,
+    /// Organization (if the row has one), user, membership (if it has an organization), in this order.
+    pub steps: Vec<Step>,
+}
+
+impl Row {
+    /// What the row says about its user.
+    pub fn user(&self) -> Option<&UserClaim> {
+        self.steps.iter().find_map(|step| match &step.claim {
+            Claim::User(user) => Some(user.as_ref()),
+            _ => None,
+        })
+    }
+}
+
+/// A record that fails before anything is sent.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    pub identity: RowIdentity,
+    /// Errors only, at least one.
+    pub issues: Vec<Issue>,
+}
+
+/// What became of a record.
+#[derive(Clone, Debug)]
+pub struct Interpreted {
+    pub row: Result<Row, Rejected>,
+    pub warnings: Vec<Issue>,
+}
+
+impl Interpreted {
+    pub fn identity(&self) -> &RowIdentity {
+        match &self.row {
+            Ok(row) => &row.identity,
+            Err(rejected) => &rejected.identity,
+        }
+    }
+}
+
+/// Says what a record means. All that is wrong with it is found at once.
+pub fn interpret(columns: &Columns, mode: &Mode, record: Record, rules: &Rules) -> Interpreted {
+    let mut notes = Notes::new(columns, record.number, record.line);
+    let mut identity = RowIdentity {
+        record_number: record.number,
+        line: record.line,
+        positions: Arc::clone(columns.positions()),
+        cells: None,
+    };
+    let mut steps = Vec::new();
+    match record.content {
+        Ok(mut cells) => {
+            steps = read(columns, mode, &cells, rules, &mut notes);
+            for position in columns.not_kept() {
+                cells.forget(*position);
+            }
+            identity.cells = Some(cells);
+        }
+        Err(broken) => notes.error_at(IssueCode::BrokenRecord, broken.cell, broken.to_string()),
+    }
+    let row = if notes.errors.is_empty() {
+        Ok(Row { identity, steps })
+    } else {
+        Err(Rejected {
+            identity,
+            issues: notes.errors,
+        })
+    };
+    Interpreted {
+        row,
+        warnings: notes.warnings,
+    }
+}
+
+fn read(
+    columns: &Columns,
+    mode: &Mode,
+    cells: &Cells,
+    rules: &Rules,
+    notes: &mut Notes,
+) -> Vec<Step> {
+    for (position, field) in columns.late_duplicates() {
+        if !cells.get(*position).is_blank() {
+            let message = format!(
+                "this key means `{}`, as another key before it did. Use one spelling",
+                field.as_str()
+            );
+            notes.error_at(IssueCode::DuplicateColumn, Some(*position), message);
+        }
+    }
+    let cell = |field| match columns.position(field) {
+        Some(position) => cells.get(position),
+        None => CellView::Absent,
+    };
+    let password = password::password(
+        cell(Field::Password),
+        cell(Field::PasswordHash),
+        cell(Field::PasswordHashType),
+        notes,
+    );
+    let user = UserClaim {
+        email: email(cell(Field::Email), notes),
+        first_name: convert::text(cell(Field::FirstName), Field::FirstName, notes),
+        last_name: convert::text(cell(Field::LastName), Field::LastName, notes),
+        name: convert::text(cell(Field::Name), Field::Name, notes),
+        email_verified: convert::boolean(cell(Field::EmailVerified), Field::EmailVerified, notes),
+        external_id: external_id(cell(Field::ExternalId), notes),
+        metadata: metadata::metadata(cell(Field::Metadata), notes),
+        password,
+    };
+    let organization = match mode {
+        Mode::SingleOrganization(organization) => Some(organization.clone()),
+        Mode::MultiOrganization => {
+            let id = cell(Field::OrgId);
+            let external_id = cell(Field::OrgExternalId);
+            let claim = organization::organization(id, external_id, cell(Field::OrgName), notes);
+            claim.map(|mut claim| {
+                claim.name = claim.name.filter(|_| rules.create_organizations);
+                claim
+            })
+        }
+        Mode::UserOnly => {
+            for field in [Field::OrgId, Field::OrgExternalId, Field::OrgName] {
+                if !cell(field).is_blank() {
+                    let message = "the import was decided to be without organizations before this key appeared. Give \
+                                   the first record the key too, if need be as null";
+                    notes.error(IssueCode::OrganizationColumnsTooLate, field, message);
+                }
+            }
+            None
+        }
+    };
+    let mut steps = Vec::with_capacity(3);
+    let roles = match mode {
+        Mode::UserOnly => Vec::new(),
+        _ => organization::roles(cell(Field::RoleSlugs), notes),
+    };
+    match organization {
+        Some(organization) => {
+            steps.push(Step::new(Claim::Organization(organization)));
+            steps.push(Step::new(Claim::User(Box::new(user))));
+            steps.push(Step::new(Claim::Membership(MembershipClaim { roles })));
+        }
+        None => {
+            if !roles.is_empty() && notes.errors.is_empty() {
+                notes.warning(
+                    IssueCode::RolesWithoutOrganization,
+                    Field::RoleSlugs,
+                    "the row has roles but no organization: the user is made, without a membership",
+                );
+            }
+            steps.push(Step::new(Claim::User(Box::new(user))));
+        }
+    }
+    steps
+}
+
+/// The email as the API keeps it: trimmed and lower-cased. Empty if it is wrong, which is noted.
+fn email(cell: CellView, notes: &mut Notes) -> String {
+    let Some(email) = convert::text(cell, Field::Email, notes) else {
+        if cell.is_blank() {
+            let message = "the row has no email. Fill it in, or remove the row";
+            notes.error(IssueCode::MissingEmail, Field::Email, message);
+        }
+        return String::new();
+    };
+    if !is_address(&email) {
+        let message = format!(
+            "{} is no email address: one @, something on both sides, no spaces, no < > , ;",
+            quoted(&email)
+        );
+        notes.error(IssueCode::InvalidEmail, Field::Email, message);
+        return String::new();
+    }
+    if email.is_ascii() {
+        let mut email = email;
+        email.make_ascii_lowercase();
+        return email;
+    }
+    email.to_lowercase()
+}
+
+/// Lenient: what is no address for certain. The API has the last word.
+fn is_address(email: &str) -> bool {
+    let is_never_in_one = |letter: char| {
+        letter.is_whitespace() || letter.is_control() || matches!(letter, '<' | '>' | ',' | ';')
+    };
+    match email.split_once('@') {
+        Some((local, domain)) => {
+            !local.is_empty()
+                && !domain.is_empty()
+                && !domain.contains('@')
+                && !email.chars().any(is_never_in_one)
+        }
+        None => false,
+    }
+}
+
+fn external_id(cell: CellView, notes: &mut Notes) -> Option<String> {
+    let id = convert::identifier(cell, Field::ExternalId, notes)?;
+    if longer_than(&id, EXTERNAL_ID_LENGTH) {
+        let message = format!("external_id is longer than {EXTERNAL_ID_LENGTH} characters");
+        notes.error(IssueCode::ExternalIdTooLong, Field::ExternalId, message);
+    } else if longer_than(&id, PROMISED_EXTERNAL_ID_LENGTH) || !id.is_ascii() {
+        let message = format!(
+            "the API's documentation promises external ids of at most {PROMISED_EXTERNAL_ID_LENGTH} ASCII characters"
+        );
+        notes.warning(IssueCode::UnusualExternalId, Field::ExternalId, message);
+    }
+    Some(id)
+}

@@ -1,0 +1,123 @@
+//! Owns a row's organization and roles: which organization the cells name, and what is sent as role slugs.
+
+use super::IssueCode;
+use super::claim::{OrganizationClaim, OrganizationReference};
+use super::columns::Field;
+use super::convert::{identifier, text, wrong_type};
+use super::issue::{Notes, quoted};
+use crate::source::{Cell, CellView};
+
+/// The organization that a row names; none if it names none, or names it wrongly.
+pub(super) fn organization(
+    id: CellView,
+    external_id: CellView,
+    name: CellView,
+    notes: &mut Notes,
+) -> Option<OrganizationClaim> {
+    let id = text(id, Field::OrgId, notes);
+    let external_id = identifier(external_id, Field::OrgExternalId, notes);
+    let name = text(name, Field::OrgName, notes);
+    match (id, external_id, name) {
+        (Some(_), Some(_), _) => {
+            notes.error(
+                IssueCode::ConflictingOrganization,
+                Field::OrgId,
+                "Both org_id and org_external_id specified in same row. Clear one of the two",
+            );
+            None
+        }
+        (Some(id), None, _) => {
+            if !id.starts_with("org_") {
+                let message = format!(
+                    "{} does not begin with `org_`. If it is your own id, it belongs into org_external_id",
+                    quoted(&id)
+                );
+                notes.warning(IssueCode::UnusualOrganizationId, Field::OrgId, message);
+            }
+            Some(OrganizationClaim {
+                reference: OrganizationReference::Id(id),
+                name: None,
+            })
+        }
+        (None, Some(external_id), name) => Some(OrganizationClaim {
+            reference: OrganizationReference::ExternalId(external_id),
+            name,
+        }),
+        (None, None, Some(_)) => {
+            notes.error(
+                IssueCode::OrganizationNameAlone,
+                Field::OrgName,
+                "the row has only org_name. Add org_external_id (your own id for the organization) or org_id",
+            );
+            None
+        }
+        (None, None, None) => None,
+    }
+}
+
+/// The role slugs of a row, each once, in their order.
+pub(super) fn roles(cell: CellView, notes: &mut Notes) -> Vec<String> {
+    let roles = match cell {
+        CellView::Absent => return Vec::new(),
+        CellView::Text(text) if text.trim().is_empty() => return Vec::new(),
+        CellView::Text(text) => from_text(text.trim()),
+        CellView::List(cells) => from_cells(cells),
+        other => {
+            wrong_type(other, Field::RoleSlugs, "a list of texts", notes);
+            return Vec::new();
+        }
+    };
+    let Some(roles) = roles else {
+        notes.error(
+            IssueCode::InvalidRoleSlugs,
+            Field::RoleSlugs,
+            "role_slugs must be a list with commas or a JSON array of texts, like admin,member or [\"admin\",\"member\"]",
+        );
+        return Vec::new();
+    };
+    let mut distinct: Vec<String> = Vec::with_capacity(roles.len());
+    for role in roles {
+        if !is_usual(&role) {
+            let message = format!(
+                "{} is no usual role slug: slugs have lower-case letters, digits, - and _ only",
+                quoted(&role)
+            );
+            notes.warning(IssueCode::UnusualRoleSlug, Field::RoleSlugs, message);
+        }
+        if !distinct.contains(&role) {
+            distinct.push(role);
+        }
+    }
+    distinct
+}
+
+fn from_text(text: &str) -> Option<Vec<String>> {
+    if text.starts_with('[') {
+        return match serde_json::from_str(text).ok()? {
+            Cell::List(cells) => from_cells(&cells),
+            _ => None,
+        };
+    }
+    let parts = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
+    Some(parts.map(str::to_owned).collect())
+}
+
+fn from_cells(cells: &[Cell]) -> Option<Vec<String>> {
+    let mut roles = Vec::with_capacity(cells.len());
+    for cell in cells {
+        match cell {
+            Cell::Text(text) if text.trim().is_empty() => {}
+            Cell::Text(text) => roles.push(text.trim().to_owned()),
+            _ => return None,
+        }
+    }
+    Some(roles)
+}
+
+fn is_usual(slug: &str) -> bool {
+    slug.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte))
+}

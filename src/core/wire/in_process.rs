@@ -1,0 +1,68 @@
+//! Owns the way to a sandbox in this process, without sockets: for rehearsals and for simulations in virtual time.
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use tokio::time::{sleep, timeout};
+use workos_importer_sandbox::{Ending, Sandbox};
+
+use super::{Answer, EXCHANGE_TIMEOUT, Request, SendError, Transport};
+use crate::clock::Clock;
+
+/// Hands each request to a sandbox as a network would: latency before and after, faults as resets, hangs and torn bodies.
+pub struct InProcess {
+    sandbox: Sandbox,
+    key: String,
+    clock: Clock,
+}
+
+impl InProcess {
+    /// `key` is what the sandbox sees as the bearer token; it takes any that begins with `sk_test_`.
+    pub fn new(sandbox: Sandbox, key: impl Into<String>, clock: Clock) -> Self {
+        Self { sandbox, key: key.into(), clock }
+    }
+
+    async fn exchange(&self, request: http::Request<bytes::Bytes>) -> Result<Answer, SendError> {
+        let (before, after) = self.sandbox.latency();
+        pause(before).await;
+        let exchange = self.sandbox.handle(&request, SystemTime::from(self.clock.now()));
+        match exchange.ending {
+            Ending::Answer(response) => {
+                pause(after).await;
+                let (parts, body) = response.into_parts();
+                Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+            }
+            Ending::Truncated(_) => {
+                pause(after).await;
+                Err(SendError::AnswerLost("the answer broke off".into()))
+            }
+            Ending::Reset => Err(SendError::AnswerLost("connection reset".into())),
+            Ending::Hang => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for InProcess {
+    async fn send(&self, request: Request) -> Result<Answer, SendError> {
+        let request = http::Request::builder()
+            .method(request.method)
+            .uri(request.target)
+            .header(AUTHORIZATION, format!("Bearer {}", self.key))
+            .header(CONTENT_TYPE, "application/json")
+            .body(request.body.unwrap_or_default())
+            .map_err(|error| SendError::NeverSent(error.to_string()))?;
+        match timeout(EXCHANGE_TIMEOUT, self.exchange(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(SendError::AnswerLost("no answer in time".into())),
+        }
+    }
+}
+
+/// Sleeps only where there is something to wait for: a timer costs more than a request in a rehearsal without latency.
+async fn pause(duration: Duration) {
+    if !duration.is_zero() {
+        sleep(duration).await;
+    }
+}

@@ -1,0 +1,94 @@
+//! Owns the settings of a sandbox: seed, latency, limits, faults, roles and key.
+
+use crate::faults::Faults;
+use std::time::Duration;
+
+/// What a sandbox is made from. The same settings and the same sequence of
+/// requests and times give the same answers, bit for bit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where every identifier, fault and latency is drawn from.
+    pub seed: u64,
+    /// Least and largest time that a request takes; drawn uniformly.
+    pub latency: (Duration, Duration),
+    /// How many requests are let through.
+    pub limits: Limits,
+    /// How often, and in which ways, a request goes wrong.
+    pub faults: Faults,
+    /// Whether one membership may have several roles.
+    pub multiple_roles: bool,
+    /// The role slugs of the environment. A membership that names no role is
+    /// given `member`, or the last of these where there is no `member`.
+    pub roles: Vec<String>,
+    /// The only key that is let in; `None` lets in every key that begins with
+    /// `sk_test_`.
+    pub key: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            latency: (Duration::ZERO, Duration::ZERO),
+            limits: Limits::documented(),
+            faults: Faults::default(),
+            multiple_roles: true,
+            roles: vec!["admin".to_owned(), "member".to_owned()],
+            key: None,
+        }
+    }
+}
+
+/// A number of requests in a span of time.
+pub type Limit = (u32, Duration);
+
+/// The limits that are enforced; `None` is no limit.
+///
+/// Windows slide and are exact: with a limit of 500 in 10 s, no 10 s ever hold
+/// more than 500 requests that were let through. A refused request takes no
+/// place. A request that meets an injected fault does take one, since limits
+/// are counted before anything else can go wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Everything below `/user_management` that is not a GET, per environment.
+    pub user_management_writes: Option<Limit>,
+    /// Every GET below `/user_management`, per environment.
+    pub user_management_reads: Option<Limit>,
+    /// Every request, per key.
+    pub everything: Option<Limit>,
+    /// `DELETE /organizations/{id}`, per key.
+    pub organization_deletes: Option<Limit>,
+    /// Refuse by fixed windows as well, in which refused requests count too:
+    /// who hammers stays out until the next window begins.
+    pub strict: bool,
+}
+
+impl Limits {
+    /// The limits that WorkOS documents.
+    pub fn documented() -> Self {
+        Self {
+            user_management_writes: Some((500, Duration::from_secs(10))),
+            user_management_reads: Some((1_000, Duration::from_secs(10))),
+            everything: Some((6_000, Duration::from_secs(60))),
+            organization_deletes: Some((50, Duration::from_secs(60))),
+            strict: false,
+        }
+    }
+
+    /// No limit at all.
+    pub fn none() -> Self {
+        Self {
+            user_management_writes: None,
+            user_management_reads: None,
+            everything: None,
+            organization_deletes: None,
+            strict: false,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::documented()
+    }
+}
