@@ -1,0 +1,51 @@
+"""Takes people in bulk and makes a WorkOS directory match them: users, organizations, memberships, roles.
+
+This file has the public names and nothing else.
+"""
+
+from ._exceptions import (
+    APIError,
+    AuthError,
+    ConfigError,
+    ImporterError,
+    JournalError,
+    RowsFailedError,
+    RunError,
+    RunLockedError,
+    SourceChangedError,
+    SourceError,
+)
+from ._importer import Importer
+from ._native import Sandbox, SandboxServer, __version__
+from ._options import OrganizationRef
+from ._reports import DryRunReport, ValidationReport
+from ._results import Issue, Progress, RowError, RowResult, Started, Stopped, Summary
+from ._run import ImportRun
+
+__all__ = [
+    "APIError",
+    "AuthError",
+    "ConfigError",
+    "DryRunReport",
+    "ImportRun",
+    "Importer",
+    "ImporterError",
+    "Issue",
+    "JournalError",
+    "OrganizationRef",
+    "Progress",
+    "RowError",
+    "RowResult",
+    "RowsFailedError",
+    "RunError",
+    "RunLockedError",
+    "Sandbox",
+    "SandboxServer",
+    "SourceChangedError",
+    "SourceError",
+    "Started",
+    "Stopped",
+    "Summary",
+    "ValidationReport",
+    "__version__",
+]

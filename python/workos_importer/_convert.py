@@ -1,0 +1,64 @@
+"""Owns the way from the plain values of the native module to this package's types."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, cast
+
+from ._results import Issue, RowError, RowResult, Started, Stopped, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from . import _native
+
+#: The columns of results, in order: those of the results file.
+RESULT_COLUMNS = (
+    "record_number",
+    "email",
+    "external_id",
+    "outcome",
+    "user",
+    "membership",
+    "evidence",
+    "user_id",
+    "organization_id",
+    "membership_id",
+    "error_code",
+    "error_message",
+)
+
+
+def row_result(value: _native.RowTuple) -> RowResult:
+    """A row's result; the native module gives its parts in this order."""
+    *parts, milliseconds, failure = value
+    error = None
+    if failure is not None:
+        kind, code, message, status, workos_code, request_id, errors = failure
+        listed = tuple(json.loads(errors)) if errors else ()
+        error = RowError(kind, code, message, status, workos_code, request_id, listed)
+    at = datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc)
+    return RowResult(*parts, at, error)
+
+
+def issue(value: _native.IssueTuple) -> Issue:
+    """An issue, likewise."""
+    severity, code, message, record_number, line, column = value
+    return Issue(cast("Any", severity), code, message, record_number, line, column)
+
+
+def started(value: dict[str, Any]) -> Started:
+    """The beginning of a run."""
+    return Started(**value)
+
+
+def summary(value: dict[str, Any], first_failures: tuple[RowResult, ...]) -> Summary:
+    """The end of a run."""
+    stopped = value.pop("stopped")
+    return Summary(**value, stopped=None if stopped is None else Stopped(**stopped), first_failures=first_failures)
+
+
+def result_line(values: Sequence[Any]) -> dict[str, Any]:
+    """One line of the results."""
+    return dict(zip(RESULT_COLUMNS, values, strict=True))

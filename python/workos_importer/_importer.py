@@ -1,0 +1,266 @@
+"""Owns the importer: options and a target, from which validations and runs are made."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import _convert as convert
+from . import _native
+from ._credentials import Key, find_key
+from ._exceptions import ConfigError
+from ._native import Sandbox
+from ._options import DEFAULT_BASE_URL, OnExisting, Options, OrganizationRef
+from ._reports import DryRunReport, ValidationReport
+from ._results import Issue
+from ._run import ImportRun
+from ._sources import PathSource, Source, recognise
+
+_log = logging.getLogger("workos_importer")
+
+
+class Importer:
+    """Makes a WorkOS environment match what sources say. One importer can make any number of runs."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        api_key_file: str | os.PathLike[str] | None = None,
+        env_file: str | os.PathLike[str] | None = ".env",
+        base_url: str | None = None,
+        ca_bundle: str | os.PathLike[str] | None = None,
+        insecure_http: bool = False,
+        sandbox: Sandbox | None = None,
+        organization: OrganizationRef | None = None,
+        on_existing: OnExisting = "skip",
+        update_passwords: bool = False,
+        reactivate: bool = False,
+        create_organizations: bool = True,
+        require_membership: bool = False,
+        strict: bool = False,
+        max_errors: int | str | None = None,
+        concurrency: int | None = None,
+        rate_limit: str | tuple[int, float] | None = None,
+        headroom: float | str | None = None,
+        mapping: Mapping[str, str] | None = None,
+        errors_out: str | os.PathLike[str] | None = None,
+        results_out: str | os.PathLike[str] | None = None,
+        run_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Checks the options; reads no key and opens no connection before `run`.
+
+        Where it writes to:
+
+        - `api_key`: the secret key; else `WORKOS_API_KEY`, `WORKOS_SECRET_KEY`, `api_key_file`, or `env_file` (default
+          `.env` in the current folder; `None`: not looked at). Two different keys are refused.
+        - `base_url`: default `WORKOS_API_URL`, else `https://api.workos.com`. `http:` is for this machine alone unless
+          `insecure_http`. `ca_bundle`: a PEM file of certificates to trust beside the system's.
+        - `sandbox`: a `Sandbox` in place of all that.
+
+        What it writes:
+
+        - `organization`: all users are added to this one; without it the source's columns decide.
+        - `on_existing`: what to do with users who are there: `"skip"` leaves their fields, `"update"` writes what the
+          row says and differs, `"fail"` fails the row. Memberships are ensured with `skip` and `update`.
+        - `update_passwords`: with `"update"`, passwords of users who are there are written too.
+        - `reactivate`: inactive memberships are made active again.
+        - `create_organizations=False`: a missing organization fails its rows, whether or not they name it.
+        - `require_membership`: users that the run created and who end without a membership are deleted again.
+        - `mapping`: the source's column names to ours, such as `{"E-Mail": "email"}`.
+
+        How it goes:
+
+        - `strict`: nothing is sent if any row fails its checks.
+        - `max_errors`: the run stops after more failed rows than this: a number, or a share such as `"5%"`.
+        - `concurrency`: the most requests in flight; default: as many as the limits can use.
+        - `rate_limit`: writes in a period, such as `"500/10s"` or `(500, 10.0)`; default: the API's documented limit.
+        - `headroom`: the share of the limit that is left to the application, such as `0.1` or `"10%"`; default 10 %
+          for a live key, else 0.
+
+        What it leaves behind:
+
+        - `errors_out`, `results_out`: files for the failed rows, and for all rows (`.csv`, `.json`, `.jsonl`).
+        - `run_dir`: where run folders are made; default `WORKOS_IMPORTER_RUN_DIR`, else `.workos-importer/runs` in the
+          current folder.
+
+        Raises `ConfigError` for options that cannot be used or contradict each other.
+        """
+        self._key = None if api_key is None else _checked_key(api_key)
+        self._key_file = api_key_file
+        self._env_file = env_file
+        self._base_url = base_url
+        self._ca_bundle = ca_bundle
+        self._insecure_http = insecure_http
+        self._sandbox = _checked_sandbox(sandbox, api_key, api_key_file, base_url)
+        self._options = Options(
+            organization=organization,
+            on_existing=on_existing,
+            update_passwords=update_passwords,
+            reactivate=reactivate,
+            create_organizations=create_organizations,
+            require_membership=require_membership,
+            strict=strict,
+            max_errors=max_errors,
+            concurrency=concurrency,
+            rate_limit=rate_limit,
+            headroom=headroom,
+            mapping=mapping,
+            errors_out=errors_out,
+            results_out=results_out,
+            run_dir=run_dir,
+        )
+        self._native_options = self._options.to_native()
+
+    def validate(
+        self,
+        source: Source,
+        *,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        max_issues: int = 10_000,
+        on_issue: Callable[[Issue], None] | None = None,
+    ) -> ValidationReport:
+        """Checks all rows of a source: no key, no connection. Memory does not grow with the source.
+
+        `source`, `delimiter` and `encoding` are as in `run`. The report keeps the first `max_issues` issues;
+        `on_issue` is called with each one as it is found.
+
+        Raises `SourceError` if the source as a whole cannot be read, `ConfigError` if options and columns contradict
+        each other.
+        """
+        kept = _Kept(max_issues, on_issue)
+        found = _native.validate(self._native_options, *_opened(source), delimiter, encoding, kept.take)
+        return ValidationReport(**found, issues=tuple(kept.issues), issues_omitted=kept.omitted)
+
+    def dry_run(
+        self,
+        source: Source,
+        *,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        max_issues: int = 10_000,
+        on_issue: Callable[[Issue], None] | None = None,
+    ) -> DryRunReport:
+        """What `validate` finds, and what a run would do: no key, no connection, no run folder."""
+        kept = _Kept(max_issues, on_issue)
+        found = _native.dry_run(self._native_options, *_opened(source), delimiter, encoding, kept.take)
+        return DryRunReport(**found, issues=tuple(kept.issues), issues_omitted=kept.omitted)
+
+    def run(self, source: Source, *, delimiter: str | None = None, encoding: str | None = None) -> ImportRun:
+        """Starts an import and returns at once.
+
+        `source` is a path (`-` for standard input), or an iterable of mappings from column names to values, which is
+        pulled lazily. `delimiter` (one character) and `encoding` (such as `windows-1252`) are told from the file
+        unless given.
+
+        Raises `ConfigError` (no key, contradictions), `SourceError` (the source as a whole cannot be read) and
+        `JournalError` (no run folder can be made).
+        """
+        recognised = recognise(source)
+        target = self._target()
+        if isinstance(recognised, PathSource):
+            native = _native.start(self._native_options, recognised.path, False, delimiter, encoding, target)
+            return ImportRun(native, None)
+        native = _native.start(self._native_options, None, recognised.can_rewind, delimiter, encoding, target)
+        return ImportRun(native, recognised)
+
+    def key_place(self) -> str | None:
+        """Where the key comes from, such as `.env`; None with a sandbox. Raises `ConfigError` as `run` does."""
+        return None if self._sandbox is not None else self._found_key()[0].place
+
+    def key_warnings(self) -> tuple[str, ...]:
+        """What has to be said about the key's place, such as a `.env` that others can read."""
+        return () if self._sandbox is not None else self._found_key()[1]
+
+    def _found_key(self) -> tuple[Key, tuple[str, ...]]:
+        found = find_key(self._key, self._key_file, self._env_file)
+        return found.key, found.warnings
+
+    def _target(self) -> _native.Connection | Sandbox:
+        if self._sandbox is not None:
+            return self._sandbox
+        key, warnings = self._found_key()
+        for warning in warnings:
+            _log.warning(warning)
+        base_url = self._base_url or os.environ.get("WORKOS_API_URL") or DEFAULT_BASE_URL
+        return _native.Connection(base_url, key.reveal(), self._certificates(), self._insecure_http)
+
+    def _certificates(self) -> bytes | None:
+        if self._ca_bundle is None:
+            return None
+        try:
+            return Path(self._ca_bundle).expanduser().read_bytes()
+        except OSError as error:
+            raise ConfigError(f"Cannot read the CA bundle {self._ca_bundle}: {error.strerror}", "connection") from None
+
+    def __repr__(self) -> str:
+        if self._sandbox is not None:
+            return f"Importer(sandbox={self._sandbox!r})"
+        return f"Importer(base_url={self._base_url or os.environ.get('WORKOS_API_URL') or DEFAULT_BASE_URL!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._key is not None or self._sandbox is not None:
+            raise TypeError(
+                "An importer with a key or a sandbox is not pickled: a key must not travel. Make it without api_key, and "
+                "set WORKOS_API_KEY where it works."
+            )
+        return self.__dict__.copy()
+
+
+class _Kept:
+    """Keeps the first issues, counts the others, and passes all of them on."""
+
+    def __init__(self, most: int, on_issue: Callable[[Issue], None] | None) -> None:
+        self.issues: list[Issue] = []
+        self.omitted = 0
+        self._most = most
+        self._on_issue = on_issue
+
+    def take(self, values: list[_native.IssueTuple]) -> None:
+        for value in values:
+            if self._on_issue is None and len(self.issues) >= self._most:
+                self.omitted += 1
+                continue
+            issue = convert.issue(value)
+            if self._on_issue is not None:
+                self._on_issue(issue)
+            if len(self.issues) < self._most:
+                self.issues.append(issue)
+            else:
+                self.omitted += 1
+
+
+def _opened(source: Source) -> tuple[str | None, Callable[[], tuple[int, list[Mapping[str, Any]]]] | None]:
+    recognised = recognise(source)
+    if isinstance(recognised, PathSource):
+        return recognised.path, None
+    return None, recognised.pull
+
+
+def _checked_key(api_key: str) -> Key:
+    if not isinstance(api_key, str):
+        raise ConfigError(f"api_key must be a text, not {type(api_key).__name__}")
+    if not api_key.strip():
+        raise ConfigError("api_key is empty. Leave it out to use WORKOS_API_KEY, WORKOS_SECRET_KEY or .env.", "key_missing")
+    return Key(api_key.strip(), "api_key")
+
+
+def _checked_sandbox(
+    sandbox: Sandbox | None,
+    api_key: str | None,
+    api_key_file: str | os.PathLike[str] | None,
+    base_url: str | None,
+) -> Sandbox | None:
+    if sandbox is None:
+        return None
+    if not isinstance(sandbox, Sandbox):
+        raise ConfigError("sandbox must be a Sandbox, such as Sandbox()")
+    given = {"api_key": api_key, "api_key_file": api_key_file, "base_url": base_url}
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(f"sandbox and {name} contradict each other: a sandbox needs neither key nor URL", "contradiction")
+    return sandbox

@@ -1,0 +1,176 @@
+"""Owns the options of an importer: what values they take, which contradict each other, and how they reach the engine."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ._exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from . import _native
+
+OnExisting = Literal["skip", "update", "fail"]
+
+#: Where the API is unless something else is said.
+DEFAULT_BASE_URL = "https://api.workos.com"
+
+_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|)")
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationRef:
+    """The one organization that all users are added to: by WorkOS id, or by your own external id.
+
+    `create_if_missing` needs `external_id` and `name`.
+    """
+
+    id: str | None = None
+    external_id: str | None = None
+    name: str | None = None
+    create_if_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What shapes an import, checked; see `Importer` for each."""
+
+    organization: OrganizationRef | None
+    on_existing: OnExisting
+    update_passwords: bool
+    reactivate: bool
+    create_organizations: bool
+    require_membership: bool
+    strict: bool
+    max_errors: int | str | None
+    concurrency: int | None
+    rate_limit: str | tuple[int, float] | None
+    headroom: float | str | None
+    mapping: Mapping[str, str] | None
+    errors_out: str | os.PathLike[str] | None
+    results_out: str | os.PathLike[str] | None
+    run_dir: str | os.PathLike[str] | None
+
+    def to_native(self) -> _native.Options:
+        """The options as the engine takes them.
+
+        Raises `ConfigError` if a value cannot be used or two options contradict each other.
+        """
+        self._refuse_contradictions()
+        organization = self.organization or OrganizationRef()
+        count, percent = _max_errors(self.max_errors)
+        if self.concurrency is not None and (
+            isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1
+        ):
+            raise ConfigError(f"concurrency must be a whole number from 1 on, not {self.concurrency!r}")
+        run_dir = self.run_dir or os.environ.get("WORKOS_IMPORTER_RUN_DIR") or None
+        return {
+            "org_id": organization.id,
+            "org_external_id": organization.external_id,
+            "org_name": organization.name,
+            "create_org_if_missing": organization.create_if_missing,
+            "on_existing": self.on_existing,
+            "update_passwords": self.update_passwords,
+            "reactivate": self.reactivate,
+            "no_create_orgs": not self.create_organizations,
+            "require_membership": self.require_membership,
+            "strict": self.strict,
+            "max_errors_count": count,
+            "max_errors_percent": percent,
+            "mapping": list((self.mapping or {}).items()),
+            "concurrency": self.concurrency,
+            "rate_limit": None if self.rate_limit is None else parse_rate_limit(self.rate_limit),
+            "headroom": None if self.headroom is None else parse_share(self.headroom),
+            "errors_out": _path(self.errors_out),
+            "results_out": _path(self.results_out),
+            "run_dir": _path(run_dir),
+        }
+
+    def _refuse_contradictions(self) -> None:
+        if self.on_existing not in ("skip", "update", "fail"):
+            raise ConfigError(f'on_existing must be "skip", "update" or "fail", not {self.on_existing!r}')
+        if self.update_passwords and self.on_existing != "update":
+            raise ConfigError('update_passwords needs on_existing="update"', "contradiction")
+        organization = self.organization
+        if organization is None:
+            return
+        if not isinstance(organization, OrganizationRef):
+            raise ConfigError("organization must be an OrganizationRef, such as OrganizationRef(external_id='acme')")
+        if organization.create_if_missing and not self.create_organizations:
+            raise ConfigError("create_if_missing and create_organizations=False contradict each other", "contradiction")
+        both = self.errors_out is not None and self.results_out is not None
+        if both and _path(self.errors_out) == _path(self.results_out):
+            raise ConfigError("errors_out and results_out name the same file", "contradiction")
+
+
+def parse_rate_limit(value: str | tuple[int, float]) -> tuple[int, float]:
+    """`"500/10s"` or `(500, 10.0)` as requests and seconds.
+
+    Raises `ConfigError` for anything else; a bare number is told how to be written.
+    """
+    if isinstance(value, str):
+        count_text, slash, period_text = value.partition("/")
+        if not slash and count_text.strip().isdigit():
+            raise ConfigError(f"The rate limit {value!r} has no period: write {count_text.strip()}/1s")
+        period_text = period_text.strip()
+        if period_text in ("s", "m", "min", "h"):
+            period_text = f"1{period_text}"
+        count = int(count_text) if count_text.strip().isdecimal() else 0
+        period = parse_duration(period_text) if slash else None
+    else:
+        try:
+            count, period = int(value[0]), float(value[1])
+        except (TypeError, ValueError, IndexError):
+            count, period = 0, None
+    if count < 1 or count > 1_000_000 or period is None or not 0 < period <= 86_400:
+        raise ConfigError(f"The rate limit {value!r} is not understood: write it like 500/10s")
+    return count, period
+
+
+def parse_duration(text: str) -> float | None:
+    """`50ms`, `10s`, `2min`, or a number of seconds, in seconds; None if it is none of these."""
+    match = _DURATION.fullmatch(text.strip())
+    return float(match[1]) * _UNITS[match[2]] if match else None
+
+
+def parse_share(value: float | str) -> float:
+    """`0.1` or `"10%"` as a share from 0 to below 1.
+
+    Raises `ConfigError` for anything else.
+    """
+    try:
+        if isinstance(value, str) and value.strip().endswith("%"):
+            share = float(value.strip()[:-1]) / 100
+        else:
+            share = float(value)
+    except (TypeError, ValueError):
+        share = math.nan
+    if not 0 <= share < 1:
+        raise ConfigError(f"The headroom {value!r} is not understood: write it like 10% (from 0% to below 100%)")
+    return share
+
+
+def _max_errors(value: int | str | None) -> tuple[int | None, float | None]:
+    if value is None:
+        return None, None
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            percent = float(value.strip()[:-1])
+        except ValueError:
+            percent = math.nan
+        if 0 <= percent <= 100:
+            return None, percent
+    elif isinstance(value, int | str) and not isinstance(value, bool):
+        text = str(value).strip()
+        if text.isdecimal():
+            return int(text), None
+    raise ConfigError(f"max_errors {value!r} is not understood: write a number of rows, such as 10, or a share, such as 5%")
+
+
+def _path(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.path.expanduser(os.fspath(path))

@@ -1,0 +1,81 @@
+"""Owns the reports on a source that need no connection: what is wrong in it, and what an import of it would do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ._box import draw, dry_run_lines
+from ._results import Issue, _Brief
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ValidationReport(_Brief):
+    """What a check of a source found. Figures are of the whole source, however many issues are kept."""
+
+    #: `user-only`, `single-org` or `multi-org`.
+    mode: str
+    mode_sentence: str
+    #: Records in the source.
+    total: int
+    #: Records that would be imported.
+    valid: int
+    #: Records with an error.
+    failed: int
+    errors: int
+    warnings: int
+    #: Distinct users and organizations, and memberships, of the valid records.
+    users: int
+    organizations: int
+    memberships: int
+    #: In the order in which they were found, those between rows last.
+    issues: tuple[Issue, ...] = ()
+    #: Issues beyond the number that was to be kept.
+    issues_omitted: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is at least one record and none has an error."""
+        return self.failed == 0 and self.errors == 0 and self.total > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures and issues as plain values, as `--json` prints them."""
+        return asdict(self) | {"ok": self.ok}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DryRunReport(_Brief):
+    """What an import would do, as far as the source alone says it."""
+
+    mode: str
+    mode_sentence: str
+    total: int
+    #: Records that would be imported.
+    valid: int
+    failed: int
+    errors: int
+    warnings: int
+    users: int
+    organizations: int
+    memberships: int
+    #: The least time that the API's limits allow, in seconds.
+    least_seconds: float
+    issues: tuple[Issue, ...] = ()
+    issues_omitted: int = 0
+
+    @property
+    def status(self) -> str:
+        """Always `Dry run`."""
+        return "Dry run"
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is at least one record and none has an error."""
+        return self.failed == 0 and self.errors == 0 and self.total > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures and issues as plain values, as `--json` prints them."""
+        return asdict(self) | {"ok": self.ok, "status": self.status}
+
+    def __str__(self) -> str:
+        return draw(dry_run_lines(self))

@@ -1,0 +1,320 @@
+"""Owns a run as Python sees it: results are pulled out of the engine, never pushed into the interpreter."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _convert as convert
+from ._exceptions import APIError, AuthError, ImporterError, JournalError, RunError, SourceError
+from ._results import Issue, Progress, RowResult, Started, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from . import _native
+    from ._sources import RowsSource
+
+#: What `ImportRun.events` gives, in the order in which it happens.
+Event = Started | Issue | RowResult | Summary
+
+# How many events cross the boundary at once.
+_BATCH = 512
+# How long one pull waits. Short, because an interpreter that exits waits for the pulls of its threads.
+_PATIENCE = 0.25
+_KEPT_FAILURES = 10
+_KEPT_ISSUES = 1_000
+
+# A run that ended for one of these reasons raises; for the others its summary says enough.
+_RAISED: dict[str, type[ImporterError]] = {
+    "auth": AuthError,
+    "api": APIError,
+    "journal": JournalError,
+    "source": SourceError,
+    "output": RunError,
+    "organization": RunError,
+}
+
+
+class ImportRun:
+    """One import that is under way, or over.
+
+    Iterate over it (`for` or `async for`) to get each row's `RowResult` as it ends; or call `wait()`, or `await` it,
+    for the `Summary` alone. Use it in a `with` (or `async with`) block, so that leaving the block early stops it: no
+    further row is started, and what is in flight ends (20 s at most).
+
+    Rows that fail are results. What ends the run as a whole raises at the end of the iteration: `AuthError`,
+    `APIError`, `SourceError`, `RunError`, or whatever the caller's own iterable raised. A cancelled `await` or
+    `async for` asks the run to stop and loses no result: iterating again gives the rest.
+    """
+
+    def __init__(self, native: _native.Import, rows: RowsSource | None) -> None:
+        """Made by `Importer.run`."""
+        self._native = native
+        self._rows = rows
+        self._process = os.getpid()
+        self._lock = threading.RLock()
+        self._events: deque[Event] = deque()
+        self._started: Started | None = None
+        self._summary: Summary | None = None
+        self._failure: BaseException | None = None
+        self._raised = False
+        self._warnings: deque[Issue] = deque(maxlen=_KEPT_ISSUES)
+        self._failures: list[RowResult] = []
+        self._executor: ThreadPoolExecutor | None = None
+
+    # What is known
+
+    @property
+    def summary(self) -> Summary:
+        """The figures of the run. Raises `RunError` (`not_ended`) while it is under way."""
+        if self._summary is None:
+            raise RunError("The run has not ended yet. Call wait(), or iterate to the end.", "not_ended")
+        return self._summary
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over and its summary is there."""
+        return self._summary is not None
+
+    @property
+    def warnings(self) -> tuple[Issue, ...]:
+        """What was odd so far; the latest 1,000. The summary has the count of all."""
+        return tuple(self._warnings)
+
+    @property
+    def progress(self) -> Progress:
+        """How many rows have ended."""
+        self._refuse_fork()
+        return Progress(*self._native.progress())
+
+    def results(self) -> Iterator[dict[str, Any]]:
+        """Every outcome so far, by record number, as the results file has it. Read page by page from the run's folder.
+
+        Raises `JournalError` if the journal cannot be read.
+        """
+        self._refuse_fork()
+        after = 0
+        while page := self._native.results(after, _BATCH):
+            for values in page:
+                yield convert.result_line(values)
+            after = page[-1][0]
+
+    def stop(self, *, now: bool = False) -> None:
+        """Asks the run to stop, and returns at once: no further row is started, and what is in flight ends.
+
+        With `now` what is in flight is dropped; writes whose answers are lost in this way may have been applied.
+        """
+        self._refuse_fork()
+        self._native.halt(now)
+
+    # Waiting
+
+    def wait(self) -> Summary:
+        """Blocks until the run is over and returns its summary. Ctrl-C stops it cleanly and raises KeyboardInterrupt."""
+        for _ in self.events():
+            pass
+        return self.summary
+
+    def events(self) -> Iterator[Event]:
+        """Everything that happens, in order: `Started`, warnings as `Issue`, `RowResult`s, and the `Summary` last.
+
+        Raises at the end what iterating over the run raises.
+        """
+        while True:
+            with self._lock:
+                event = self._events.popleft() if self._events else None
+            if event is not None:
+                yield event
+            elif self._summary is not None:
+                self._raise_failure()
+                return
+            else:
+                self._fill_or_drain()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> RowResult:
+        for event in self.events():
+            if isinstance(event, RowResult):
+                return event
+        raise StopIteration
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        if not self.ended:
+            if kind is not None:
+                self._drain()
+            else:
+                self._native.halt(False)
+                self.wait()
+        return False
+
+    # Waiting without blocking an event loop
+
+    def __await__(self) -> Generator[Any, None, Summary]:
+        return self._wait_async().__await__()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> RowResult:
+        while True:
+            while True:
+                with self._lock:
+                    event = self._events.popleft() if self._events else None
+                if event is None:
+                    break
+                if isinstance(event, RowResult):
+                    return event
+            if self._summary is not None:
+                self._raise_failure()
+                raise StopAsyncIteration
+            await self._fill_async()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        if not self.ended:
+            self._native.halt(False)
+            await self._end_async()
+            if kind is None:
+                self._raise_failure()
+        return False
+
+    async def _wait_async(self) -> Summary:
+        try:
+            while self._summary is None:
+                await self._fill_async()
+                with self._lock:
+                    self._events.clear()
+        except asyncio.CancelledError:
+            await self._end_async()
+            raise
+        self._raise_failure()
+        return self.summary
+
+    async def _fill_async(self) -> None:
+        if self._executor is None:
+            # Its own, so that pulls never wait behind other work of the program.
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workos-importer")
+        loop = asyncio.get_running_loop()
+        try:
+            # What a pull brings is put aside by the pull itself: a cancelled wait for it loses nothing.
+            await loop.run_in_executor(self._executor, self._fill)
+        except asyncio.CancelledError:
+            self._native.halt(False)
+            raise
+
+    async def _end_async(self) -> None:
+        """Waits for the end of a run that was asked to stop, even if this task is cancelled again meanwhile."""
+        while self._summary is None:
+            try:
+                await self._fill_async()
+            except asyncio.CancelledError:
+                self._native.halt(True)
+
+    # Pulling
+
+    def _fill_or_drain(self) -> None:
+        try:
+            self._fill()
+        except (KeyboardInterrupt, SystemExit):
+            self._drain()
+            raise
+
+    def _drain(self) -> None:
+        """Lets what is in flight end; a second Ctrl-C drops it."""
+        self._native.halt(False)
+        while self._summary is None:
+            try:
+                self._fill()
+            except KeyboardInterrupt:
+                self._native.halt(True)
+
+    def _fill(self) -> None:
+        """Pulls once: puts events aside, and hands rows over when the engine wants them."""
+        self._refuse_fork()
+        with self._lock:
+            if self._summary is not None:
+                return
+            for name, value in self._native.poll(_BATCH, _PATIENCE):
+                self._take(name, value)
+            if self._summary is not None and self._executor is not None:
+                self._executor.shutdown(wait=False)
+
+    def _take(self, name: str, value: Any) -> None:
+        if name == "row":
+            result = convert.row_result(value)
+            if result.outcome == "failed" and len(self._failures) < _KEPT_FAILURES:
+                self._failures.append(result)
+            self._events.append(result)
+        elif name == "want_rows":
+            self._feed(rewind=value)
+        elif name == "warning":
+            issue = convert.issue(value)
+            self._warnings.append(issue)
+            self._events.append(issue)
+        elif name == "started":
+            self._started = convert.started(value)
+            self._events.append(self._started)
+        elif name == "ended":
+            self._summary = convert.summary(value, tuple(self._failures))
+            self._events.append(self._summary)
+
+    def _feed(self, rewind: bool) -> None:
+        if self._rows is None:
+            return
+        try:
+            if self._failure is not None:
+                self._native.feed_failed("the caller's rows ended with an error before")
+                return
+            before, rows = self._rows.pull(rewind)
+            self._native.feed(rows, before)
+        except BaseException as error:
+            # The run ends in order first; then the caller gets the exception. Its text could quote a row.
+            self._failure = error
+            self._native.feed_failed(f"the caller's rows ended with {type(error).__name__}")
+            if not isinstance(error, Exception):
+                raise
+
+    # Ends
+
+    def _raise_failure(self) -> None:
+        if self._raised:
+            return
+        self._raised = True
+        if self._failure is not None:
+            raise self._failure
+        stopped = self.summary.stopped
+        if stopped is not None and stopped.kind in _RAISED:
+            kind = _RAISED[stopped.kind]
+            raise kind(stopped.message, stopped.kind)
+
+    def _refuse_fork(self) -> None:
+        # Asked before any lock: another thread may have held it when the process was forked.
+        if os.getpid() != self._process:
+            raise RunError("A run cannot be used in a forked process. Start it there.", "forked")
+
+    def __repr__(self) -> str:
+        if self._summary is not None:
+            return f"ImportRun({self._summary.run_id}, {self._summary.status})"
+        return "ImportRun(under way)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("A run is not pickled. Its summary and its results are.")
