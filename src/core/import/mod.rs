@@ -8,6 +8,8 @@ mod preview;
 mod reading;
 mod reporter;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;

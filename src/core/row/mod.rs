@@ -14,6 +14,8 @@ mod metadata;
 mod near;
 mod organization;
 mod password;
+#[cfg(test)]
+mod tests;
 
 pub use claim::{
     Claim, HashKind, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,

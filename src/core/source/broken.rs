@@ -54,9 +54,11 @@ impl fmt::Display for Broken {
                 "{found} cells where the header has {expected}. Write empty cells too, or put a cell that has a line \
                  break in it into quotes"
             ),
+            // Unquoted JSON with two keys ends here: `{"a":1` is a cell, and `"b":2}` begins with a quote.
             BrokenKind::TextAfterQuote => formatter.write_str(
-                "text after a closing quote. A quote inside a quoted cell is written twice: \"\". The record was taken \
-                 to end with its first line",
+                "text after a closing quote. A cell that contains the delimiter, such as JSON with commas, needs quotes \
+                 around it, and quotes inside are written twice: \"{\"\"role\"\":\"\"admin\"\",\"\"team\"\":\"\"a\"\"}\". \
+                 The record was taken to end with its first line",
             ),
             BrokenKind::UnclosedQuote => formatter.write_str(
                 "a quote is opened and never closed. Close it, or write a quote at the beginning of a cell as \"\"\"\". \

@@ -250,10 +250,11 @@ fn line_cells(text: &str, spans: &[Span]) -> Cells {
         let start = line.len();
         let mut rest = &text[span.start..span.end];
         // Inside a quoted cell every quote is the first of two.
-        while span.escaped {
-            let Some(quote) = rest.bytes().position(|byte| byte == b'"') else {
-                break;
-            };
+        let quote_in = |rest: &str| match span.escaped {
+            true => rest.bytes().position(|byte| byte == b'"'),
+            false => None,
+        };
+        while let Some(quote) = quote_in(rest) {
             line.push_str(&rest[..=quote]);
             rest = rest.get(quote + 2..).unwrap_or_default();
         }

@@ -12,6 +12,8 @@ mod ndjson;
 mod open;
 mod sniff;
 mod split;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use broken::{Broken, BrokenKind};

@@ -35,9 +35,12 @@ pub(super) fn refuse(bytes: &[u8], path: &str) -> Result<(), SourceError> {
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err(SourceError::Utf16 { path: path_text() });
     }
+    // The first line tells: one stray zero further down is a matter of its record.
+    let first_line = bytes.split_inclusive(|byte| *byte == b'\n').next();
+    let first_line = first_line.unwrap_or_default();
+    let zeros = first_line.iter().filter(|byte| **byte == 0).count();
     let is_workbook =
         is_zip && contains(bytes, b"[Content_Types].xml") || bytes.starts_with(b"\xd0\xcf\x11\xe0");
-    let zeros = bytes.iter().filter(|byte| **byte == 0).count();
     if is_workbook || is_spreadsheet && (is_zip || zeros > 0) {
         return Err(SourceError::Spreadsheet { path: path_text() });
     }
@@ -58,7 +61,7 @@ pub(super) fn refuse(bytes: &[u8], path: &str) -> Result<(), SourceError> {
     }
     // UTF-16 without a mark: every other byte of Western text is zero.
     let zeros_in = |parity: usize| {
-        bytes
+        first_line
             .iter()
             .skip(parity)
             .step_by(2)
@@ -66,7 +69,7 @@ pub(super) fn refuse(bytes: &[u8], path: &str) -> Result<(), SourceError> {
             .count()
     };
     let (even, odd) = (zeros_in(0), zeros_in(1));
-    if even.abs_diff(odd) * 5 > bytes.len() {
+    if even.abs_diff(odd) * 5 > first_line.len() {
         Err(SourceError::Utf16 { path: path_text() })
     } else {
         Err(SourceError::Binary {

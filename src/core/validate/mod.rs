@@ -257,3 +257,56 @@ fn between_rows(code: IssueCode, entry: &Entry, message: String) -> Issue {
         message,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Format, open_reader};
+
+    fn validated(text: &'static str) -> (ValidateSummary, Vec<String>) {
+        let reader = Box::new(text.as_bytes());
+        let mut source = open_reader("users.csv", reader, &Format::default()).unwrap();
+        let mut issues = Vec::new();
+        let options = ValidateOptions::default();
+        let tell = |issue: Issue| {
+            let record = issue.record_number.unwrap_or_default();
+            issues.push(format!("{record} {}", issue.code.as_str()));
+        };
+        let summary = validate(source.as_mut(), &options, tell).unwrap();
+        (summary, issues)
+    }
+
+    #[test]
+    fn rows_are_checked_and_then_compared() {
+        let (summary, issues) = validated(
+            "email,first_name,org_external_id,org_name,phone\n\
+             a@b.c,Ada,acme,Acme,1\n\
+             A@B.C,Ada,beta,Beta,2\n\
+             a@b.c,,acme,,3\n\
+             a@b.c,Eve,acme,Acme Inc,4\n\
+             nobody,x,acme,,5\n\
+             d@e.f,\"x\"y,acme,,6\n\
+             g@h.i,,,,\n",
+        );
+        let expected = [
+            "0 unknown_columns",
+            "5 invalid_email",
+            "6 broken_record",
+            "4 conflicting_user_fields",
+            "4 conflicting_organization_names",
+        ];
+        assert_eq!(issues, expected);
+        assert_eq!((summary.records, summary.valid, summary.failed), (7, 5, 2));
+        assert_eq!((summary.errors, summary.warnings), (2, 3));
+        assert_eq!(
+            (summary.users, summary.organizations, summary.memberships),
+            (2, 2, 4)
+        );
+    }
+
+    #[test]
+    fn a_header_without_rows_is_no_error_here() {
+        let (summary, _) = validated("email\n");
+        assert_eq!(summary.records, 0);
+    }
+}
