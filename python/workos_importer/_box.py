@@ -2,73 +2,96 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ._reports import DryRunReport
+    from ._reports import DryRunReport, ValidationReport
     from ._results import Summary
 
 _LEAST_WIDTH = 22
+# A box in a narrow terminal is no box: what is longer goes on in the next line.
+_MOST_WIDTH = 66
+# Where a line is not broken.
+_KEPT_SPACE = "\u00a0"
+
+#: A line's name and its value.
+Line = tuple[str, object]
 
 
-def draw(lines: Iterable[str]) -> str:
+def draw(lines: Iterable[Line]) -> str:
     """The lines under the heading SUMMARY in a frame, without a line break at the end."""
-    content = ["SUMMARY", *lines]
+    content = ["SUMMARY"]
+    for name, value in lines:
+        wrapped = textwrap.wrap(f"{name}: {value}", _MOST_WIDTH, subsequent_indent="  ", break_long_words=False)
+        content += [line.replace(_KEPT_SPACE, " ") for line in wrapped]
     width = max(_LEAST_WIDTH, *(len(line) for line in content))
     rule = "─" * (width + 2)
     body = [f"│ {line.ljust(width)} │" for line in content]
     return "\n".join([f"┌{rule}┐", *body, f"└{rule}┘"])
 
 
-def summary_lines(summary: Summary) -> list[str]:
+def summary_lines(summary: Summary) -> list[Line]:
     """The lines of a run: the seed tools' own, then ours."""
-    lines = [f"Status: {summary.status}", f"Users imported: {summary.imported}/{summary.total}"]
+    lines: list[Line] = [("Status", summary.status), ("Users imported", f"{summary.imported}/{summary.total}")]
     if summary.mode != "user-only":
-        lines.append(f"Memberships created: {summary.memberships_created}")
+        lines.append(("Memberships created", summary.memberships_created))
     lines += [
-        f"Duration: {duration(summary.duration_seconds)}",
-        f"Warnings: {summary.warnings}",
-        f"Errors: {summary.failed}",
+        ("Duration", duration(summary.duration_seconds)),
+        ("Warnings", summary.warnings),
+        ("Errors", summary.failed),
     ]
     if summary.cache_hits is not None and summary.cache_misses is not None:
         asked = summary.cache_hits + summary.cache_misses
         rate = 100 * summary.cache_hits / asked if asked else 0.0
         lines += [
-            f"Cache hits: {summary.cache_hits}",
-            f"Cache misses: {summary.cache_misses}",
-            f"Cache hit rate: {rate:.1f}%",
+            ("Cache hits", summary.cache_hits),
+            ("Cache misses", summary.cache_misses),
+            ("Cache hit rate", f"{rate:.1f}%"),
         ]
+    created = f"{summary.created}/{summary.updated}/{summary.unchanged}"
     lines += [
-        f"Created/Updated/Unchanged: {summary.created}/{summary.updated}/{summary.unchanged}",
-        f"Organizations created: {summary.organizations_created}",
-        f"API calls: {_calls(summary.api_calls)}",
-        f"Pending: {summary.pending}",
-        f"Run: {summary.run_id}",
+        ("Created/Updated/Unchanged", created),
+        ("Organizations created", summary.organizations_created),
+        ("API calls", _calls(summary.api_calls)),
+        ("Pending", summary.pending),
+        ("Run", summary.run_id),
     ]
     return lines
 
 
-def dry_run_lines(report: DryRunReport) -> list[str]:
+def dry_run_lines(report: DryRunReport) -> list[Line]:
     """The lines of a dry run."""
-    lines = [f"Status: {report.status}", f"Would import: {report.valid}/{report.total}"]
+    lines: list[Line] = [("Status", report.status), ("Would import", f"{report.would_import}/{report.total}")]
     if report.mode != "user-only":
-        lines += [f"Organizations: {report.organizations}", f"Memberships: {report.memberships}"]
+        lines += [("Organizations", report.organizations), ("Memberships", report.memberships)]
     lines += [
-        f"Duration at the limits: at least {duration(report.least_seconds)}",
-        f"Warnings: {report.warnings}",
-        f"Errors: {report.failed}",
+        ("Duration at the limits", f"at least {duration(report.least_seconds)}"),
+        ("Warnings", report.warnings),
+        ("Errors", report.failed),
     ]
     return lines
+
+
+def validation_lines(report: ValidationReport) -> list[Line]:
+    """The lines of a check."""
+    lines: list[Line] = [
+        ("Status", "Valid" if report.ok else "Not valid"),
+        ("Valid records", f"{report.valid}/{report.total}"),
+        ("Users", report.users),
+    ]
+    if report.mode != "user-only":
+        lines += [("Organizations", report.organizations), ("Memberships", report.memberships)]
+    return [*lines, ("Warnings", report.warnings), ("Errors", report.failed)]
 
 
 def duration(seconds: float) -> str:
     """`12.3 s`, `7 min 25 s`, `1 h 6 min`."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
+    minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
@@ -76,8 +99,5 @@ def duration(seconds: float) -> str:
 
 
 def _calls(calls: dict[str, int]) -> str:
-    total = sum(calls.values())
-    if not total:
-        return "0"
-    parts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in calls.items() if count)
-    return f"{total} ({parts})"
+    parts = [f"{name} {count}".replace(" ", _KEPT_SPACE) for name, count in calls.items() if count]
+    return f"{sum(calls.values())} ({', '.join(parts)})" if parts else "0"

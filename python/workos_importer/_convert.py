@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ._results import Issue, RowError, RowResult, Started, Stopped, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from . import _native
 
 #: The columns of results, in order: those of the results file.
 RESULT_COLUMNS = (
@@ -30,22 +28,37 @@ RESULT_COLUMNS = (
 )
 
 
-def row_result(value: _native.RowTuple) -> RowResult:
+def row_result(value: tuple[Any, ...]) -> RowResult:
     """A row's result; the native module gives its parts in this order."""
-    *parts, milliseconds, failure = value
+    number, line, email, external_id, outcome, user, membership, evidence, *rest = value
+    user_id, organization_id, membership_id, milliseconds, failure = rest
     error = None
     if failure is not None:
         kind, code, message, status, workos_code, request_id, errors = failure
         listed = tuple(json.loads(errors)) if errors else ()
         error = RowError(kind, code, message, status, workos_code, request_id, listed)
     at = datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc)
-    return RowResult(*parts, at, error)
+    return RowResult(
+        record_number=number,
+        line=line,
+        email=email,
+        external_id=external_id,
+        outcome=outcome,
+        user=user,
+        membership=membership,
+        evidence=evidence,
+        user_id=user_id,
+        organization_id=organization_id,
+        membership_id=membership_id,
+        at=at,
+        error=error,
+    )
 
 
-def issue(value: _native.IssueTuple) -> Issue:
+def issue(value: tuple[Any, ...]) -> Issue:
     """An issue, likewise."""
     severity, code, message, record_number, line, column = value
-    return Issue(cast("Any", severity), code, message, record_number, line, column)
+    return Issue(severity, code, message, record_number, line, column)
 
 
 def started(value: dict[str, Any]) -> Started:

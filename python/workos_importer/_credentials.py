@@ -1,4 +1,4 @@
-"""Owns the search for the API key: argument, environment, key file, `.env`. The key is never printed, here or elsewhere."""
+"""Owns the search for the API key: argument, environment, key file, `.env`. The key is printed nowhere."""
 
 from __future__ import annotations
 

@@ -45,6 +45,8 @@ class ConfigError(ImporterError):
         "mode",
         "mapping",
         "connection",
+        "output_path",
+        "run_dir",
         "sandbox",
     )
 
@@ -70,6 +72,7 @@ class SourceError(ImporterError):
         "json",
         "not_users",
         "changed",
+        "other",
         "columns",
         "data_frame",
         "not_rows",
@@ -93,7 +96,7 @@ class APIError(ImporterError):
 class RunError(ImporterError):
     """A run cannot go on or cannot be used in this way."""
 
-    KINDS = ("run", "not_ended", "forked", "organization", "output", "internal")
+    KINDS: ClassVar[tuple[str, ...]] = ("run", "not_ended", "forked", "organization", "output", "internal")
 
 
 class RunLockedError(RunError):

@@ -114,6 +114,7 @@ class Importer:
             run_dir=run_dir,
         )
         self._native_options = self._options.to_native()
+        _native.check_options(self._native_options)
 
     def validate(
         self,
@@ -157,8 +158,9 @@ class Importer:
         pulled lazily. `delimiter` (one character) and `encoding` (such as `windows-1252`) are told from the file
         unless given.
 
-        Raises `ConfigError` (no key, contradictions), `SourceError` (the source as a whole cannot be read) and
-        `JournalError` (no run folder can be made).
+        Raises `ConfigError` (no key, contradictions, no place for the run's folder or files) and `SourceError` (the
+        source as a whole cannot be read). Of rows, the columns are known only later: what is wrong with them raises
+        when results are waited for.
         """
         recognised = recognise(source)
         target = self._target()
@@ -205,8 +207,8 @@ class Importer:
     def __getstate__(self) -> dict[str, Any]:
         if self._key is not None or self._sandbox is not None:
             raise TypeError(
-                "An importer with a key or a sandbox is not pickled: a key must not travel. Make it without api_key, and "
-                "set WORKOS_API_KEY where it works."
+                "An importer with a key or a sandbox is not pickled: a key must not travel. Make it without api_key, "
+                "and set WORKOS_API_KEY where it works."
             )
         return self.__dict__.copy()
 
@@ -220,7 +222,7 @@ class _Kept:
         self._most = most
         self._on_issue = on_issue
 
-    def take(self, values: list[_native.IssueTuple]) -> None:
+    def take(self, values: list[tuple[Any, ...]]) -> None:
         for value in values:
             if self._on_issue is None and len(self.issues) >= self._most:
                 self.omitted += 1
@@ -245,7 +247,8 @@ def _checked_key(api_key: str) -> Key:
     if not isinstance(api_key, str):
         raise ConfigError(f"api_key must be a text, not {type(api_key).__name__}")
     if not api_key.strip():
-        raise ConfigError("api_key is empty. Leave it out to use WORKOS_API_KEY, WORKOS_SECRET_KEY or .env.", "key_missing")
+        message = "api_key is empty. Leave it out to use WORKOS_API_KEY, WORKOS_SECRET_KEY or .env."
+        raise ConfigError(message, "key_missing")
     return Key(api_key.strip(), "api_key")
 
 
@@ -262,5 +265,6 @@ def _checked_sandbox(
     given = {"api_key": api_key, "api_key_file": api_key_file, "base_url": base_url}
     for name, value in given.items():
         if value is not None:
-            raise ConfigError(f"sandbox and {name} contradict each other: a sandbox needs neither key nor URL", "contradiction")
+            message = f"sandbox and {name} contradict each other: a sandbox needs neither key nor URL"
+            raise ConfigError(message, "contradiction")
     return sandbox

@@ -1,4 +1,4 @@
-"""Owns the options of an importer: what values they take, which contradict each other, and how they reach the engine."""
+"""Owns the options of an importer: what values they take, what contradicts what, and how they reach the engine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ._exceptions import ConfigError
@@ -169,8 +170,10 @@ def _max_errors(value: int | str | None) -> tuple[int | None, float | None]:
         text = str(value).strip()
         if text.isdecimal():
             return int(text), None
-    raise ConfigError(f"max_errors {value!r} is not understood: write a number of rows, such as 10, or a share, such as 5%")
+    raise ConfigError(
+        f"max_errors {value!r} is not understood: write a number of rows, such as 10, or a share, such as 5%"
+    )
 
 
 def _path(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.path.expanduser(os.fspath(path))
+    return None if path is None else str(Path(path).expanduser())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ._box import draw, dry_run_lines
+from ._box import draw, dry_run_lines, validation_lines
 from ._results import Issue, _Brief
 
 
@@ -42,6 +42,9 @@ class ValidationReport(_Brief):
         """The figures and issues as plain values, as `--json` prints them."""
         return asdict(self) | {"ok": self.ok}
 
+    def __str__(self) -> str:
+        return draw(validation_lines(self))
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DryRunReport(_Brief):
@@ -50,8 +53,7 @@ class DryRunReport(_Brief):
     mode: str
     mode_sentence: str
     total: int
-    #: Records that would be imported.
-    valid: int
+    would_import: int
     failed: int
     errors: int
     warnings: int
@@ -60,6 +62,8 @@ class DryRunReport(_Brief):
     memberships: int
     #: The least time that the API's limits allow, in seconds.
     least_seconds: float
+    #: What the command line exits with.
+    exit_code: int
     issues: tuple[Issue, ...] = ()
     issues_omitted: int = 0
 
@@ -71,7 +75,7 @@ class DryRunReport(_Brief):
     @property
     def ok(self) -> bool:
         """Whether there is at least one record and none has an error."""
-        return self.failed == 0 and self.errors == 0 and self.total > 0
+        return self.exit_code == 0
 
     def to_dict(self) -> dict[str, Any]:
         """The figures and issues as plain values, as `--json` prints them."""

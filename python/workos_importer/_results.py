@@ -220,7 +220,6 @@ class Summary(_Brief):
 
     def _repr_html_(self) -> str:
         rows = []
-        for line in summary_lines(self):
-            name, _, value = line.partition(": ")
-            rows.append(f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>")
+        for name, value in summary_lines(self):
+            rows.append(f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>")
         return f"<table>{''.join(rows)}</table>"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _convert as convert
+from . import _native as native_module
 from ._exceptions import APIError, AuthError, ImporterError, JournalError, RunError, SourceError
 from ._results import Issue, Progress, RowResult, Started, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from concurrent.futures import ThreadPoolExecutor
     from types import TracebackType
 
     from typing_extensions import Self
@@ -118,10 +118,22 @@ class ImportRun:
     # Waiting
 
     def wait(self) -> Summary:
-        """Blocks until the run is over and returns its summary. Ctrl-C stops it cleanly and raises KeyboardInterrupt."""
+        """Blocks until the run is over; returns its summary. Ctrl-C stops it cleanly and raises KeyboardInterrupt."""
         for _ in self.events():
             pass
         return self.summary
+
+    def poll(self) -> list[Event]:
+        """Waits a quarter of a second at most, and returns what has happened meanwhile: often nothing.
+
+        For loops that have other things to do. Raises nothing about the run: its summary tells how it ended.
+        """
+        if not self._events and self._summary is None:
+            self._fill_or_drain()
+        with self._lock:
+            events = list(self._events)
+            self._events.clear()
+        return events
 
     def events(self) -> Iterator[Event]:
         """Everything that happens, in order: `Started`, warnings as `Issue`, `RowResult`s, and the `Summary` last.
@@ -198,6 +210,8 @@ class ImportRun:
         return False
 
     async def _wait_async(self) -> Summary:
+        import asyncio
+
         try:
             while self._summary is None:
                 await self._fill_async()
@@ -210,6 +224,10 @@ class ImportRun:
         return self.summary
 
     async def _fill_async(self) -> None:
+        # Here, not above: who does not use asyncio does not pay for it.
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
         if self._executor is None:
             # Its own, so that pulls never wait behind other work of the program.
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workos-importer")
@@ -223,6 +241,8 @@ class ImportRun:
 
     async def _end_async(self) -> None:
         """Waits for the end of a run that was asked to stop, even if this task is cancelled again meanwhile."""
+        import asyncio
+
         while self._summary is None:
             try:
                 await self._fill_async()
@@ -253,8 +273,16 @@ class ImportRun:
         with self._lock:
             if self._summary is not None:
                 return
+            rewind = None
             for name, value in self._native.poll(_BATCH, _PATIENCE):
-                self._take(name, value)
+                if name == "want_rows":
+                    rewind = bool(value)
+                else:
+                    self._take(name, value)
+            if rewind is not None:
+                # Last: the caller's iterator may raise, and what came with the request is put aside by now.
+                self._feed(rewind)
+            native_module.drain_logs()
             if self._summary is not None and self._executor is not None:
                 self._executor.shutdown(wait=False)
 
@@ -264,8 +292,6 @@ class ImportRun:
             if result.outcome == "failed" and len(self._failures) < _KEPT_FAILURES:
                 self._failures.append(result)
             self._events.append(result)
-        elif name == "want_rows":
-            self._feed(rewind=value)
         elif name == "warning":
             issue = convert.issue(value)
             self._warnings.append(issue)

@@ -15,7 +15,10 @@ pub enum Clock {
 impl Clock {
     /// A clock that starts at `epoch` now and follows Tokio's clock, paused or not.
     pub fn simulated(epoch: Timestamp) -> Self {
-        Self::Simulated { epoch, origin: Instant::now() }
+        Self::Simulated {
+            epoch,
+            origin: Instant::now(),
+        }
     }
 
     /// The time of day, in UTC.

@@ -1,0 +1,41 @@
+//! The door between Python and the engine: classes, conversions, exceptions, the handling of the interpreter's lock.
+//! The only place where PyO3 is known. Nothing here attaches to Python from a Rust thread: Python pulls.
+
+mod cells;
+mod connection;
+mod errors;
+mod events;
+mod import;
+mod logging;
+mod options;
+mod preview;
+mod rows;
+mod runtime;
+mod sandbox;
+
+use pyo3::prelude::*;
+
+/// The native half of `workos_importer`; not a public interface.
+#[pymodule(gil_used = false)]
+mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::connection::Connection;
+    #[pymodule_export]
+    use super::import::{Import, start};
+    #[pymodule_export]
+    use super::logging::drain_logs;
+    #[pymodule_export]
+    use super::options::check_options;
+    #[pymodule_export]
+    use super::preview::{dry_run, validate};
+    #[pymodule_export]
+    use super::sandbox::{Sandbox, SandboxServer};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::logging::install();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from workos import WorkOSClient
 from workos._errors import BadRequestError, NotFoundError
@@ -12,8 +14,9 @@ from .conftest import KEY
 
 
 @pytest.fixture
-def client(sandbox_url: str) -> WorkOSClient:
-    return WorkOSClient(api_key=KEY, client_id="client_test", base_url=sandbox_url)
+def client(sandbox_url: str) -> Iterator[WorkOSClient]:
+    with WorkOSClient(api_key=KEY, client_id="client_test", base_url=sandbox_url) as client:
+        yield client
 
 
 def test_users_are_created_listed_found_changed_and_deleted(client: WorkOSClient) -> None:

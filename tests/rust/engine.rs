@@ -18,7 +18,10 @@ fn users_organizations_and_memberships_are_made_with_the_fewest_calls() {
     let done = scenario.run();
     assert_eq!(done.ended, Ended::Complete);
     assert_eq!(done.outcomes(), ["created", "created", "updated"]);
-    assert_eq!(emails(&scenario.sandbox), ["alice@acme.com", "bob@acme.com"]);
+    assert_eq!(
+        emails(&scenario.sandbox),
+        ["alice@acme.com", "bob@acme.com"]
+    );
     assert_eq!(memberships(&scenario.sandbox).len(), 3);
     let expected = [
         ("check key", 1),
@@ -43,19 +46,32 @@ fn a_second_run_changes_nothing() {
 
 #[test]
 fn a_row_without_a_name_waits_for_the_row_that_has_it() {
-    let csv = "email,org_external_id,org_name\na@x.com,acme,\nb@x.com,acme,Acme\nc@x.com,nowhere,\n";
+    let csv =
+        "email,org_external_id,org_name\na@x.com,acme,\nb@x.com,acme,Acme\nc@x.com,nowhere,\n";
     let done = Scenario::new(csv).run();
     assert_eq!(done.outcomes(), ["created", "created", "failed"]);
     assert_eq!(done.message(3), "Organization not found: nowhere");
-    assert_eq!(done.result(3).error.as_ref().unwrap().api.http_status, Some(404));
+    assert_eq!(
+        done.result(3).error.as_ref().unwrap().api.http_status,
+        Some(404)
+    );
     assert_eq!((done.tally.hits(), done.tally.lookups), (1, 2));
 }
 
 #[test]
 fn a_lost_answer_is_read_back_and_never_sent_twice() {
     let scenario = Scenario::new("email,org_external_id,org_name\na@x.com,acme,Acme\n");
-    for path in ["/user_management/users", "/organizations", "/user_management/organization_memberships"] {
-        scenario.sandbox.fail_next(Method::POST, path, workos_importer_sandbox::Fault::ResetAfter, 1);
+    for path in [
+        "/user_management/users",
+        "/organizations",
+        "/user_management/organization_memberships",
+    ] {
+        scenario.sandbox.fail_next(
+            Method::POST,
+            path,
+            workos_importer_sandbox::Fault::ResetAfter,
+            1,
+        );
     }
     let done = scenario.run();
     assert_eq!(done.outcomes(), ["created"], "{:?}", done.result(1));
@@ -69,9 +85,16 @@ fn a_lost_answer_is_read_back_and_never_sent_twice() {
 fn an_inactive_membership_stays_so_unless_asked() {
     let csv = "email,org_external_id\na@x.com,acme\n";
     let scenario = Scenario::new(csv);
-    let organization =
-        scenario.sandbox.seed(Method::POST, "/organizations", json!({"name": "Acme", "external_id": "acme"}));
-    let user = scenario.sandbox.seed(Method::POST, "/user_management/users", json!({"email": "a@x.com"}));
+    let organization = scenario.sandbox.seed(
+        Method::POST,
+        "/organizations",
+        json!({"name": "Acme", "external_id": "acme"}),
+    );
+    let user = scenario.sandbox.seed(
+        Method::POST,
+        "/user_management/users",
+        json!({"email": "a@x.com"}),
+    );
     let membership = scenario.sandbox.seed(
         Method::POST,
         "/user_management/organization_memberships",

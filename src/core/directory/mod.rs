@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::outcome::{ApiDetails, Effect};
-use crate::row::claim::{Claim, OrganizationReference};
 use crate::row::Kind;
+use crate::row::claim::{Claim, OrganizationReference};
 
 /// What to do with a user who is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,10 @@ pub enum State {
     Absent,
     Found(Found),
     /// The claim's natural keys belong to two different objects.
-    Conflict { by_email: String, by_external_id: String },
+    Conflict {
+        by_email: String,
+        by_external_id: String,
+    },
 }
 
 /// One object of the directory, as far as claims can be compared with it.
@@ -115,10 +118,16 @@ pub enum Approach {
 #[derive(Clone, Debug)]
 pub enum Change {
     /// It matches, or differs and is to be left as it is.
-    None { found: Found, differs: bool },
+    None {
+        found: Found,
+        differs: bool,
+    },
     Write(Box<Write>),
     /// It is not there, and this claim does not say how to make it. Another row's claim for the same key may.
-    Missing { refusal: Refusal, another_row_may_help: bool },
+    Missing {
+        refusal: Refusal,
+        another_row_may_help: bool,
+    },
     /// It cannot or must not be made to match.
     Refuse(Refusal),
 }
@@ -134,15 +143,28 @@ pub struct Write {
     pub body: Option<Bytes>,
     /// The answer has to be compared with the claim again: this write did only a part.
     pub compare_again: bool,
-    /// What to do where the environment allows one role only: a smaller write, and what is then to be reported.
-    pub fallback: Option<Box<(Write, Refusal)>>,
+    /// What to do where the environment allows one role only.
+    pub fallback: Option<Box<Fallback>>,
     /// Texts that must not come back in anything that is shown.
     pub secrets: Vec<crate::secret::Secret>,
 }
 
+/// What to do where a write asks for more than the environment allows.
+#[derive(Clone, Debug)]
+pub struct Fallback {
+    /// A smaller write; `None`: what is there stays as it is.
+    pub smaller: Option<Write>,
+    /// What is then to be reported.
+    pub shortfall: Refusal,
+}
+
 impl std::fmt::Debug for Write {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Write").field("effect", &self.effect).field("call", &self.call).finish_non_exhaustive()
+        formatter
+            .debug_struct("Write")
+            .field("effect", &self.effect)
+            .field("call", &self.call)
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,7 +183,10 @@ pub enum CallError {
     /// The API answered, and the answer is no.
     Refused(ApiError),
     /// No attempt brought an answer that can be used; `None` when nothing was ever heard.
-    Unavailable { message: String, api: Option<ApiError> },
+    Unavailable {
+        message: String,
+        api: Option<ApiError>,
+    },
     /// The key is not accepted: nothing will work.
     Key(ApiError),
 }
@@ -177,7 +202,11 @@ impl ApiError {
     /// Whether the answer's own code, or one in its `errors`, is `code`.
     pub fn has_code(&self, code: &str) -> bool {
         self.details.workos_code.as_deref() == Some(code)
-            || self.details.workos_errors.iter().any(|error| error.get("code").and_then(|value| value.as_str()) == Some(code))
+            || self
+                .details
+                .workos_errors
+                .iter()
+                .any(|error| error.get("code").and_then(|value| value.as_str()) == Some(code))
     }
 
     pub fn status(&self) -> u16 {
@@ -189,9 +218,15 @@ impl ApiError {
 #[derive(Clone, Debug)]
 pub enum Applied {
     Done(Found),
-    Refused { error: ApiError, then: Then },
+    Refused {
+        error: ApiError,
+        then: Then,
+    },
     /// It may or may not have been applied between these two moments of the server's clock.
-    InDoubt { doubt: Doubt, error: ApiError },
+    InDoubt {
+        doubt: Doubt,
+        error: ApiError,
+    },
     Failed(CallError),
 }
 
@@ -205,7 +240,7 @@ pub enum Then {
     /// Too much was asked for at once: the write's fallback, if it has one.
     FallBack(Refusal),
     /// An object that the write builds on is gone.
-    Gone(Kind),
+    Gone(Kind, Refusal),
 }
 
 /// The time, by the server's clock, in which a write whose answer was lost can have been applied.
@@ -219,7 +254,10 @@ impl Doubt {
     /// Both together.
     pub fn and(self, other: Option<Doubt>) -> Doubt {
         match other {
-            Some(other) => Doubt { from: self.from.min(other.from), until: self.until.max(other.until) },
+            Some(other) => Doubt {
+                from: self.from.min(other.from),
+                until: self.until.max(other.until),
+            },
             None => self,
         }
     }
@@ -272,7 +310,11 @@ pub trait Directory: Send + Sync {
     fn diff(&self, ask: &Ask<'_>, state: &State, policy: &Policy) -> Change;
 
     /// Writes; one answer for each write, in order. The intents are committed after the permit and before the bytes leave.
-    async fn apply(&self, writes: &[Write], before_send: &dyn BeforeSend) -> Result<Vec<Applied>, crate::journal::JournalError>;
+    async fn apply(
+        &self,
+        writes: &[Write],
+        before_send: &dyn BeforeSend,
+    ) -> Result<Vec<Applied>, crate::journal::JournalError>;
 
     /// One page of all objects of a kind that a list can show.
     async fn list(&self, kind: Kind, cursor: Option<&str>) -> Result<Page, CallError>;
@@ -303,5 +345,12 @@ pub trait Directory: Send + Sync {
 pub fn organization_name(reference: &OrganizationReference) -> &str {
     match reference {
         OrganizationReference::Id(id) | OrganizationReference::ExternalId(id) => id,
+    }
+}
+
+/// Gives an object the name that counts, where another row was the first to name it.
+pub fn relabel(claim: &mut Claim, label: &str) {
+    if let Claim::Organization(organization) = claim {
+        organization.name = Some(label.to_owned());
     }
 }

@@ -1,12 +1,16 @@
 //! Drives one row through its steps, and says how it ended.
 
+use std::sync::atomic::Ordering;
+
 use tokio::sync::oneshot;
 
 use super::ensure::Failure;
 use super::{Claimed, Ended, Engine, Tally};
-use crate::directory::{Ask, Base, Refusal};
+use crate::directory::{Approach, Ask, Base, Change, Refusal, State};
 use crate::journal::Remembered;
-use crate::journal::outcome::{Evidence, Outcome, RowError, RowResult, StepResult, outcome_of};
+use crate::journal::outcome::{
+    Effect, Evidence, Outcome, RowError, RowResult, StepResult, outcome_of,
+};
 use crate::row::{Kind, Step, StepKey};
 
 /// A row whose drive came to an end.
@@ -17,9 +21,14 @@ pub(super) struct Driven {
 }
 
 pub(super) enum Finished {
-    Ended { result: Box<RowResult>, keys: Vec<(StepKey, &'static str)> },
-    /// It waits for another row to make this object possible.
-    Parked(StepKey),
+    Ended {
+        result: Box<RowResult>,
+        keys: Vec<(StepKey, &'static str)>,
+    },
+    /// It was set aside until the source has been read; what it made until then.
+    Parked {
+        created: Vec<Kind>,
+    },
     Stop(Ended),
 }
 
@@ -33,10 +42,18 @@ struct Way {
 }
 
 enum Stopped {
-    Refused { at: Kind, refusal: Refusal },
+    Refused {
+        at: Kind,
+        refusal: Refusal,
+    },
+    /// The row waits for what this key is about.
     Parked(StepKey),
-    /// An object of this kind that an earlier step found is gone: its key, and what the API said.
-    Gone { key: StepKey, refusal: Refusal },
+    /// An object that an earlier step found is gone: its key, and what the API said at which step.
+    Gone {
+        key: StepKey,
+        at: Kind,
+        refusal: Refusal,
+    },
     Run(Ended),
 }
 
@@ -45,17 +62,22 @@ impl Engine<'_> {
     pub(super) async fn prelude(&self, steps: &[Step], tally: &mut Tally) -> Result<(), Ended> {
         for step in steps {
             let Some(key) = step.key() else { continue };
-            let ask = Ask { claim: &step.claim, bases: &[] };
+            let ask = Ask {
+                claim: &step.claim,
+                bases: &[],
+            };
             match self.ensure(&key, &ask).await {
                 Ok(ensured) => {
-                    if ensured.result.effect == crate::journal::outcome::Effect::Created {
+                    if ensured.result.effect == Effect::Created {
                         *tally.created.entry(step.kind).or_insert(0) += 1;
                     }
                 }
                 Err(Failure::Stop(ended)) => return Err(ended),
-                Err(Failure::Row(refusal) | Failure::Missing { refusal, .. } | Failure::Gone(_, refusal)) => {
-                    return Err(Ended::Prelude(error_of(refusal)));
-                }
+                Err(
+                    Failure::Row(refusal)
+                    | Failure::Missing { refusal, .. }
+                    | Failure::Gone(_, refusal),
+                ) => return Err(Ended::Prelude(error_of(refusal))),
             }
         }
         Ok(())
@@ -74,61 +96,108 @@ impl Engine<'_> {
             let _ = predecessor.await;
         }
         let record_number = row.identity.record_number;
-        let subject = row.steps.iter().find(|step| step.kind == row.subject).and_then(Step::key);
-        let mut way = Way::default();
-        let mut stopped = self.walk(&row, &mut way).await;
-        if let Err(Stopped::Gone { key, .. }) = &stopped {
-            // What the memo knew is no longer so: it leaves the memo once, and the row begins again.
-            if let Err(error) = self.memo.forget(key) {
-                return Driven { record_number, subject, finished: Finished::Stop(Ended::Journal(error.0)) };
-            }
-            let mut again = Way::default();
-            stopped = self.walk(&row, &mut again).await;
-            keep_created(&mut again, &way);
-            way = again;
+        let subject = row.steps.iter().find(|step| step.kind == row.subject);
+        let subject = subject.and_then(Step::key);
+        let finished = match self.to_its_end(row).await {
+            Ok(finished) => finished,
+            Err(ended) => Finished::Stop(ended),
+        };
+        Driven {
+            record_number,
+            subject,
+            finished,
         }
-        let refused = match stopped {
-            Ok(()) => way.shortfall.take().map(|refusal| (row.subject, refusal, true)),
-            Err(Stopped::Refused { at, refusal }) => Some((at, refusal, false)),
-            Err(Stopped::Gone { key, refusal }) => {
-                let refusal = self.missing(&row, &key).await.unwrap_or(refusal);
-                Some((key.kind, refusal, false))
-            }
-            Err(Stopped::Parked(key)) => return Driven { record_number, subject, finished: Finished::Parked(key) },
-            Err(Stopped::Run(ended)) => return Driven { record_number, subject, finished: Finished::Stop(ended) },
-        };
-        let (outcome, error) = match refused {
-            None => (outcome_of(&way.steps, row.subject), None),
-            Some((_, refusal, true)) => (Outcome::Failed, Some(error_of(refusal))),
-            Some((at, refusal, false)) => {
-                let kept = way.steps.iter().find(|step| step.kind == row.subject);
-                (Outcome::Failed, Some(self.explain(at, refusal, kept)))
-            }
-        };
-        let result = RowResult { identity: row.identity, outcome, steps: way.steps, error, at: self.clock.now() };
-        Driven { record_number, subject, finished: Finished::Ended { result: Box::new(result), keys: way.keys } }
     }
 
-    async fn walk(&self, row: &Claimed, way: &mut Way) -> Result<(), Stopped> {
+    async fn to_its_end(&self, row: Claimed) -> Result<Finished, Ended> {
+        let mut way = Way::default();
+        let mut stopped = self.walk(&row, &mut way, self.can_park).await;
+        if let Err(Stopped::Gone { key, .. }) = &stopped {
+            // What the memo knew is no longer so: it leaves the memo once, and the row begins again. A row that has
+            // written something is not set aside any more: its result is due.
+            self.memo.forget(key)?;
+            let gone = key.kind;
+            let may_park = self.can_park && !way.has_written();
+            let mut again = Way::default();
+            stopped = self.walk(&row, &mut again, may_park).await;
+            again.take_over(way, gone);
+            way = again;
+        }
+        let error = match stopped {
+            Ok(()) => way.shortfall.take().map(error_of),
+            Err(Stopped::Refused { at, refusal }) => {
+                Some(self.explain(at, refusal, row.subject, &way))
+            }
+            Err(Stopped::Gone { key, at, refusal }) => {
+                let refusal = self.missing(&row, &key).await.unwrap_or(refusal);
+                Some(self.explain(at, refusal, row.subject, &way))
+            }
+            Err(Stopped::Parked(key)) => {
+                let number = row.identity.record_number;
+                self.journal.note(move |store| store.park(number, &key))?;
+                self.any_parked.store(true, Ordering::Relaxed);
+                let created = way.created();
+                return Ok(Finished::Parked { created });
+            }
+            Err(Stopped::Run(ended)) => return Err(ended),
+        };
+        let outcome = match error {
+            None => outcome_of(&way.steps, row.subject),
+            Some(_) => Outcome::Failed,
+        };
+        let result = RowResult {
+            identity: row.identity,
+            outcome,
+            steps: way.steps,
+            error,
+            at: self.clock.now(),
+        };
+        Ok(Finished::Ended {
+            result: Box::new(result),
+            keys: way.keys,
+        })
+    }
+
+    async fn walk(&self, row: &Claimed, way: &mut Way, may_park: bool) -> Result<(), Stopped> {
         for step in &row.steps {
-            let key = step.key().unwrap_or_else(|| key_by_bases(step.kind, &way.bases));
-            let ask = Ask { claim: &step.claim, bases: &way.bases };
+            let key = step
+                .key()
+                .unwrap_or_else(|| key_by_bases(step.kind, &way.bases));
+            if step.kind == row.subject && may_park && self.waits_for_the_first(row, &key).await? {
+                return Err(Stopped::Parked(key));
+            }
+            let ask = Ask {
+                claim: &step.claim,
+                bases: &way.bases,
+            };
             let ensured = match self.ensure(&key, &ask).await {
                 Ok(ensured) => ensured,
-                Err(Failure::Row(refusal)) => return Err(Stopped::Refused { at: step.kind, refusal }),
-                Err(Failure::Missing { another_row_may_help: true, .. }) if self.can_park => {
-                    return Err(Stopped::Parked(key));
+                Err(Failure::Row(refusal)) => {
+                    let at = step.kind;
+                    return Err(Stopped::Refused { at, refusal });
                 }
-                Err(Failure::Missing { refusal, .. }) => return Err(Stopped::Refused { at: step.kind, refusal }),
+                Err(Failure::Missing {
+                    another_row_may_help: true,
+                    ..
+                }) if may_park => return Err(Stopped::Parked(key)),
+                Err(Failure::Missing { refusal, .. }) => {
+                    let at = step.kind;
+                    return Err(Stopped::Refused { at, refusal });
+                }
                 Err(Failure::Gone(kind, refusal)) => {
-                    let gone = row.steps.iter().find(|step| step.kind == kind).and_then(Step::key);
-                    let key = gone.unwrap_or(key);
-                    return Err(Stopped::Gone { key, refusal });
+                    let gone = row.steps.iter().find(|step| step.kind == kind);
+                    let key = gone.and_then(Step::key).unwrap_or(key);
+                    let at = step.kind;
+                    return Err(Stopped::Gone { key, at, refusal });
                 }
                 Err(Failure::Stop(ended)) => return Err(Stopped::Run(ended)),
             };
             way.keys.push((key, ensured.result.effect.as_str()));
-            way.bases.push(Base { kind: step.kind, id: ensured.result.id.clone(), ours: ensured.ours });
+            way.bases.push(Base {
+                kind: step.kind,
+                id: ensured.result.id.clone(),
+                ours: ensured.ours,
+            });
             way.steps.push(ensured.result);
             if ensured.shortfall.is_some() {
                 way.shortfall = ensured.shortfall;
@@ -137,50 +206,112 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// An object that the row names by its own id is not there: remembered, so that later rows fail before they write.
+    /// The first row of a subject counts: while it is set aside, the others wait with it.
+    async fn waits_for_the_first(&self, row: &Claimed, key: &StepKey) -> Result<bool, Stopped> {
+        if !self.any_parked.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let (key, number) = (key.clone(), row.identity.record_number);
+        let parked = self
+            .journal
+            .ask(move |store| store.first_is_parked(&key, number));
+        parked.await.map_err(|error| Stopped::Run(error.into()))
+    }
+
+    /// An object that the row names by the directory's own id is not there: remembered, so that later rows fail before
+    /// they write. What was looked up is there by that look, and is not taken for missing because of something else.
     async fn missing(&self, row: &Claimed, key: &StepKey) -> Option<Refusal> {
-        let step = row.steps.iter().find(|step| step.key().as_ref() == Some(key))?;
-        let known = Remembered { id: None, ours: false, evidence: Evidence::Confirmed, detail: None };
+        let step = row
+            .steps
+            .iter()
+            .find(|step| step.key().as_ref() == Some(key))?;
+        let ask = Ask {
+            claim: &step.claim,
+            bases: &[],
+        };
+        if !matches!(self.directory.approach(&ask), Approach::Trust(_)) {
+            return None;
+        }
+        let known = Remembered {
+            id: None,
+            ours: false,
+            evidence: Evidence::Confirmed,
+            detail: None,
+        };
         self.memo.put(key, known).ok()?;
-        let ask = Ask { claim: &step.claim, bases: &[] };
-        match self.directory.diff(&ask, &crate::directory::State::Absent, &self.options.policy) {
-            crate::directory::Change::Missing { refusal, .. } => Some(refusal),
+        match self
+            .directory
+            .diff(&ask, &State::Absent, &self.options.policy)
+        {
+            Change::Missing { refusal, .. } => Some(refusal),
             _ => None,
         }
     }
 
     /// The error of a row; where its subject is there and only what builds on it failed, it says so.
-    fn explain(&self, at: Kind, refusal: Refusal, kept: Option<&StepResult>) -> RowError {
+    fn explain(&self, at: Kind, refusal: Refusal, subject: Kind, way: &Way) -> RowError {
         let mut error = error_of(refusal);
-        if let Some(kept) = kept {
-            let what = capitalized(at);
-            let subject = kept.kind.as_str();
-            let sentence = error.message.trim_end_matches('.').to_owned();
-            error.message = if self.options.require_membership && kept.effect == crate::journal::outcome::Effect::Created {
-                format!(
-                    "{what} failed: {sentence}. The {subject} ({}) is deleted at the end of the run, unless another row \
-                     gives it a membership (--require-membership).",
-                    kept.id
-                )
-            } else {
-                format!(
-                    "{what} failed: {sentence}. The {subject} was kept ({}); run again to retry, or use --require-membership.",
-                    kept.id
-                )
-            };
-        }
+        let Some(kept) = way.steps.iter().find(|step| step.kind == subject) else {
+            return error;
+        };
+        let sentence = error.message.trim_end_matches('.');
+        let (what, kind, id) = (capitalized(at), subject.as_str(), &kept.id);
+        let ours = way
+            .bases
+            .iter()
+            .any(|base| base.kind == subject && base.ours);
+        let then = if !self.options.require_membership {
+            format!("The {kind} was kept ({id}); run again to retry, or use --require-membership.")
+        } else if ours && kept.evidence == Evidence::Confirmed {
+            format!(
+                "The {kind} ({id}) is deleted at the end of the run, unless it has a membership by then \
+                 (--require-membership)."
+            )
+        } else {
+            format!(
+                "The {kind} was kept ({id}): it is not certain that this run created it. Run again to retry."
+            )
+        };
+        error.message = format!("{what} failed: {sentence}. {then}");
         error
     }
 }
 
-/// A second walk finds what the first one created: it stays this row's creation.
-fn keep_created(again: &mut Way, first: &Way) {
-    for earlier in &first.steps {
-        for (step, key) in again.steps.iter_mut().zip(&mut again.keys) {
-            if step.kind == earlier.kind && step.id == earlier.id && step.effect == crate::journal::outcome::Effect::Existing {
-                step.effect = earlier.effect;
-                step.evidence = earlier.evidence;
-                key.1 = earlier.effect.as_str();
+impl Way {
+    fn has_written(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| step.effect != Effect::Existing)
+    }
+
+    fn created(&self) -> Vec<Kind> {
+        let created = self
+            .steps
+            .iter()
+            .filter(|step| step.effect == Effect::Created);
+        created.map(|step| step.kind).collect()
+    }
+
+    /// A second walk finds what the first one did, or does not get that far: it stays this row's doing. What is gone
+    /// is not taken over.
+    fn take_over(&mut self, first: Way, gone: Kind) {
+        for ((earlier, key), base) in first.steps.into_iter().zip(first.keys).zip(first.bases) {
+            let place = self.steps.iter().position(|step| step.kind == earlier.kind);
+            match place.and_then(|index| self.steps.get_mut(index).zip(self.keys.get_mut(index))) {
+                Some((step, (_, effect))) => {
+                    if step.id == earlier.id && step.effect == Effect::Existing {
+                        step.effect = earlier.effect;
+                        step.evidence = earlier.evidence;
+                        step.differs = earlier.differs;
+                        *effect = earlier.effect.as_str();
+                    }
+                }
+                None if earlier.kind != gone => {
+                    self.steps.push(earlier);
+                    self.keys.push(key);
+                    self.bases.push(base);
+                }
+                None => {}
             }
         }
     }
@@ -193,7 +324,12 @@ fn key_by_bases(kind: Kind, bases: &[Base]) -> StepKey {
 }
 
 fn error_of(refusal: Refusal) -> RowError {
-    RowError { error_type: refusal.error_type, code: refusal.code, message: refusal.message, api: refusal.api }
+    RowError {
+        error_type: refusal.error_type,
+        code: refusal.code,
+        message: refusal.message,
+        api: refusal.api,
+    }
 }
 
 fn capitalized(kind: Kind) -> &'static str {

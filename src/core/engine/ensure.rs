@@ -5,8 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Ended, Engine};
+use crate::clock::Clock;
 use crate::directory::{
-    Applied, Approach, Ask, BeforeSend, CallError, Change, Doubt, Found, Refusal, Settling, State, Then, Write,
+    Applied, Approach, Ask, BeforeSend, CallError, Change, Doubt, Found, Refusal, Settling, State,
+    Then, Write,
 };
 use crate::journal::outcome::{ApiDetails, Effect, Evidence, StepResult};
 use crate::journal::{Journal, JournalError, Remembered};
@@ -26,7 +28,10 @@ pub(super) struct Ensured {
 pub(super) enum Failure {
     Row(Refusal),
     /// The object is not there; another row's claim may make it.
-    Missing { refusal: Refusal, another_row_may_help: bool },
+    Missing {
+        refusal: Refusal,
+        another_row_may_help: bool,
+    },
     /// An object that the step builds on is gone from the directory.
     Gone(Kind, Refusal),
     Stop(Ended),
@@ -34,7 +39,7 @@ pub(super) enum Failure {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
-        Self::Stop(Ended::Journal(error.0))
+        Self::Stop(error.into())
     }
 }
 
@@ -42,14 +47,16 @@ impl From<JournalError> for Failure {
 struct Intent<'a> {
     journal: &'a Journal,
     key: &'a StepKey,
-    at: String,
+    clock: &'a Clock,
 }
 
 #[async_trait]
 impl BeforeSend for Intent<'_> {
     async fn commit(&self) -> Result<(), JournalError> {
-        let (key, at) = (self.key.clone(), self.at.clone());
-        self.journal.commit(move |store| store.intent(&key, &at)).await
+        let (key, at) = (self.key.clone(), self.clock.now().to_string());
+        self.journal
+            .commit(move |store| store.intent(&key, &at))
+            .await
     }
 }
 
@@ -65,6 +72,17 @@ struct Progress {
     /// The refusal that made us look: it counts if there is nothing to be found.
     looked_because: Option<Refusal>,
     last_error: Option<Refusal>,
+    /// A part of the claim that the environment does not allow.
+    shortfall: Option<Refusal>,
+}
+
+/// Where one write leaves its step.
+enum Wrote {
+    Done(Ensured),
+    /// Compare again, with what the write answered or with what a look shows.
+    Again,
+    /// Nothing was written, and nothing can be: the object stays as it was found.
+    AsItIs,
 }
 
 impl Engine<'_> {
@@ -85,7 +103,15 @@ impl Engine<'_> {
             }
             None => match self.directory.approach(ask) {
                 Approach::Trust(id) => {
-                    self.memo.put(key, Remembered { id: Some(id.clone()), ours: false, evidence: Evidence::Confirmed, detail: None })?;
+                    self.memo.put(
+                        key,
+                        Remembered {
+                            id: Some(id.clone()),
+                            ours: false,
+                            evidence: Evidence::Confirmed,
+                            detail: None,
+                        },
+                    )?;
                     return Ok(existing(key.kind, id, false));
                 }
                 Approach::WriteFirst => Some(State::Absent),
@@ -96,7 +122,12 @@ impl Engine<'_> {
     }
 
     /// The answer that the memo has, if it needs no call.
-    fn from_memory(&self, key: &StepKey, ask: &Ask<'_>, known: &Arc<Remembered>) -> Option<Ensured> {
+    fn from_memory(
+        &self,
+        key: &StepKey,
+        ask: &Ask<'_>,
+        known: &Arc<Remembered>,
+    ) -> Option<Ensured> {
         let id = known.id.clone()?;
         if let Some(state) = recall(known) {
             if let Change::None { .. } = self.directory.diff(ask, &state, &self.options.policy) {
@@ -107,15 +138,25 @@ impl Engine<'_> {
         Some(existing(key.kind, id, known.ours))
     }
 
-    async fn settle(&self, key: &StepKey, ask: &Ask<'_>, first: Option<State>) -> Result<Ensured, Failure> {
+    async fn settle(
+        &self,
+        key: &StepKey,
+        ask: &Ask<'_>,
+        first: Option<State>,
+    ) -> Result<Ensured, Failure> {
         let mut progress = Progress::default();
         let mut state = first;
+        if state.is_none() {
+            self.memo.count_lookup(key.kind);
+        }
         loop {
             let current = match state.take() {
                 Some(state) => state,
                 None => self.look(key, ask, &progress).await?,
             };
-            if let (State::Found(found), Some((Effect::Created, doubt))) = (&current, progress.in_doubt) {
+            if let (State::Found(found), Some((Effect::Created, doubt))) =
+                (&current, progress.in_doubt)
+            {
                 if self.directory.is_outcome_of(ask, found, doubt) {
                     progress.inferred = true;
                     progress.did = Some(Effect::Created);
@@ -126,9 +167,23 @@ impl Engine<'_> {
             }
             let write = match self.directory.diff(ask, &current, &self.options.policy) {
                 Change::None { found, differs } => return self.done(key, found, differs, progress),
-                Change::Missing { refusal, another_row_may_help } => {
-                    self.memo.put(key, Remembered { id: None, ours: false, evidence: Evidence::Confirmed, detail: None })?;
-                    return Err(Failure::Missing { refusal, another_row_may_help });
+                Change::Missing {
+                    refusal,
+                    another_row_may_help,
+                } => {
+                    self.memo.put(
+                        key,
+                        Remembered {
+                            id: None,
+                            ours: false,
+                            evidence: Evidence::Confirmed,
+                            detail: None,
+                        },
+                    )?;
+                    return Err(Failure::Missing {
+                        refusal,
+                        another_row_may_help,
+                    });
                 }
                 // What we made ourselves is not "there already".
                 Change::Refuse(_) if progress.did == Some(Effect::Created) => match current {
@@ -139,29 +194,43 @@ impl Engine<'_> {
                 Change::Write(write) => write,
             };
             if progress.writes >= Backoff::ATTEMPTS {
-                let refusal = progress.last_error.take().unwrap_or_else(|| self.in_doubt(key, &progress));
+                let refusal = progress
+                    .last_error
+                    .take()
+                    .unwrap_or_else(|| self.in_doubt(key, &progress));
                 return Err(Failure::Row(refusal));
             }
             progress.writes += 1;
-            if let Some(ensured) = self.write(key, ask, *write, &mut progress, &mut state).await? {
-                return Ok(ensured);
+            let wrote = self.write(key, ask, *write, &mut progress, &mut state);
+            match (wrote.await?, current) {
+                (Wrote::Done(ensured), _) => return Ok(ensured),
+                (Wrote::AsItIs, State::Found(found)) => {
+                    return self.done(key, found, false, progress);
+                }
+                (Wrote::Again | Wrote::AsItIs, _) => {}
             }
         }
     }
 
     /// Looks at what is there. While a write is in doubt, a look that fails leaves the doubt unsettled.
-    async fn look(&self, key: &StepKey, ask: &Ask<'_>, progress: &Progress) -> Result<State, Failure> {
-        self.memo.count_lookup(key.kind);
+    async fn look(
+        &self,
+        key: &StepKey,
+        ask: &Ask<'_>,
+        progress: &Progress,
+    ) -> Result<State, Failure> {
         match self.directory.observe(&[*ask]).await.pop() {
             Some(Ok(state)) => Ok(state),
             Some(Err(CallError::Key(error))) => Err(Failure::Stop(Ended::Key(error))),
-            Some(Err(_)) if progress.in_doubt.is_some() => Err(Failure::Row(self.in_doubt(key, progress))),
+            Some(Err(_)) if progress.in_doubt.is_some() => {
+                Err(Failure::Row(self.in_doubt(key, progress)))
+            }
             Some(Err(error)) => Err(Failure::Row(self.directory.refusal(key.kind, &error))),
             None => Err(Failure::Row(self.in_doubt(key, progress))),
         }
     }
 
-    /// Sends one write. `Some`: the step is done. `None`: go on with `state`, or look where it is `None`.
+    /// Sends one write. After [`Wrote::Again`] it goes on with `state`, or with a look where that is `None`.
     async fn write(
         &self,
         key: &StepKey,
@@ -169,70 +238,93 @@ impl Engine<'_> {
         write: Write,
         progress: &mut Progress,
         state: &mut Option<State>,
-    ) -> Result<Option<Ensured>, Failure> {
-        let intent = Intent { journal: self.journal, key, at: self.clock.now().to_string() };
-        let applied = self.directory.apply(std::slice::from_ref(&write), &intent).await?.pop();
+    ) -> Result<Wrote, Failure> {
+        let intent = Intent {
+            journal: self.journal,
+            key,
+            clock: &self.clock,
+        };
+        let applied = self
+            .directory
+            .apply(std::slice::from_ref(&write), &intent)
+            .await?
+            .pop();
         match applied {
             Some(Applied::Done(found)) => {
                 progress.did = Some(progress.did.unwrap_or(write.effect));
                 if write.compare_again {
                     *state = Some(State::Found(found));
-                    return Ok(None);
+                    return Ok(Wrote::Again);
                 }
                 let effect = progress.did.unwrap_or(write.effect);
                 self.keep(key, &found, effect == Effect::Created, evidence(progress))?;
-                Ok(Some(self.ensured(key, found, effect, progress, None)))
+                Ok(Wrote::Done(self.ensured(key, found, effect, progress)))
             }
-            Some(Applied::Refused { then: Then::Look(refusal), .. }) => {
+            Some(Applied::Refused {
+                then: Then::Look(refusal),
+                ..
+            }) => {
                 progress.looked_because = Some(refusal);
-                Ok(None)
+                Ok(Wrote::Again)
             }
-            Some(Applied::Refused { then: Then::Fail(refusal), .. }) => Err(Failure::Row(refusal)),
-            Some(Applied::Refused { then: Then::FallBack(refusal), .. }) => match write.fallback {
-                Some(fallback) => {
-                    let (smaller, shortfall) = *fallback;
-                    Box::pin(self.fall_back(key, ask, smaller, shortfall, progress, state)).await
+            Some(Applied::Refused {
+                then: Then::Fail(refusal),
+                ..
+            }) => Err(Failure::Row(refusal)),
+            Some(Applied::Refused {
+                then: Then::FallBack(refusal),
+                ..
+            }) => {
+                let Some(fallback) = write.fallback else {
+                    return Err(Failure::Row(refusal));
+                };
+                // In our words, with what the API said.
+                let api = refusal.api;
+                progress.shortfall = Some(Refusal {
+                    api,
+                    ..fallback.shortfall
+                });
+                match fallback.smaller {
+                    Some(smaller) => Box::pin(self.write(key, ask, smaller, progress, state)).await,
+                    None => Ok(Wrote::AsItIs),
                 }
-                None => Err(Failure::Row(refusal)),
-            },
-            Some(Applied::Refused { error, then: Then::Gone(kind) }) => {
-                Err(Failure::Gone(kind, self.directory.refusal(key.kind, &CallError::Refused(error))))
             }
+            Some(Applied::Refused {
+                then: Then::Gone(kind, refusal),
+                ..
+            }) => Err(Failure::Gone(kind, refusal)),
             Some(Applied::InDoubt { doubt, error }) => {
                 let doubt = doubt.and(progress.in_doubt.map(|(_, earlier)| earlier));
                 progress.in_doubt = Some((write.effect, doubt));
                 progress.last_error = Some(self.directory.refusal(
                     key.kind,
-                    &CallError::Unavailable { message: error.message.clone(), api: Some(error) },
+                    &CallError::Unavailable {
+                        message: error.message.clone(),
+                        api: Some(error),
+                    },
                 ));
                 if self.directory.settling(&write) == Settling::NeverResend {
                     return Err(Failure::Row(self.in_doubt(key, progress)));
                 }
                 tokio::time::sleep(self.backoff.delay(progress.writes)).await;
-                Ok(None)
+                Ok(Wrote::Again)
             }
             Some(Applied::Failed(CallError::Key(error))) => Err(Failure::Stop(Ended::Key(error))),
-            Some(Applied::Failed(error)) => Err(Failure::Row(self.directory.refusal(key.kind, &error))),
+            Some(Applied::Failed(error)) => {
+                Err(Failure::Row(self.directory.refusal(key.kind, &error)))
+            }
             None => Err(Failure::Row(self.in_doubt(key, progress))),
         }
     }
 
-    /// The smaller write, and then what could not be met is reported.
-    async fn fall_back(
+    /// The directory matches: what the step did follows from what was written, or may have been.
+    fn done(
         &self,
         key: &StepKey,
-        ask: &Ask<'_>,
-        smaller: Write,
-        shortfall: Refusal,
-        progress: &mut Progress,
-        state: &mut Option<State>,
-    ) -> Result<Option<Ensured>, Failure> {
-        let ensured = self.write(key, ask, smaller, progress, state).await?;
-        Ok(ensured.map(|ensured| Ensured { shortfall: Some(shortfall), ..ensured }))
-    }
-
-    /// The directory matches: what the step did follows from what was written, or may have been.
-    fn done(&self, key: &StepKey, found: Found, differs: bool, mut progress: Progress) -> Result<Ensured, Failure> {
+        found: Found,
+        differs: bool,
+        mut progress: Progress,
+    ) -> Result<Ensured, Failure> {
         let effect = match (progress.did, progress.in_doubt) {
             (Some(effect), _) => effect,
             // A change whose answer was lost, and that is now there.
@@ -244,36 +336,55 @@ impl Engine<'_> {
         };
         self.keep(key, &found, effect == Effect::Created, evidence(&progress))?;
         let differs = differs && effect == Effect::Existing;
-        let mut ensured = self.ensured(key, found, effect, &progress, None);
+        let mut ensured = self.ensured(key, found, effect, &progress);
         ensured.result.differs = differs;
         Ok(ensured)
     }
 
-    fn keep(&self, key: &StepKey, found: &Found, ours: bool, evidence: Evidence) -> Result<(), JournalError> {
-        let detail = match &found.details {
-            details @ crate::directory::Details::Membership { .. } => serde_json::to_string(details).ok(),
-            _ => None,
-        };
-        self.memo.put(key, Remembered { id: Some(found.id.clone()), ours, evidence, detail })
-    }
-
-    fn ensured(
+    fn keep(
         &self,
         key: &StepKey,
-        found: Found,
-        effect: Effect,
-        progress: &Progress,
-        shortfall: Option<Refusal>,
-    ) -> Ensured {
+        found: &Found,
+        ours: bool,
+        evidence: Evidence,
+    ) -> Result<(), JournalError> {
+        let detail = match &found.details {
+            details @ crate::directory::Details::Membership { .. } => {
+                serde_json::to_string(details).ok()
+            }
+            _ => None,
+        };
+        self.memo.put(
+            key,
+            Remembered {
+                id: Some(found.id.clone()),
+                ours,
+                evidence,
+                detail,
+            },
+        )
+    }
+
+    fn ensured(&self, key: &StepKey, found: Found, effect: Effect, progress: &Progress) -> Ensured {
         Ensured {
-            result: StepResult { kind: key.kind, effect, id: found.id, evidence: evidence(progress), differs: false },
+            result: StepResult {
+                kind: key.kind,
+                effect,
+                id: found.id,
+                evidence: evidence(progress),
+                differs: false,
+            },
             ours: effect == Effect::Created,
-            shortfall,
+            shortfall: progress.shortfall.clone(),
         }
     }
 
     fn in_doubt(&self, key: &StepKey, progress: &Progress) -> Refusal {
-        let cause = progress.last_error.as_ref().map(|error| error.message.as_str()).unwrap_or("no answer came");
+        let cause = progress
+            .last_error
+            .as_ref()
+            .map(|error| error.message.as_str())
+            .unwrap_or("no answer came");
         Refusal {
             error_type: "in_doubt",
             code: "in_doubt",
@@ -282,18 +393,32 @@ impl Engine<'_> {
                  there will be found.",
                 key.kind.as_str()
             ),
-            api: progress.last_error.as_ref().map(|error| error.api.clone()).unwrap_or_else(ApiDetails::default),
+            api: progress
+                .last_error
+                .as_ref()
+                .map(|error| error.api.clone())
+                .unwrap_or_else(ApiDetails::default),
         }
     }
 }
 
 fn evidence(progress: &Progress) -> Evidence {
-    if progress.inferred { Evidence::Inferred } else { Evidence::Confirmed }
+    if progress.inferred {
+        Evidence::Inferred
+    } else {
+        Evidence::Confirmed
+    }
 }
 
 fn existing(kind: Kind, id: String, ours: bool) -> Ensured {
     Ensured {
-        result: StepResult { kind, effect: Effect::Existing, id, evidence: Evidence::Confirmed, differs: false },
+        result: StepResult {
+            kind,
+            effect: Effect::Existing,
+            id,
+            evidence: Evidence::Confirmed,
+            differs: false,
+        },
         ours,
         shortfall: None,
     }
@@ -301,7 +426,13 @@ fn existing(kind: Kind, id: String, ours: bool) -> Ensured {
 
 /// The state that the memo knows in enough detail to compare with; `Absent` for what is known to be missing.
 fn recall(known: &Remembered) -> Option<State> {
-    let Some(id) = &known.id else { return Some(State::Absent) };
+    let Some(id) = &known.id else {
+        return Some(State::Absent);
+    };
     let details = serde_json::from_str(known.detail.as_deref()?).ok()?;
-    Some(State::Found(Found { id: id.clone(), created_at: None, details }))
+    Some(State::Found(Found {
+        id: id.clone(),
+        created_at: None,
+        details,
+    }))
 }

@@ -39,7 +39,11 @@ impl<'a> Memo<'a> {
             }
         }
         let asked = key.clone();
-        let known = self.journal.ask(move |store| store.remembered(&asked)).await?.map(Arc::new);
+        let known = self
+            .journal
+            .ask(move |store| store.remembered(&asked))
+            .await?
+            .map(Arc::new);
         if let (true, Some(known)) = (is_shared(key.kind), &known) {
             self.cache.insert(key.clone(), Arc::clone(known));
         }

@@ -39,7 +39,10 @@ impl Tally {
     pub(super) fn ended(&mut self, result: &RowResult) {
         *self.outcomes.entry(result.outcome.as_str()).or_insert(0) += 1;
         for step in &result.steps {
-            *self.effects.entry((step.kind, step.effect.as_str())).or_insert(0) += 1;
+            *self
+                .effects
+                .entry((step.kind, step.effect.as_str()))
+                .or_insert(0) += 1;
             if step.effect == Effect::Created {
                 *self.created.entry(step.kind).or_insert(0) += 1;
             }
@@ -57,7 +60,10 @@ impl Tally {
     }
 
     pub fn effect(&self, kind: Kind, effect: Effect) -> u64 {
-        self.effects.get(&(kind, effect.as_str())).copied().unwrap_or(0)
+        self.effects
+            .get(&(kind, effect.as_str()))
+            .copied()
+            .unwrap_or(0)
     }
 
     pub fn failed(&self) -> u64 {

@@ -15,7 +15,10 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder of a new run below `run_dir`, for its owner only, and keeps it out of version control.
     pub(super) fn create(run_dir: Option<&Path>) -> Result<Self, StartError> {
-        let parent = run_dir.map_or_else(|| Path::new(".workos-importer").join("runs"), Path::to_owned);
+        let parent = run_dir.map_or_else(
+            || Path::new(".workos-importer").join("runs"),
+            Path::to_owned,
+        );
         let refuse = |path: &Path, error: io::Error| StartError::Folder {
             path: path.display().to_string(),
             reason: error.to_string(),

@@ -2,8 +2,10 @@
 //! one import. The only place that knows all of them.
 
 mod event;
+mod figures;
 mod folder;
 mod options;
+mod prepare;
 mod preview;
 mod reading;
 mod reporter;
@@ -50,7 +52,9 @@ pub enum StartError {
     Options(String),
     #[error("{path}: cannot be written: {reason}. Nothing was sent.")]
     Output { path: String, reason: String },
-    #[error("The run folder {path} cannot be made: {reason}. Nothing was sent. --run-dir names another place.")]
+    #[error(
+        "The run folder {path} cannot be made: {reason}. Nothing was sent. --run-dir names another place."
+    )]
     Folder { path: String, reason: String },
 }
 
@@ -145,13 +149,26 @@ pub fn results(journal: &Path, after: u64, limit: usize) -> Result<Vec<ResultLin
 ///
 /// # Errors
 /// When the source, the options, the connection or the places to write to cannot be used.
-pub fn start(options: ImportOptions, input: Input, target: Target, runtime: &Handle) -> Result<Import, StartError> {
+pub fn start(
+    options: ImportOptions,
+    input: Input,
+    target: Target,
+    runtime: &Handle,
+) -> Result<Import, StartError> {
     let (events, receiver) = mpsc::channel(EVENTS);
     let (fed, rows) = mpsc::unbounded_channel();
     let (halt, halted) = watch::channel(Halt::Run);
     let counters = Arc::new(Counters::default());
-    let prepared = run::prepare(options, input, target, rows, events, Arc::clone(&counters))?;
+    let prepared = prepare::prepare(options, input, target, rows, events, Arc::clone(&counters))?;
     let (journal, run_id) = (prepared.folder.journal(), prepared.folder.id.clone());
     runtime.spawn(prepared.run(halted));
-    Ok(Import { runtime: runtime.clone(), events: Mutex::new(receiver), fed, halt, counters, journal, run_id })
+    Ok(Import {
+        runtime: runtime.clone(),
+        events: Mutex::new(receiver),
+        fed,
+        halt,
+        counters,
+        journal,
+        run_id,
+    })
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::options::ImportOptions;
-use super::run::{documented_limits, least_seconds};
+use super::prepare::{documented_limits, least_seconds};
 use crate::row::{Issue, Rules};
 use crate::source::Source;
 use crate::validate::{ValidateError, ValidateOptions, ValidateSummary, validate};
@@ -36,7 +36,9 @@ impl ImportOptions {
         ValidateOptions {
             mapping: self.mapping.clone(),
             organization: self.organization.clone(),
-            rules: Rules { create_organizations: !self.no_create_orgs },
+            rules: Rules {
+                create_organizations: !self.no_create_orgs,
+            },
         }
     }
 }

@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use super::{Event, FedRow};
 use crate::engine::{Claimed, ReadRow, Rows};
 use crate::journal::outcome::{ApiDetails, RowError};
-use crate::row::{Columns, Interpreted, Issue, Kind, Mode, Rejected, Rules, fields_digest, interpret};
+use crate::row::{
+    Columns, Interpreted, Issue, Kind, Mode, Rejected, Rules, fields_digest, interpret,
+};
 use crate::source::{Record, RecordBuilder, Source};
 
 /// How many records are read at once.
@@ -35,7 +37,8 @@ impl Meaning {
     fn read(&mut self, records: Vec<Record>, warnings: &mut Vec<Issue>) -> Vec<ReadRow> {
         let mut rows = Vec::with_capacity(records.len());
         for record in records {
-            let Interpreted { row, warnings: odd } = interpret(&self.columns, &self.mode, record, &self.rules);
+            let Interpreted { row, warnings: odd } =
+                interpret(&self.columns, &self.mode, record, &self.rules);
             if self.warn {
                 warnings.extend(odd);
             }
@@ -63,7 +66,10 @@ impl Meaning {
 
 /// A record that failed by itself: the first issue gives the code, all of them the message.
 fn invalid(rejected: Rejected) -> ReadRow {
-    let code = rejected.issues.first().map_or("invalid_row", |issue| issue.code.as_str());
+    let code = rejected
+        .issues
+        .first()
+        .map_or("invalid_row", |issue| issue.code.as_str());
     let texts: Vec<String> = rejected
         .issues
         .iter()
@@ -74,7 +80,12 @@ fn invalid(rejected: Rejected) -> ReadRow {
         .collect();
     ReadRow::Invalid {
         identity: Box::new(rejected.identity),
-        error: RowError { error_type: "validation", code, message: texts.join("; "), api: ApiDetails::default() },
+        error: RowError {
+            error_type: "validation",
+            code,
+            message: texts.join("; "),
+            api: ApiDetails::default(),
+        },
     }
 }
 
@@ -124,7 +135,12 @@ impl FileRows {
         thread::Builder::new()
             .name("workos-importer-source".into())
             .spawn(move || read_file(source, meaning, &warnings, &batches, &wanted_again))?;
-        Ok(Self { batches: receiver, again, can_rewind, ended: false })
+        Ok(Self {
+            batches: receiver,
+            again,
+            can_rewind,
+            ended: false,
+        })
     }
 }
 
@@ -143,7 +159,8 @@ fn read_file(
                     let mut odd = Vec::new();
                     meaning.grow(source.columns(), &mut odd);
                     let rows = meaning.read(records, &mut odd);
-                    odd.into_iter().for_each(|issue| warnings.tell_blocking(issue));
+                    odd.into_iter()
+                        .for_each(|issue| warnings.tell_blocking(issue));
                     if rows.is_empty() {
                         continue;
                     }
@@ -222,7 +239,11 @@ pub(super) struct FedRows {
 }
 
 impl FedRows {
-    pub(super) fn new(fed: mpsc::UnboundedReceiver<Fed>, warnings: Warnings, can_rewind: bool) -> Self {
+    pub(super) fn new(
+        fed: mpsc::UnboundedReceiver<Fed>,
+        warnings: Warnings,
+        can_rewind: bool,
+    ) -> Self {
         Self {
             builder: RecordBuilder::default(),
             meaning: None,
@@ -259,12 +280,17 @@ impl FedRows {
             if records.is_empty() && self.ended {
                 break;
             }
-            let Some(meaning) = &mut self.meaning else { return Err("the columns are not known yet".into()) };
+            let Some(meaning) = &mut self.meaning else {
+                return Err("the columns are not known yet".into());
+            };
             let mut odd = Vec::new();
             meaning.grow(self.builder.columns(), &mut odd);
             self.odd.extend(odd);
             let rows = meaning.read(records, &mut Vec::new());
-            found = found || rows.iter().any(|row| matches!(row, ReadRow::Invalid { .. }));
+            found = found
+                || rows
+                    .iter()
+                    .any(|row| matches!(row, ReadRow::Invalid { .. }));
         }
         self.rewind().await?;
         if let Some(meaning) = &mut self.meaning {
@@ -283,7 +309,9 @@ impl FedRows {
             return Ok(Vec::new());
         }
         if !self.asked {
-            let wanted = Event::WantRows { rewind: self.rewinding };
+            let wanted = Event::WantRows {
+                rewind: self.rewinding,
+            };
             if self.warnings.events.send(wanted).await.is_err() {
                 return Err("nobody hands rows over any more".into());
             }
@@ -295,7 +323,10 @@ impl FedRows {
                 self.asked = false;
                 self.ended = rows.is_empty();
                 let builder = &mut self.builder;
-                Ok(rows.into_iter().filter_map(|row| builder.record(None, row)).collect())
+                Ok(rows
+                    .into_iter()
+                    .filter_map(|row| builder.record(None, row))
+                    .collect())
             }
             Some(Fed::Failed(error)) => Err(error),
             None => Err("nobody hands rows over any more".into()),
@@ -322,7 +353,9 @@ impl Rows for FedRows {
             if records.is_empty() && self.ended {
                 return Ok(Vec::new());
             }
-            let Some(meaning) = &mut self.meaning else { return Err("the columns are not known yet".into()) };
+            let Some(meaning) = &mut self.meaning else {
+                return Err("the columns are not known yet".into());
+            };
             let mut odd = Vec::new();
             meaning.grow(self.builder.columns(), &mut odd);
             self.ready.extend(meaning.read(records, &mut odd));

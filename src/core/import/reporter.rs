@@ -33,7 +33,8 @@ pub(super) struct Reporter {
 impl Sink for Reporter {
     async fn row(&mut self, result: &RowResult) -> Result<(), String> {
         if let Some(file) = &mut self.errors {
-            file.add(result).map_err(|error| format!("the error file cannot be written: {error}"))?;
+            file.add(result)
+                .map_err(|error| format!("the error file cannot be written: {error}"))?;
         }
         // A caller that is gone stops the run by other means.
         let _ = self.events.send(Event::Row(Box::new(result.clone()))).await;
@@ -41,23 +42,44 @@ impl Sink for Reporter {
     }
 
     async fn disagreement(&mut self, disagreement: Disagreement) {
-        let Disagreement { record_number, line, first_record, label, .. } = disagreement;
+        let Disagreement {
+            record_number,
+            line,
+            first_record,
+            label,
+            ..
+        } = disagreement;
         let (code, message) = match label {
             Some(name) => (
                 IssueCode::ConflictingOrganizationNames,
-                format!("the row gives its organization another name than `{name}`, which an earlier row gives it. The first name counts"),
+                format!(
+                    "the row gives its organization another name than `{name}`, which an earlier row gives it. The first name counts"
+                ),
             ),
             None => (
                 IssueCode::ConflictingUserFields,
-                format!("the row is about the same user as record {first_record} and says something else. The first row's fields count"),
+                format!(
+                    "the row is about the same user as record {first_record} and says something else. The first row's fields count"
+                ),
             ),
         };
-        let issue = Issue { severity: Severity::Warning, code, record_number: Some(record_number), line, column: None, message };
+        let issue = Issue {
+            severity: Severity::Warning,
+            code,
+            record_number: Some(record_number),
+            line,
+            column: None,
+            message,
+        };
         self.warnings.tell(issue).await;
     }
 
     fn tally(&mut self, tally: &Tally) {
-        self.counters.ended.store(tally.rows_ended(), Ordering::Relaxed);
-        self.counters.failed.store(tally.failed(), Ordering::Relaxed);
+        self.counters
+            .ended
+            .store(tally.rows_ended(), Ordering::Relaxed);
+        self.counters
+            .failed
+            .store(tally.failed(), Ordering::Relaxed);
     }
 }

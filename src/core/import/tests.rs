@@ -13,17 +13,26 @@ use crate::engine::Halt;
 use crate::source::{Cell, Format};
 
 fn sandbox() -> Sandbox {
-    Sandbox::new(Settings { limits: Limits::none(), ..Settings::default() })
+    Sandbox::new(Settings {
+        limits: Limits::none(),
+        ..Settings::default()
+    })
 }
 
 fn options(folder: &Path) -> ImportOptions {
-    ImportOptions { run_dir: Some(folder.join("runs")), ..ImportOptions::default() }
+    ImportOptions {
+        run_dir: Some(folder.join("runs")),
+        ..ImportOptions::default()
+    }
 }
 
 fn file(folder: &Path, text: &str) -> Input {
     let path = folder.join("users.csv");
     fs::write(&path, text).unwrap();
-    Input::Path { path: path.display().to_string(), format: Format::default() }
+    Input::Path {
+        path: path.display().to_string(),
+        format: Format::default(),
+    }
 }
 
 /// Takes all events; `feed` answers when rows are wanted.
@@ -45,9 +54,18 @@ fn no_rows(_: &Import, _: bool) {
     panic!("a file is read, not fed");
 }
 
-fn run(options: ImportOptions, input: Input, sandbox: &Sandbox) -> Result<(Vec<Event>, Summary), StartError> {
+fn run(
+    options: ImportOptions,
+    input: Input,
+    sandbox: &Sandbox,
+) -> Result<(Vec<Event>, Summary), StartError> {
     let runtime = Runtime::new().unwrap();
-    let import = start(options, input, Target::Sandbox(sandbox.clone()), runtime.handle())?;
+    let import = start(
+        options,
+        input,
+        Target::Sandbox(sandbox.clone()),
+        runtime.handle(),
+    )?;
     Ok(drain(&import, no_rows))
 }
 
@@ -62,21 +80,54 @@ fn a_file_ends_in_a_summary_and_in_files() {
     let sandbox = sandbox();
     let (events, summary) = run(options, file(folder.path(), MULTI), &sandbox).unwrap();
 
-    assert!(matches!(&events[0], Event::Started(started) if started.rows == Some(4) && started.mode == "multi-org"));
-    assert_eq!(events.iter().filter(|event| matches!(event, Event::Row(_))).count(), 4);
+    assert!(
+        matches!(&events[0], Event::Started(started) if started.rows == Some(4) && started.mode == "multi-org")
+    );
+    assert_eq!(
+        events
+            .iter()
+            .filter(|event| matches!(event, Event::Row(_)))
+            .count(),
+        4
+    );
     assert_eq!(summary.status, Status::CompletedWithErrors);
-    assert_eq!((summary.total, summary.imported, summary.failed, summary.pending), (4, 2, 2, 0));
-    assert_eq!((summary.cache_hits, summary.cache_misses), (Some(1), Some(2)));
-    assert_eq!((summary.memberships_created, summary.organizations_created, summary.exit_code), (2, 1, 1));
+    assert_eq!(
+        (
+            summary.total,
+            summary.imported,
+            summary.failed,
+            summary.pending
+        ),
+        (4, 2, 2, 0)
+    );
+    assert_eq!(
+        (summary.cache_hits, summary.cache_misses),
+        (Some(1), Some(2))
+    );
+    assert_eq!(
+        (
+            summary.memberships_created,
+            summary.organizations_created,
+            summary.exit_code
+        ),
+        (2, 1, 1)
+    );
 
     let errors: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.path().join("errors.json")).unwrap()).unwrap();
-    let kinds: Vec<_> = errors.as_array().unwrap().iter().map(|error| error["errorType"].as_str().unwrap()).collect();
+    let kinds: Vec<_> = errors
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["errorType"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["validation", "org_resolution"]);
     assert_eq!(errors[1]["rawRow"]["email"], "c@x.com");
     let results = fs::read_to_string(folder.path().join("results.csv")).unwrap();
     assert_eq!(results.lines().count(), 5);
-    assert!(results.starts_with("record_number,email,external_id,outcome,user,membership,evidence,"));
+    assert!(
+        results.starts_with("record_number,email,external_id,outcome,user,membership,evidence,")
+    );
     assert!(summary.folder.join("journal.sqlite3").is_file());
 }
 
@@ -86,18 +137,34 @@ fn the_options_own_organization_is_looked_up_before_the_first_row() {
     let mut options = options(folder.path());
     options.organization.external_id = Some("acme-123".into());
     let sandbox = sandbox();
-    let (_, summary) = run(options.clone(), file(folder.path(), "email\na@x.com\n"), &sandbox).unwrap();
+    let (_, summary) = run(
+        options.clone(),
+        file(folder.path(), "email\na@x.com\n"),
+        &sandbox,
+    )
+    .unwrap();
     let stopped = summary.stopped.unwrap();
     assert_eq!(
         (stopped.message.as_str(), summary.exit_code, summary.pending),
-        ("Organization not found: acme-123. Add --create-org-if-missing --org-name \"…\".", 2, 1)
+        (
+            "Organization not found: acme-123. Add --create-org-if-missing --org-name \"…\".",
+            2,
+            1
+        )
     );
     assert_eq!(sandbox.dump()["users"].as_array().unwrap().len(), 0);
 
     options.organization.create_if_missing = true;
     options.organization.name = Some("Acme Inc.".into());
     let (_, summary) = run(options, file(folder.path(), "email\na@x.com\n"), &sandbox).unwrap();
-    assert_eq!((summary.status, summary.organizations_created, summary.cache_hits), (Status::Success, 1, None));
+    assert_eq!(
+        (
+            summary.status,
+            summary.organizations_created,
+            summary.cache_hits
+        ),
+        (Status::Success, 1, None)
+    );
 }
 
 #[test]
@@ -107,7 +174,10 @@ fn strict_sends_nothing_when_any_record_is_wrong() {
     options.strict = true;
     let sandbox = sandbox();
     let (_, summary) = run(options, file(folder.path(), MULTI), &sandbox).unwrap();
-    assert_eq!((summary.failed, summary.pending, summary.exit_code), (1, 3, 1));
+    assert_eq!(
+        (summary.failed, summary.pending, summary.exit_code),
+        (1, 3, 1)
+    );
     assert_eq!(summary.status, Status::Failed);
     assert_eq!(sandbox.counters().total, 0);
 }
@@ -118,7 +188,13 @@ fn rows_that_are_handed_over_are_wanted_lazily_and_again_for_parked_ones() {
     let runtime = Runtime::new().unwrap();
     let sandbox = sandbox();
     let input = Input::Fed { can_rewind: true };
-    let import = start(options(folder.path()), input, Target::Sandbox(sandbox.clone()), runtime.handle()).unwrap();
+    let import = start(
+        options(folder.path()),
+        input,
+        Target::Sandbox(sandbox.clone()),
+        runtime.handle(),
+    )
+    .unwrap();
     let row = |email: &str, name: Option<&str>| {
         let mut row = vec![
             ("email".to_owned(), Cell::text(email)),
@@ -127,7 +203,11 @@ fn rows_that_are_handed_over_are_wanted_lazily_and_again_for_parked_ones() {
         row.extend(name.map(|name| ("org_name".to_owned(), Cell::text(name))));
         row
     };
-    let batches = [vec![row("a@x.com", None)], vec![row("b@x.com", Some("Acme"))], vec![]];
+    let batches = [
+        vec![row("a@x.com", None)],
+        vec![row("b@x.com", Some("Acme"))],
+        vec![],
+    ];
     let mut next = 0;
     let mut rewound = 0;
     let (_, summary) = drain(&import, |import, rewind| {
@@ -139,21 +219,34 @@ fn rows_that_are_handed_over_are_wanted_lazily_and_again_for_parked_ones() {
         next += 1;
     });
     assert_eq!((summary.total, summary.imported, rewound), (2, 2, 1));
-    assert_eq!(sandbox.dump()["organization_memberships"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        sandbox.dump()["organization_memberships"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[test]
 fn a_halted_run_ends_its_rows_and_says_so() {
     let folder = TempDir::new().unwrap();
-    let settings =
-        Settings { limits: Limits::none(), latency: (Duration::from_millis(5), Duration::from_millis(10)), ..Settings::default() };
+    let settings = Settings {
+        limits: Limits::none(),
+        latency: (Duration::from_millis(5), Duration::from_millis(10)),
+        ..Settings::default()
+    };
     let sandbox = Sandbox::new(settings);
     let mut text = String::from("email\n");
     (0..5_000).for_each(|number| text.push_str(&format!("user{number}@x.com\n")));
     let runtime = Runtime::new().unwrap();
-    let import =
-        start(options(folder.path()), file(folder.path(), &text), Target::Sandbox(sandbox.clone()), runtime.handle())
-            .unwrap();
+    let import = start(
+        options(folder.path()),
+        file(folder.path(), &text),
+        Target::Sandbox(sandbox.clone()),
+        runtime.handle(),
+    )
+    .unwrap();
     let mut rows = 0;
     let summary = loop {
         let mut ended = None;
@@ -171,11 +264,17 @@ fn a_halted_run_ends_its_rows_and_says_so() {
             break summary;
         }
     };
-    assert_eq!((summary.status, summary.exit_code), (Status::Interrupted, 130));
+    assert_eq!(
+        (summary.status, summary.exit_code),
+        (Status::Interrupted, 130)
+    );
     assert_eq!(summary.imported + summary.pending, 5_000);
     assert!(summary.pending > 0);
     assert_eq!(summary.imported, rows);
-    assert_eq!(sandbox.dump()["users"].as_array().unwrap().len() as u64, rows);
+    assert_eq!(
+        sandbox.dump()["users"].as_array().unwrap().len() as u64,
+        rows
+    );
 }
 
 #[test]
@@ -185,9 +284,22 @@ fn what_can_be_refused_is_refused_before_anything_is_sent() {
     bad.errors_out = Some(folder.path().join("nowhere").join("errors.csv"));
     let refused = run(bad, file(folder.path(), "email\na@x.com\n"), &sandbox());
     assert!(matches!(refused, Err(StartError::Output { .. })));
-    let refused = run(options(folder.path()), file(folder.path(), "mail\na@x.com\n"), &sandbox());
+    let refused = run(
+        options(folder.path()),
+        file(folder.path(), "mail\na@x.com\n"),
+        &sandbox(),
+    );
     assert!(matches!(refused, Err(StartError::Columns(_))));
-    let empty = run(options(folder.path()), file(folder.path(), "email\n"), &sandbox()).unwrap().1;
+    let empty = run(
+        options(folder.path()),
+        file(folder.path(), "email\n"),
+        &sandbox(),
+    )
+    .unwrap()
+    .1;
     assert_eq!((empty.status, empty.exit_code), (Status::Failed, 1));
-    assert_eq!(empty.stopped.unwrap().message, "The file has a header but no rows.");
+    assert_eq!(
+        empty.stopped.unwrap().message,
+        "The file has a header but no rows."
+    );
 }

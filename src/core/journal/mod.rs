@@ -15,7 +15,10 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-pub use store::{EndedRow, Orphan, RESULT_COLUMNS, Registered, Registration, Remembered, ResultLine, RunRecord, Store};
+pub use store::{
+    EndedRow, Orphan, RESULT_COLUMNS, Registered, Registration, Remembered, ResultLine, RunRecord,
+    Store,
+};
 
 /// Something in the journal failed: a full disk, a folder that cannot be written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -39,7 +42,10 @@ enum Job {
 }
 
 enum Driver {
-    Thread { jobs: Option<mpsc::SyncSender<Job>>, thread: Option<thread::JoinHandle<()>> },
+    Thread {
+        jobs: Option<mpsc::SyncSender<Job>>,
+        thread: Option<thread::JoinHandle<()>>,
+    },
     Inline(Mutex<Store>),
 }
 
@@ -67,7 +73,13 @@ impl Journal {
             .name("workos-importer-journal".into())
             .spawn(move || drive(&store, &queue, &shared))
             .map_err(|error| JournalError(error.to_string()))?;
-        Ok(Self { driver: Driver::Thread { jobs: Some(jobs), thread: Some(thread) }, failed })
+        Ok(Self {
+            driver: Driver::Thread {
+                jobs: Some(jobs),
+                thread: Some(thread),
+            },
+            failed,
+        })
     }
 
     /// A journal that does everything in the calling thread, on disk or (`None`) in memory.
@@ -77,7 +89,10 @@ impl Journal {
     pub fn inline(path: Option<&Path>, run: &RunRecord) -> Result<Self, JournalError> {
         let store = Store::create(path, run)?;
         store.connection.pragma_update(None, "synchronous", "OFF")?;
-        Ok(Self { driver: Driver::Inline(Mutex::new(store)), failed: Arc::new(Mutex::new(None)) })
+        Ok(Self {
+            driver: Driver::Inline(Mutex::new(store)),
+            failed: Arc::new(Mutex::new(None)),
+        })
     }
 
     /// Asks something, or changes something whose loss is harmless, and waits for the answer but not for the disk.
@@ -91,7 +106,9 @@ impl Journal {
     {
         self.check()?;
         match &self.driver {
-            Driver::Inline(store) => Ok(question(&store.lock().unwrap_or_else(PoisonError::into_inner))?),
+            Driver::Inline(store) => Ok(question(
+                &store.lock().unwrap_or_else(PoisonError::into_inner),
+            )?),
             Driver::Thread { .. } => {
                 let (answer, answered) = oneshot::channel();
                 self.submit(Job::Ask(Box::new(move |store| {
@@ -113,7 +130,9 @@ impl Journal {
     {
         self.check()?;
         match &self.driver {
-            Driver::Inline(store) => Ok(change(&store.lock().unwrap_or_else(PoisonError::into_inner))?),
+            Driver::Inline(store) => Ok(change(
+                &store.lock().unwrap_or_else(PoisonError::into_inner),
+            )?),
             Driver::Thread { .. } => {
                 let (done, committed) = oneshot::channel();
                 self.submit(Job::Commit(
@@ -137,14 +156,18 @@ impl Journal {
     {
         self.check()?;
         match &self.driver {
-            Driver::Inline(store) => Ok(change(&store.lock().unwrap_or_else(PoisonError::into_inner))?),
+            Driver::Inline(store) => Ok(change(
+                &store.lock().unwrap_or_else(PoisonError::into_inner),
+            )?),
             Driver::Thread { .. } => self.submit(Job::Note(Box::new(change))),
         }
     }
 
     fn submit(&self, job: Job) -> Result<(), JournalError> {
         match &self.driver {
-            Driver::Thread { jobs: Some(jobs), .. } => jobs.send(job).map_err(|_| self.gone()),
+            Driver::Thread {
+                jobs: Some(jobs), ..
+            } => jobs.send(job).map_err(|_| self.gone()),
             _ => Err(self.gone()),
         }
     }
@@ -157,7 +180,9 @@ impl Journal {
     }
 
     fn gone(&self) -> JournalError {
-        self.check().err().unwrap_or_else(|| JournalError("its thread has ended".into()))
+        self.check()
+            .err()
+            .unwrap_or_else(|| JournalError("its thread has ended".into()))
     }
 }
 
@@ -186,9 +211,21 @@ fn drive(store: &Store, queue: &mpsc::Receiver<Job>, failed: &Mutex<Option<Journ
             }
         }
         let mut waiting: Vec<Done> = Vec::new();
+        // What was lost stays lost: nothing that came after it is written either, and no intent is confirmed.
+        let earlier = failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(error) = earlier {
+            refuse(group, &error);
+            continue;
+        }
         let result = run_group(store, group, &mut waiting).map_err(JournalError::from);
         if let Err(error) = &result {
-            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            failed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert_with(|| error.clone());
             let _ = store.connection.execute_batch("ROLLBACK");
         }
         for done in waiting {
@@ -197,10 +234,21 @@ fn drive(store: &Store, queue: &mpsc::Receiver<Job>, failed: &Mutex<Option<Journ
     }
 }
 
+/// Who asked finds no answer, and then the failure.
+fn refuse(group: Vec<Job>, error: &JournalError) {
+    for job in group {
+        if let Job::Commit(_, done) = job {
+            done(Err(error.clone()));
+        }
+    }
+}
+
 fn run_group(store: &Store, group: Vec<Job>, waiting: &mut Vec<Done>) -> rusqlite::Result<()> {
     // Only what somebody waits for has to be on disk when the transaction ends.
     let durable = group.iter().any(|job| matches!(job, Job::Commit(..)));
-    store.connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
+    store
+        .connection
+        .pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
     store.connection.execute_batch("BEGIN IMMEDIATE")?;
     let mut outcome = Ok(());
     for job in group {

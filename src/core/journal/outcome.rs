@@ -19,7 +19,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Outcome; 5] = [Self::Created, Self::Updated, Self::Unchanged, Self::Failed, Self::Pending];
+    pub const ALL: [Outcome; 5] = [
+        Self::Created,
+        Self::Updated,
+        Self::Unchanged,
+        Self::Failed,
+        Self::Pending,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -44,7 +50,13 @@ pub enum Effect {
 }
 
 impl Effect {
-    pub const ALL: [Effect; 5] = [Self::Created, Self::Updated, Self::Reactivated, Self::Existing, Self::Deleted];
+    pub const ALL: [Effect; 5] = [
+        Self::Created,
+        Self::Updated,
+        Self::Reactivated,
+        Self::Existing,
+        Self::Deleted,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -138,12 +150,20 @@ impl RowResult {
 
 /// The outcome that follows from the steps of a row that did not fail: the row's subject decides whether it was created.
 pub fn outcome_of(steps: &[StepResult], subject: Kind) -> Outcome {
-    let created = steps.iter().any(|step| step.kind == subject && step.effect == Effect::Created);
+    let created = steps
+        .iter()
+        .any(|step| step.kind == subject && step.effect == Effect::Created);
     if created {
         return Outcome::Created;
     }
-    let wrote = steps.iter().any(|step| step.kind >= subject && step.effect != Effect::Existing);
-    if wrote { Outcome::Updated } else { Outcome::Unchanged }
+    let wrote = steps
+        .iter()
+        .any(|step| step.kind >= subject && step.effect != Effect::Existing);
+    if wrote {
+        Outcome::Updated
+    } else {
+        Outcome::Unchanged
+    }
 }
 
 #[cfg(test)]
@@ -151,7 +171,13 @@ mod tests {
     use super::*;
 
     fn step(kind: Kind, effect: Effect) -> StepResult {
-        StepResult { kind, effect, id: "x".into(), evidence: Evidence::Confirmed, differs: false }
+        StepResult {
+            kind,
+            effect,
+            id: "x".into(),
+            evidence: Evidence::Confirmed,
+            differs: false,
+        }
     }
 
     #[test]
@@ -161,8 +187,17 @@ mod tests {
         let membership = step(Kind::Membership, Effect::Created);
         let kept = step(Kind::Membership, Effect::Existing);
         let user = step(Kind::User, Effect::Created);
-        assert_eq!(outcome_of(&[organization.clone(), existing.clone(), kept.clone()], Kind::User), Outcome::Unchanged);
-        assert_eq!(outcome_of(&[organization, existing, membership], Kind::User), Outcome::Updated);
+        assert_eq!(
+            outcome_of(
+                &[organization.clone(), existing.clone(), kept.clone()],
+                Kind::User
+            ),
+            Outcome::Unchanged
+        );
+        assert_eq!(
+            outcome_of(&[organization, existing, membership], Kind::User),
+            Outcome::Updated
+        );
         assert_eq!(outcome_of(&[user, kept], Kind::User), Outcome::Created);
     }
 }

@@ -81,7 +81,10 @@ impl EndedRow {
             outcome: result.outcome.as_str(),
             evidence: result.evidence().map(Evidence::as_str),
             // A map with text keys always serializes.
-            error: result.error.as_ref().and_then(|error| serde_json::to_string(error).ok()),
+            error: result
+                .error
+                .as_ref()
+                .and_then(|error| serde_json::to_string(error).ok()),
             at: result.at.to_string(),
             keys,
         }
@@ -152,12 +155,20 @@ impl Store {
     /// # Errors
     /// When the file is not there or is no journal.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
-        Ok(Self { connection: Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)? })
+        Ok(Self {
+            connection: Connection::open_with_flags(
+                path,
+                rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+            )?,
+        })
     }
 
     /// Notes how the run ended.
     pub fn finish(&self, status: &str, ended_at: &str) -> rusqlite::Result<()> {
-        self.connection.execute("UPDATE run SET status = ?, ended_at = ?", params![status, ended_at])?;
+        self.connection.execute(
+            "UPDATE run SET status = ?, ended_at = ?",
+            params![status, ended_at],
+        )?;
         Ok(())
     }
 
@@ -166,13 +177,18 @@ impl Store {
     fn place(&self, key: &StepKey) -> rusqlite::Result<(i64, bool)> {
         let digest = blake3::hash(format!("{}:{}", key.kind.as_str(), key.name).as_bytes());
         let mut id = i64::from_le_bytes(first_eight(digest.as_bytes()));
-        let mut statement = self.connection.prepare_cached("SELECT kind, name FROM step WHERE id = ?")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT kind, name FROM step WHERE id = ?")?;
         loop {
-            let found: Option<(i64, String)> =
-                statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let found: Option<(i64, String)> = statement
+                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
             match found {
                 None => return Ok((id, false)),
-                Some((kind, name)) if kind == kind_number(key.kind) && name == key.name => return Ok((id, true)),
+                Some((kind, name)) if kind == kind_number(key.kind) && name == key.name => {
+                    return Ok((id, true));
+                }
                 Some(_) => id = id.wrapping_add(1),
             }
         }
@@ -219,7 +235,11 @@ impl Store {
             (Some(earlier), Some(now)) if earlier != *now => Some(earlier),
             _ => None,
         };
-        Ok(Registered { first_record: first.unwrap_or(registration.record_number), same_fields, other_label })
+        Ok(Registered {
+            first_record: first.unwrap_or(registration.record_number),
+            same_fields,
+            other_label,
+        })
     }
 
     /// What is known about a key; `None` if nothing is.
@@ -313,65 +333,97 @@ impl Store {
 
     /// Whether any row was set aside.
     pub fn has_parked(&self) -> rusqlite::Result<bool> {
-        self.connection.query_row("SELECT EXISTS (SELECT 1 FROM parked)", [], |row| row.get(0))
+        self.connection
+            .query_row("SELECT EXISTS (SELECT 1 FROM parked)", [], |row| row.get(0))
+    }
+
+    /// Whether the first row that named a key, if that is another one than `record_number`, was set aside.
+    pub fn first_is_parked(&self, key: &StepKey, record_number: u64) -> rusqlite::Result<bool> {
+        let (id, there) = self.place(key)?;
+        if !there {
+            return Ok(false);
+        }
+        self.connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM step s JOIN parked p ON p.record_number = s.first_record
+                 WHERE s.id = ? AND s.first_record <> ?)",
+            )?
+            .query_row(params![id, record_number], |row| row.get(0))
     }
 
     /// Takes a row out of those set aside; `false` if it was not among them.
     pub fn unpark(&self, record_number: u64) -> rusqlite::Result<bool> {
-        Ok(self.connection.prepare_cached("DELETE FROM parked WHERE record_number = ?")?.execute([record_number])? > 0)
+        Ok(self
+            .connection
+            .prepare_cached("DELETE FROM parked WHERE record_number = ?")?
+            .execute([record_number])?
+            > 0)
     }
 
-    /// Users that this run created (confirmed) of whom every row failed, after `after` in the order of places.
+    /// Users that this run created (confirmed), of whom a row failed for its membership and no row succeeded, after
+    /// `after` in the order of places. Two keys can be one user (found by external id): then the rows of both count.
     pub fn orphans(&self, after: i64, limit: usize) -> rusqlite::Result<Vec<(i64, Orphan)>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT s.id, s.name, s.remote_id FROM step s
              WHERE s.id > ? AND s.kind = 1 AND s.ours = 1 AND s.evidence = 'confirmed' AND s.remote_id IS NOT NULL
-               AND EXISTS (SELECT 1 FROM failed_user f WHERE f.step_id = s.id)
-               AND NOT EXISTS (SELECT 1 FROM kept_user k WHERE k.step_id = s.id)
+               AND EXISTS (SELECT 1 FROM outcome_step u JOIN outcome o ON o.record_number = u.record_number
+                           WHERE u.step_id = s.id AND o.outcome = 'failed' AND json_extract(o.error, '$.error_type')
+                               IN ('membership', 'role_assignment', 'org_resolution', 'in_doubt'))
+               AND NOT EXISTS (SELECT 1 FROM step t JOIN outcome_step u ON u.step_id = t.id
+                               JOIN outcome o ON o.record_number = u.record_number
+                               WHERE t.remote_id = s.remote_id AND t.kind = 1 AND o.outcome <> 'failed')
              ORDER BY s.id LIMIT ?",
         )?;
         let rows = statement.query_map(params![after, limit as i64], |row| {
             let name: String = row.get(1)?;
-            Ok((row.get(0)?, Orphan { key: StepKey::new(Kind::User, name), user_id: row.get(2)? }))
+            Ok((
+                row.get(0)?,
+                Orphan {
+                    key: StepKey::new(Kind::User, name),
+                    user_id: row.get(2)?,
+                },
+            ))
         })?;
         rows.collect()
     }
 
-    /// Prepares [`Store::orphans`]: which users have a row that failed for its membership, and which have one that did not.
+    /// Prepares [`Store::orphans`] and [`Store::deleted`]: finds rows by their user. Only a run that takes users back
+    /// needs this, so no other pays for it.
     pub fn prepare_orphans(&self) -> rusqlite::Result<()> {
         self.connection.execute_batch(
-            "DROP TABLE IF EXISTS temp.failed_user; DROP TABLE IF EXISTS temp.kept_user;
-             CREATE TEMP TABLE failed_user (step_id INTEGER PRIMARY KEY);
-             CREATE TEMP TABLE kept_user (step_id INTEGER PRIMARY KEY);
-             INSERT OR IGNORE INTO failed_user SELECT s.step_id FROM outcome o
-                 JOIN outcome_step s ON s.record_number = o.record_number AND s.kind = 1
-                 WHERE o.outcome = 'failed'
-                   AND json_extract(o.error, '$.error_type') IN ('membership', 'role_assignment', 'org_resolution', 'in_doubt');
-             INSERT OR IGNORE INTO kept_user SELECT s.step_id FROM outcome o
-                 JOIN outcome_step s ON s.record_number = o.record_number AND s.kind = 1
-                 WHERE o.outcome NOT IN ('failed');",
+            "CREATE INDEX IF NOT EXISTS outcome_step_of_step ON outcome_step (step_id);
+             CREATE INDEX IF NOT EXISTS step_of_user ON step (remote_id) WHERE kind = 1;",
         )
     }
 
     /// Notes that a user was taken back.
     pub fn deleted(&self, key: &StepKey) -> rusqlite::Result<()> {
         let id = self.ensure_place(key)?;
-        self.connection.execute("UPDATE outcome_step SET effect = 'deleted' WHERE kind = 1 AND step_id = ?", [id])?;
-        self.connection.execute("UPDATE step SET remote_id = NULL, ours = NULL, detail = NULL WHERE id = ?", [id])?;
+        self.connection.execute(
+            "UPDATE outcome_step SET effect = 'deleted' WHERE kind = 1 AND step_id = ?",
+            [id],
+        )?;
+        self.connection.execute(
+            "UPDATE step SET remote_id = NULL, ours = NULL, detail = NULL WHERE id = ?",
+            [id],
+        )?;
         Ok(())
     }
 
     /// Up to `limit` results after record number `after`, in the order of the source.
     pub fn results(&self, after: u64, limit: usize) -> rusqlite::Result<Vec<ResultLine>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT * FROM results WHERE record_number > ? ORDER BY record_number LIMIT ?")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT * FROM results WHERE record_number > ? ORDER BY record_number LIMIT ?",
+        )?;
         let rows = statement.query_map(params![after, limit as i64], |row| {
             let mut texts: [Option<String>; 11] = Default::default();
             for (index, text) in texts.iter_mut().enumerate() {
                 *text = row.get(index + 1)?;
             }
-            Ok(ResultLine { record_number: row.get(0)?, texts })
+            Ok(ResultLine {
+                record_number: row.get(0)?,
+                texts,
+            })
         })?;
         rows.collect()
     }
@@ -381,8 +433,9 @@ impl Store {
         let mut statement = self
             .connection
             .prepare_cached("SELECT record_number FROM outcome WHERE outcome = 'failed' ORDER BY record_number LIMIT ?")?;
-        let numbers: Vec<u64> =
-            statement.query_map([limit as i64], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let numbers: Vec<u64> = statement
+            .query_map([limit as i64], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
         let mut lines = Vec::with_capacity(numbers.len());
         for number in numbers {
             lines.extend(self.results(number - 1, 1)?);
@@ -396,7 +449,11 @@ fn remembered_from(row: &Row<'_>) -> rusqlite::Result<Remembered> {
     Ok(Remembered {
         id: row.get(0)?,
         ours: row.get::<_, Option<bool>>(1)?.unwrap_or(false),
-        evidence: if evidence.as_deref() == Some("inferred") { Evidence::Inferred } else { Evidence::Confirmed },
+        evidence: if evidence.as_deref() == Some("inferred") {
+            Evidence::Inferred
+        } else {
+            Evidence::Confirmed
+        },
         detail: row.get(3)?,
     })
 }

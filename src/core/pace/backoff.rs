@@ -21,13 +21,21 @@ impl Backoff {
 
     /// Seeded, so that a simulation repeats bit for bit.
     pub fn new(seed: u64) -> Self {
-        Self { random: Mutex::new(StdRng::seed_from_u64(seed)) }
+        Self {
+            random: Mutex::new(StdRng::seed_from_u64(seed)),
+        }
     }
 
     /// The wait after failed attempt number `attempt` (from 1).
     pub fn delay(&self, attempt: u32) -> Duration {
-        let bound = Self::FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(Self::MOST);
-        let share: f64 = self.random.lock().unwrap_or_else(PoisonError::into_inner).random();
+        let bound = Self::FIRST
+            .saturating_mul(1 << attempt.saturating_sub(1).min(10))
+            .min(Self::MOST);
+        let share: f64 = self
+            .random
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .random();
         bound.mul_f64(share)
     }
 }
@@ -41,7 +49,11 @@ mod tests {
         let (one, other) = (Backoff::new(7), Backoff::new(7));
         for attempt in 1..20 {
             let delay = one.delay(attempt);
-            assert!(delay <= Duration::from_millis(500 << (attempt - 1).min(10)).min(Duration::from_secs(30)));
+            assert!(
+                delay
+                    <= Duration::from_millis(500 << (attempt - 1).min(10))
+                        .min(Duration::from_secs(30))
+            );
             assert_eq!(delay, other.delay(attempt));
         }
     }

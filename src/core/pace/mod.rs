@@ -85,7 +85,9 @@ impl Pace {
                     windows: limits.iter().map(|limit| Window::new(*limit)).collect(),
                     in_flight: InFlight {
                         now: 0,
-                        cap: concurrency.unwrap_or(MOST_IN_FLIGHT).clamp(1, MOST_IN_FLIGHT),
+                        cap: concurrency
+                            .unwrap_or(MOST_IN_FLIGHT)
+                            .clamp(1, MOST_IN_FLIGHT),
                         latency: None,
                         rate,
                     },
@@ -99,7 +101,9 @@ impl Pace {
     /// Waits until a request may be sent that counts in all of `windows`: a slot is taken in each, or in none.
     pub async fn permit(&self, windows: &[WindowIndex]) -> Permit {
         // The first window names the kind of call: calls of one kind queue in order, kinds do not block each other.
-        let turn = windows.first().map_or(self.shared.turns.len() - 1, |window| window.0);
+        let turn = windows
+            .first()
+            .map_or(self.shared.turns.len() - 1, |window| window.0);
         let _turn = match self.shared.turns.get(turn) {
             Some(lock) => Some(lock.lock().await),
             None => None,
@@ -114,7 +118,12 @@ impl Pace {
                 match state.try_take(windows, Instant::now()) {
                     Ok(()) => {
                         let taken = Instant::now();
-                        return Permit { pace: self.clone(), windows: windows.to_vec(), taken, answered: false };
+                        return Permit {
+                            pace: self.clone(),
+                            windows: windows.to_vec(),
+                            taken,
+                            answered: false,
+                        };
                     }
                     Err(wait) => wait,
                 }
@@ -146,7 +155,10 @@ impl Pace {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn give_back(&self, windows: &[WindowIndex], taken: Instant, answered: bool) {
@@ -212,7 +224,8 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.pace.give_back(&self.windows, self.taken, self.answered);
+        self.pace
+            .give_back(&self.windows, self.taken, self.answered);
     }
 }
 
@@ -223,7 +236,13 @@ mod tests {
     const WRITES: WindowIndex = WindowIndex(0);
 
     fn pace(count: u32, seconds: u64) -> Pace {
-        Pace::new(&[Limit { count, period: Duration::from_secs(seconds) }], None)
+        Pace::new(
+            &[Limit {
+                count,
+                period: Duration::from_secs(seconds),
+            }],
+            None,
+        )
     }
 
     #[tokio::test(start_paused = true)]

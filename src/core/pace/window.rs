@@ -30,8 +30,18 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// A limit of nothing would wait for ever; it counts as one.
     pub(super) fn new(limit: Limit) -> Self {
-        Self { limit, held: 0, busy: VecDeque::new(), paused_until: None }
+        let limit = Limit {
+            count: limit.count.max(1),
+            ..limit
+        };
+        Self {
+            limit,
+            held: 0,
+            busy: VecDeque::new(),
+            paused_until: None,
+        }
     }
 
     /// `None` when a slot is free; `Some(Some(instant))` when to look again; `Some(None)` when only an answer can free one.
@@ -61,6 +71,9 @@ impl Window {
     }
 
     pub(super) fn pause_until(&mut self, until: Instant) {
-        self.paused_until = Some(self.paused_until.map_or(until, |earlier| earlier.max(until)));
+        self.paused_until = Some(
+            self.paused_until
+                .map_or(until, |earlier| earlier.max(until)),
+        );
     }
 }

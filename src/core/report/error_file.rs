@@ -43,10 +43,15 @@ impl ErrorFile {
     /// # Errors
     /// When the folder is not there or cannot be written.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let ending = path
+            .extension()
+            .and_then(|ending| ending.to_str())
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let form = match ending.as_str() {
             "csv" => {
-                let mut writer = csv::Writer::from_writer(private_file::create(&private_file::beside(path))?);
+                let mut writer =
+                    csv::Writer::from_writer(private_file::create(&private_file::beside(path))?);
                 writer.write_record(COLUMNS)?;
                 Form::Csv(Box::new(writer))
             }
@@ -57,7 +62,10 @@ impl ErrorFile {
             }
             _ => Form::Lines(BufWriter::new(private_file::create(path)?)),
         };
-        Ok(Self { path: path.to_owned(), form })
+        Ok(Self {
+            path: path.to_owned(),
+            form,
+        })
     }
 
     /// Adds a row if it failed.
@@ -94,7 +102,10 @@ impl ErrorFile {
     /// When the disk is full or gone; what was at the path before is then still there.
     pub fn finish(self) -> io::Result<()> {
         match self.form {
-            Form::Lines(file) => file.into_inner().map_err(|error| error.into_error())?.sync_all(),
+            Form::Lines(file) => {
+                let file = file.into_inner().map_err(|error| error.into_error())?;
+                private_file::sync(&file)
+            }
             Form::Array { mut file, empty } => {
                 file.write_all(if empty { b"]\n" } else { b"\n]\n" })?;
                 let file = file.into_inner().map_err(|error| error.into_error())?;
@@ -123,15 +134,35 @@ fn entry(result: &RowResult) -> Map<String, Value> {
     if let Some(error) = &result.error {
         put("errorType", Some(json!(error.error_type)));
         put("errorMessage", Some(json!(error.message)));
-        put("httpStatus", error.api.http_status.map(|status| json!(status)));
-        put("workosCode", error.api.workos_code.as_ref().map(|code| json!(code)));
-        put("workosRequestId", error.api.workos_request_id.as_ref().map(|id| json!(id)));
+        put(
+            "httpStatus",
+            error.api.http_status.map(|status| json!(status)),
+        );
+        put(
+            "workosCode",
+            error.api.workos_code.as_ref().map(|code| json!(code)),
+        );
+        put(
+            "workosRequestId",
+            error.api.workos_request_id.as_ref().map(|id| json!(id)),
+        );
         let errors = &error.api.workos_errors;
-        put("workosErrors", (!errors.is_empty()).then(|| Value::Array(errors.clone())));
+        put(
+            "workosErrors",
+            (!errors.is_empty()).then(|| Value::Array(errors.clone())),
+        );
     }
     let organization = result.step(Kind::Organization).map(|step| step.id.clone());
-    put("orgId", organization.or_else(|| identity.organization_id().map(|id| id.into_owned())).map(|id| json!(id)));
-    put("orgExternalId", identity.organization_external_id().map(|id| json!(id)));
+    put(
+        "orgId",
+        organization
+            .or_else(|| identity.organization_id().map(|id| id.into_owned()))
+            .map(|id| json!(id)),
+    );
+    put(
+        "orgExternalId",
+        identity.organization_external_id().map(|id| json!(id)),
+    );
     put("timestamp", Some(json!(timestamp(result))));
     put("rawRow", identity.raw().map(Value::Object));
     entry

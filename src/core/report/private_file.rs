@@ -32,6 +32,14 @@ pub(super) fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Waits until what was written is on disk; a pipe or a terminal has none.
+pub(super) fn sync(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
 /// Puts a finished file in its place: on disk first, then renamed.
 pub(super) fn take_place(file: &File, written: &Path, path: &Path) -> io::Result<()> {
     file.sync_all()?;

@@ -18,7 +18,11 @@ const PAGE: usize = 2_000;
 /// When the journal cannot be read or the file cannot be written; what was at the path before is then still there.
 pub async fn write_results(journal: &Journal, path: &Path) -> io::Result<()> {
     let beside = private_file::beside(path);
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let mut writer = io::BufWriter::new(private_file::create(&beside)?);
     let mut rows = 0_u64;
     let mut after = 0;
@@ -28,7 +32,10 @@ pub async fn write_results(journal: &Journal, path: &Path) -> io::Result<()> {
         _ => write_cells(&mut writer, RESULT_COLUMNS.map(str::to_owned).to_vec())?,
     }
     loop {
-        let page = journal.ask(move |store| store.results(after, PAGE)).await.map_err(io::Error::other)?;
+        let page = journal
+            .ask(move |store| store.results(after, PAGE))
+            .await
+            .map_err(io::Error::other)?;
         let Some(last) = page.last() else { break };
         after = last.record_number;
         for line in page {

@@ -292,12 +292,13 @@ fn is_address(email: &str) -> bool {
     let is_never_in_one = |letter: char| {
         letter.is_whitespace() || letter.is_control() || matches!(letter, '<' | '>' | ',' | ';')
     };
+    let has_wrong_letter = match email.is_ascii() {
+        true => email.bytes().any(|byte| is_never_in_one(char::from(byte))),
+        false => email.chars().any(is_never_in_one),
+    };
     match email.split_once('@') {
         Some((local, domain)) => {
-            !local.is_empty()
-                && !domain.is_empty()
-                && !domain.contains('@')
-                && !email.chars().any(is_never_in_one)
+            !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !has_wrong_letter
         }
         None => false,
     }

@@ -166,10 +166,10 @@ impl DelimitedReader {
 
     fn take(&mut self, consumed: usize, quoted: bool) -> Step {
         let bytes = &self.window.bytes()[..consumed];
-        let lines = if quoted {
-            bytes.iter().filter(|byte| **byte == b'\n').count() as u64
-        } else {
-            1
+        // Only a quoted cell can have line breaks of its own, and few have.
+        let lines = match quoted && bytes[..consumed - 1].contains(&b'\n') {
+            true => bytes.iter().filter(|byte| **byte == b'\n').count() as u64,
+            false => 1,
         };
         let content = match std::str::from_utf8(bytes) {
             Ok(text) if !bytes.contains(&0) => cells(text, &mut self.spans, self.columns.len()),

@@ -1,28 +1,33 @@
 //! Owns the check of a whole source without a connection: each row by itself, then the rows against each other, in
 //! memory that does not grow with the source.
 
-#[cfg(test)]
-mod speed;
+mod examine;
 mod spill;
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use thiserror::Error;
-use zeroize::Zeroizing;
 
-use crate::row::digest::for_each_field;
 use crate::row::{
-    Claim, Columns, ColumnsError, Interpreted, Issue, IssueCode, Mode, ModeError,
-    OrganizationClaim, OrganizationOptions, OrganizationReference, Row, Rules, Severity, UserClaim,
-    interpret,
+    Columns, ColumnsError, Issue, IssueCode, Mode, ModeError, OrganizationOptions, Rules, Severity,
 };
-use crate::source::{Source, SourceError};
+use crate::source::{Record, Source, SourceError};
 
+use examine::{Examined, Examiner};
 use spill::{Entry, Spill};
 
-/// How many records are read at once: few enough to stay in the processor's cache.
-const BATCH: usize = 128;
+/// How many records are handed on at once: few enough to stay in the processor's cache.
+const BATCH: usize = 1024;
+/// How many batches of one worker wait to be collected.
+const WAITING: usize = 2;
+/// More workers than this only wait for their turn to read.
+const WORKERS: usize = 4;
+/// How many organizations are known to be remembered already. A slot is overwritten by the next that falls into it.
+const RECENT: usize = 4096;
 
 /// What a check needs to know of the options of an import.
 #[derive(Clone, Debug, Default)]
@@ -62,57 +67,139 @@ pub enum ValidateError {
     #[error(transparent)]
     Mode(#[from] ModeError),
     #[error("Cannot use the folder for temporary files: {0}. Free some space, or set TMPDIR")]
-    Temporary(#[from] io::Error),
+    Temporary(io::Error),
 }
 
-/// Checks all records of a source from where it stands. Each issue is told as it is found; those between rows come
-/// last, because a source is read once.
+/// Checks all records of a source from where it stands. Each issue is told as it is found, in the order of the source;
+/// those between rows come last, because a source is read once.
 pub fn validate(
     source: &mut dyn Source,
     options: &ValidateOptions,
     mut tell: impl FnMut(Issue),
 ) -> Result<ValidateSummary, ValidateError> {
-    let mut batch = source.next_batch(BATCH)?;
-    let mut columns = if source.columns_grow() {
+    let first = source.next_batch(BATCH)?;
+    let columns = if source.columns_grow() {
         Columns::resolve_growing(source.columns(), &options.mapping)?
     } else {
         Columns::resolve(source.columns(), &options.mapping)?
     };
     let (mode, said) = Mode::decide(&options.organization, &columns)?;
-    let mut check = Check::new(mode, &mut tell)?;
+    let examiner = Examiner::new(mode.clone(), options.rules.clone());
+    let mut check = Check::new(mode, &mut tell);
     for text in source.warnings() {
         check.tell(Issue::about_source(IssueCode::EncodingDoubt, text));
     }
-    let first: Vec<Issue> = columns.warnings().iter().cloned().chain(said).collect();
-    first.into_iter().for_each(|issue| check.tell(issue));
-    while !batch.is_empty() {
-        for record in batch {
-            let interpreted = interpret(&columns, &check.summary.mode, record, &options.rules);
-            check.take(interpreted)?;
-        }
-        batch = source.next_batch(BATCH)?;
-        let grown = columns.grow(source.columns(), &check.summary.mode);
-        grown.into_iter().for_each(|issue| check.tell(issue));
+    for issue in columns.warnings().iter().cloned().chain(said) {
+        check.tell(issue);
     }
+    let reading = Reading {
+        source,
+        first: Some(first),
+        columns: Arc::new(columns),
+    };
+    examine_all(reading, &examiner, &mut check)?;
     check.finish()
 }
 
+/// The source, on its way round the workers: who has it reads a batch and hands it on. So what a batch needs is
+/// allocated and freed by one thread, and batches are collected in their order.
+struct Reading<'source> {
+    source: &'source mut dyn Source,
+    /// The batch that was read to know the columns.
+    first: Option<Vec<Record>>,
+    columns: Arc<Columns>,
+}
+
+impl Reading<'_> {
+    /// The next records, and what has to be said about columns that are new with them.
+    fn next(&mut self, mode: &Mode) -> Result<(Vec<Record>, Vec<Issue>), SourceError> {
+        if let Some(first) = self.first.take() {
+            return Ok((first, Vec::new()));
+        }
+        let records = self.source.next_batch(BATCH)?;
+        let mut said = Vec::new();
+        if self.source.columns().len() > self.columns.names().len() {
+            said = Arc::make_mut(&mut self.columns).grow(self.source.columns(), mode);
+        }
+        Ok((records, said))
+    }
+}
+
+/// Some threads read and examine in turn, this one collects.
+fn examine_all(
+    reading: Reading,
+    examiner: &Examiner,
+    check: &mut Check,
+) -> Result<(), ValidateError> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = cores.min(WORKERS);
+    let mut turns: Vec<_> = (0..workers).map(|_| sync_channel(1)).collect();
+    // The ring: each worker has the receiver of its own turn and the sender of the next one's.
+    let mut senders: Vec<_> = turns.iter().map(|(sender, _)| sender.clone()).collect();
+    senders.rotate_left(1);
+    // Nobody listens only if a thread could not start, which is told below.
+    let _ = turns[0].0.send(reading);
+    thread::scope(|scope| {
+        let mut results = Vec::with_capacity(workers);
+        for ((_, turn), next) in turns.drain(..).zip(senders.drain(..)) {
+            let (result, collected) = sync_channel(WAITING);
+            thread::Builder::new()
+                .spawn_scoped(scope, move || work(examiner, &turn, &next, &result))
+                .map_err(no_thread)?;
+            results.push(collected);
+        }
+        // Returning early drops the channels, which ends the threads.
+        for result in results.iter().cycle() {
+            match result.recv() {
+                Ok(examined) => check.take(examined?)?,
+                // The source has ended: no later batch went to any other worker.
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    })
+}
+
+fn no_thread(error: io::Error) -> ValidateError {
+    SourceError::Other(format!("Cannot start a thread: {error}")).into()
+}
+
+fn work<'source>(
+    examiner: &Examiner,
+    turn: &Receiver<Reading<'source>>,
+    next: &SyncSender<Reading<'source>>,
+    result: &SyncSender<Result<Examined, SourceError>>,
+) {
+    while let Ok(mut reading) = turn.recv() {
+        let examined = match reading.next(&examiner.mode) {
+            Ok((records, _)) if records.is_empty() => return,
+            Ok((records, said)) => {
+                let columns = Arc::clone(&reading.columns);
+                // The next worker is gone only if the check has failed; then this result is not awaited either.
+                let _ = next.send(reading);
+                Ok(examiner.examine(&columns, records, said))
+            }
+            Err(error) => Err(error),
+        };
+        let is_last = examined.is_err();
+        if result.send(examined).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// Collects what was found, and what is compared at the end.
 struct Check<'tell> {
     summary: ValidateSummary,
     tell: &'tell mut dyn FnMut(Issue),
-    /// Seeded anew for each check: entries mean nothing to anybody else.
-    hashing: RandomState,
-    /// What a user's fields are, one after the other, to be hashed.
-    scratch: Zeroizing<Vec<u8>>,
     users: Spill,
     organizations: Spill,
-    /// The organization seen last: files are often sorted by it, and it need not be written again.
-    last_organization: Option<OrganizationClaim>,
+    recent_organizations: Vec<(u64, u32)>,
 }
 
 impl<'tell> Check<'tell> {
-    fn new(mode: Mode, tell: &'tell mut dyn FnMut(Issue)) -> io::Result<Self> {
-        Ok(Self {
+    fn new(mode: Mode, tell: &'tell mut dyn FnMut(Issue)) -> Self {
+        Self {
             summary: ValidateSummary {
                 mode,
                 records: 0,
@@ -125,12 +212,10 @@ impl<'tell> Check<'tell> {
                 memberships: 0,
             },
             tell,
-            hashing: RandomState::new(),
-            scratch: Zeroizing::default(),
             users: Spill::new(),
             organizations: Spill::new(),
-            last_organization: None,
-        })
+            recent_organizations: vec![(0, 0); RECENT],
+        }
     }
 
     fn tell(&mut self, issue: Issue) {
@@ -141,108 +226,48 @@ impl<'tell> Check<'tell> {
         (self.tell)(issue);
     }
 
-    fn take(&mut self, interpreted: Interpreted) -> io::Result<()> {
-        self.summary.records += 1;
-        for warning in interpreted.warnings {
-            self.tell(warning);
+    fn take(&mut self, examined: Examined) -> Result<(), ValidateError> {
+        self.summary.records += examined.valid + examined.failed;
+        self.summary.valid += examined.valid;
+        self.summary.failed += examined.failed;
+        self.summary.memberships += examined.memberships;
+        for issue in examined.issues {
+            self.tell(issue);
         }
-        match interpreted.row {
-            Ok(row) => {
-                self.summary.valid += 1;
-                self.remember(&row)
-            }
-            Err(rejected) => {
-                self.summary.failed += 1;
-                rejected
-                    .issues
-                    .into_iter()
-                    .for_each(|issue| self.tell(issue));
-                Ok(())
-            }
+        for entry in &examined.users {
+            self.users.push(entry).map_err(ValidateError::Temporary)?;
         }
-    }
-
-    fn remember(&mut self, row: &Row) -> io::Result<()> {
-        for step in &row.steps {
-            match &step.claim {
-                Claim::User(user) => {
-                    let entry = Entry {
-                        key: self.short_hash(b'u', &user.email),
-                        value: self.fields_hash(user),
-                        record_number: row.identity.record_number,
-                        line: row.identity.line.unwrap_or_default(),
-                    };
-                    self.users.push(entry)?;
-                }
-                Claim::Organization(organization) => {
-                    self.remember_organization(organization, row)?
-                }
-                Claim::Membership(_) => self.summary.memberships += 1,
+        for entry in &examined.organizations {
+            let recent = &mut self.recent_organizations[entry.key as usize % RECENT];
+            let said = (entry.key, entry.value);
+            if std::mem::replace(recent, said) != said {
+                let pushed = self.organizations.push(entry);
+                pushed.map_err(ValidateError::Temporary)?;
             }
         }
         Ok(())
-    }
-
-    fn remember_organization(
-        &mut self,
-        organization: &OrganizationClaim,
-        row: &Row,
-    ) -> io::Result<()> {
-        if self.last_organization.as_ref() == Some(organization) {
-            return Ok(());
-        }
-        let key = match &organization.reference {
-            OrganizationReference::Id(id) => self.short_hash(b'i', id),
-            OrganizationReference::ExternalId(id) => self.short_hash(b'x', id),
-        };
-        let name = organization.name.as_deref();
-        self.organizations.push(Entry {
-            key,
-            value: name.map_or(0, |name| self.short_hash(b'n', name).max(1)),
-            record_number: row.identity.record_number,
-            line: row.identity.line.unwrap_or_default(),
-        })?;
-        self.last_organization = Some(organization.clone());
-        Ok(())
-    }
-
-    fn short_hash(&self, tag: u8, text: &str) -> u64 {
-        self.hashing.hash_one((tag, text))
-    }
-
-    /// 0 if the row says nothing about its user but the email.
-    fn fields_hash(&mut self, user: &UserClaim) -> u64 {
-        self.scratch.clear();
-        let scratch = &mut self.scratch;
-        for_each_field(user, |tag, text| {
-            scratch.push(tag);
-            scratch.extend_from_slice(&(text.len() as u32).to_le_bytes());
-            scratch.extend_from_slice(text.as_bytes());
-        });
-        match self.scratch.is_empty() {
-            true => 0,
-            false => self.hashing.hash_one(self.scratch.as_slice()).max(1),
-        }
     }
 
     fn finish(mut self) -> Result<ValidateSummary, ValidateError> {
         let users = std::mem::replace(&mut self.users, Spill::new());
-        self.summary.users = users.groups(|first, later| {
+        let compared = users.groups(|first, later| {
             let message = format!(
                 "the row is about the same user as record {} and says something else. The first row's fields count",
                 first.record_number
             );
             self.tell(between_rows(IssueCode::ConflictingUserFields, later, message));
-        })?;
+        });
+        self.summary.users = compared.map_err(ValidateError::Temporary)?;
         let organizations = std::mem::replace(&mut self.organizations, Spill::new());
-        self.summary.organizations = organizations.groups(|first, later| {
+        let compared = organizations.groups(|first, later| {
             let message = format!(
                 "the row gives its organization another name than record {}. The first name counts",
                 first.record_number
             );
             let code = IssueCode::ConflictingOrganizationNames;
             self.tell(between_rows(code, later, message));
-        })?;
+        });
+        self.summary.organizations = compared.map_err(ValidateError::Temporary)?;
         Ok(self.summary)
     }
 }
@@ -251,8 +276,8 @@ fn between_rows(code: IssueCode, entry: &Entry, message: String) -> Issue {
     Issue {
         severity: Severity::Warning,
         code,
-        record_number: Some(entry.record_number),
-        line: (entry.line > 0).then_some(entry.line),
+        record_number: Some(u64::from(entry.record_number)),
+        line: (entry.line > 0).then_some(u64::from(entry.line)),
         column: None,
         message,
     }
@@ -302,6 +327,60 @@ mod tests {
             (summary.users, summary.organizations, summary.memberships),
             (2, 2, 4)
         );
+    }
+
+    #[test]
+    fn issues_come_in_the_order_of_the_source() {
+        let mut text = String::from("{\"email\":\"first@b.c\"}\n");
+        for number in 2..=20_000 {
+            let email = if number % 7 == 0 { "wrong" } else { "a@b.c" };
+            text.push_str(&format!(
+                "{{\"email\":\"{email}\",\"key{}\":1}}\n",
+                number / 5_000
+            ));
+        }
+        let reader = Box::new(std::io::Cursor::new(text.into_bytes()));
+        let mut source = open_reader("users.ndjson", reader, &Format::default()).unwrap();
+        let (mut last, mut unknown) = (0, Vec::new());
+        let summary = validate(
+            source.as_mut(),
+            &ValidateOptions::default(),
+            |issue| match issue.record_number {
+                Some(number) => {
+                    assert!(number > last);
+                    last = number;
+                }
+                None => unknown.push((last / 1_000, issue.message)),
+            },
+        )
+        .unwrap();
+        assert_eq!((summary.records, summary.failed), (20_000, 2_857));
+        assert_eq!((summary.users, summary.warnings), (2, 5));
+        // Each new key is told before the first batch that has it.
+        let told: Vec<u64> = unknown.iter().map(|(after, _)| *after).collect();
+        assert_eq!(told.len(), 5);
+        assert!(told.windows(2).all(|pair| pair[0] < pair[1]), "{unknown:?}");
+    }
+
+    #[test]
+    fn a_source_that_fails_on_its_way_fails_the_check() {
+        struct Breaking(u8);
+        impl io::Read for Breaking {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += 1;
+                let text: &[u8] = match self.0 {
+                    1 => b"email\n",
+                    2..=200 => &b"a@b.c\n".repeat(100),
+                    _ => return Err(io::Error::other("the disk is gone")),
+                };
+                buffer[..text.len()].copy_from_slice(text);
+                Ok(text.len())
+            }
+        }
+        let mut source =
+            open_reader("users.csv", Box::new(Breaking(0)), &Format::default()).unwrap();
+        let error = validate(source.as_mut(), &ValidateOptions::default(), |_| {}).unwrap_err();
+        assert_eq!(error.to_string(), "Cannot read users.csv: the disk is gone");
     }
 
     #[test]

@@ -33,7 +33,9 @@ pub enum ConnectionError {
         "{0} is not encrypted: the key and passwords could be read on the way. Use https:, or --insecure-http if you know the network."
     )]
     Unencrypted(String),
-    #[error("The key has characters that no key has (a line break, a space?). Copy it again from the dashboard.")]
+    #[error(
+        "The key has characters that no key has (a line break, a space?). Copy it again from the dashboard."
+    )]
     Key,
     #[error("The CA bundle cannot be read: {0}")]
     CertificateBundle(String),
@@ -47,6 +49,7 @@ pub struct HttpTransport {
     /// Without a slash at its end.
     base: String,
     authorization: HeaderValue,
+    key: [Secret; 1],
 }
 
 impl HttpTransport {
@@ -56,8 +59,9 @@ impl HttpTransport {
     /// When the base URL, the key or the CA bundle cannot be used.
     pub fn new(connection: &Connection) -> Result<Self, ConnectionError> {
         let base = parse_base_url(&connection.base_url, connection.insecure_http)?;
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", connection.key.expose()))
-            .map_err(|_| ConnectionError::Key)?;
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {}", connection.key.expose()))
+                .map_err(|_| ConnectionError::Key)?;
         authorization.set_sensitive(true);
         // A second call finds the provider installed, which is what is wanted.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -79,12 +83,21 @@ impl HttpTransport {
             let certificates = Certificate::from_pem_bundle(bundle)
                 .map_err(|error| ConnectionError::CertificateBundle(error.to_string()))?;
             if certificates.is_empty() {
-                return Err(ConnectionError::CertificateBundle("it holds no PEM certificate".into()));
+                return Err(ConnectionError::CertificateBundle(
+                    "it holds no PEM certificate".into(),
+                ));
             }
             builder = builder.tls_certs_merge(certificates);
         }
-        let client = builder.build().map_err(|error| ConnectionError::Client(deepest_cause(&error)))?;
-        Ok(Self { client, base: base.as_str().trim_end_matches('/').to_owned(), authorization })
+        let client = builder
+            .build()
+            .map_err(|error| ConnectionError::Client(deepest_cause(&error)))?;
+        Ok(Self {
+            client,
+            base: base.as_str().trim_end_matches('/').to_owned(),
+            authorization,
+            key: [connection.key.clone()],
+        })
     }
 }
 
@@ -98,19 +111,35 @@ impl Transport for HttpTransport {
             .header(AUTHORIZATION, self.authorization.clone())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(body) = request.body {
-            builder = builder.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
+            builder = builder
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .body(body);
         }
         let mut response = builder.send().await.map_err(classify)?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| SendError::AnswerLost(describe(&error)))? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| SendError::AnswerLost(describe(&error)))?
+        {
             if body.len() + chunk.len() > ANSWER_LIMIT {
-                return Err(SendError::AnswerLost("the answer is larger than 8 MiB".into()));
+                return Err(SendError::AnswerLost(
+                    "the answer is larger than 8 MiB".into(),
+                ));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, headers, body: body.freeze() })
+        Ok(Answer {
+            status,
+            headers,
+            body: body.freeze(),
+        })
+    }
+
+    fn secrets(&self) -> &[Secret] {
+        &self.key
     }
 }
 
@@ -188,13 +217,26 @@ mod tests {
     use super::*;
 
     fn connection(base_url: &str) -> Connection {
-        Connection { base_url: base_url.into(), key: Secret::new("sk_test_1"), ca_bundle: None, insecure_http: false }
+        Connection {
+            base_url: base_url.into(),
+            key: Secret::new("sk_test_1"),
+            ca_bundle: None,
+            insecure_http: false,
+        }
     }
 
     #[test]
     fn plain_http_is_for_loopback_only() {
-        for address in ["http://127.0.0.1:1", "http://localhost:1/base/", "http://[::1]:1", "https://example.com"] {
-            assert!(HttpTransport::new(&connection(address)).is_ok(), "{address}");
+        for address in [
+            "http://127.0.0.1:1",
+            "http://localhost:1/base/",
+            "http://[::1]:1",
+            "https://example.com",
+        ] {
+            assert!(
+                HttpTransport::new(&connection(address)).is_ok(),
+                "{address}"
+            );
         }
         assert!(matches!(
             HttpTransport::new(&connection("http://example.com")),
@@ -208,22 +250,39 @@ mod tests {
     #[test]
     fn a_base_url_may_have_a_path_and_a_slash_at_its_end() {
         for address in ["http://localhost:1/proxy", "http://localhost:1/proxy/"] {
-            assert_eq!(HttpTransport::new(&connection(address)).ok().map(|transport| transport.base), Some("http://localhost:1/proxy".into()));
+            assert_eq!(
+                HttpTransport::new(&connection(address))
+                    .ok()
+                    .map(|transport| transport.base),
+                Some("http://localhost:1/proxy".into())
+            );
         }
     }
 
     #[test]
     fn what_stands_before_an_at_sign_is_not_repeated() {
-        let error = HttpTransport::new(&connection("https://user:hunter2@example.com")).err().map(|e| e.to_string());
+        let error = HttpTransport::new(&connection("https://user:hunter2@example.com"))
+            .err()
+            .map(|e| e.to_string());
         assert!(error.is_some_and(|text| !text.contains("hunter2")));
     }
 
     #[tokio::test]
     async fn a_refused_connection_never_sent_anything() {
         // Bound and dropped: nobody listens there.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let transport = HttpTransport::new(&connection(&format!("http://{address}"))).unwrap();
-        let request = Request { method: http::Method::GET, target: "/users".into(), body: None };
-        assert!(matches!(transport.send(request).await, Err(SendError::NeverSent(_))));
+        let request = Request {
+            method: http::Method::GET,
+            target: "/users".into(),
+            body: None,
+        };
+        assert!(matches!(
+            transport.send(request).await,
+            Err(SendError::NeverSent(_))
+        ));
     }
 }

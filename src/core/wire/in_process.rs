@@ -9,29 +9,40 @@ use workos_importer_sandbox::{Ending, Sandbox};
 
 use super::{Answer, EXCHANGE_TIMEOUT, Request, SendError, Transport};
 use crate::clock::Clock;
+use crate::secret::Secret;
 
 /// Hands each request to a sandbox as a network would: latency before and after, faults as resets, hangs and torn bodies.
 pub struct InProcess {
     sandbox: Sandbox,
-    key: String,
+    key: [Secret; 1],
     clock: Clock,
 }
 
 impl InProcess {
     /// `key` is what the sandbox sees as the bearer token; it takes any that begins with `sk_test_`.
     pub fn new(sandbox: Sandbox, key: impl Into<String>, clock: Clock) -> Self {
-        Self { sandbox, key: key.into(), clock }
+        Self {
+            sandbox,
+            key: [Secret::new(key)],
+            clock,
+        }
     }
 
     async fn exchange(&self, request: http::Request<bytes::Bytes>) -> Result<Answer, SendError> {
         let (before, after) = self.sandbox.latency();
         pause(before).await;
-        let exchange = self.sandbox.handle(&request, SystemTime::from(self.clock.now()));
+        let exchange = self
+            .sandbox
+            .handle(&request, SystemTime::from(self.clock.now()));
         match exchange.ending {
             Ending::Answer(response) => {
                 pause(after).await;
                 let (parts, body) = response.into_parts();
-                Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+                Ok(Answer {
+                    status: parts.status.as_u16(),
+                    headers: parts.headers,
+                    body,
+                })
             }
             Ending::Truncated(_) => {
                 pause(after).await;
@@ -49,7 +60,7 @@ impl Transport for InProcess {
         let request = http::Request::builder()
             .method(request.method)
             .uri(request.target)
-            .header(AUTHORIZATION, format!("Bearer {}", self.key))
+            .header(AUTHORIZATION, format!("Bearer {}", self.key[0].expose()))
             .header(CONTENT_TYPE, "application/json")
             .body(request.body.unwrap_or_default())
             .map_err(|error| SendError::NeverSent(error.to_string()))?;
@@ -57,6 +68,10 @@ impl Transport for InProcess {
             Ok(result) => result,
             Err(_) => Err(SendError::AnswerLost("no answer in time".into())),
         }
+    }
+
+    fn secrets(&self) -> &[Secret] {
+        &self.key
     }
 }
 

@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
+use crate::secret::Secret;
+
 pub use http_transport::{Connection, ConnectionError, HttpTransport};
 #[cfg(feature = "sandbox")]
 pub use in_process::InProcess;
@@ -60,4 +62,9 @@ pub enum SendError {
 pub trait Transport: Send + Sync {
     /// Returns the answer, whatever its status, or says whether the request can have been applied.
     async fn send(&self, request: Request) -> Result<Answer, SendError>;
+
+    /// What must not come back in anything that is shown: the key.
+    fn secrets(&self) -> &[Secret] {
+        &[]
+    }
 }

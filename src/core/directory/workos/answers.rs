@@ -17,15 +17,22 @@ pub(super) struct Listed<T> {
 
 impl<T> Default for Listed<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), after: None }
+        Self {
+            items: Vec::new(),
+            after: None,
+        }
     }
 }
 
 pub(super) fn list<T>(body: &Value, read: impl Fn(&Value) -> Option<T>) -> Listed<T> {
     let items = body.get("data").and_then(Value::as_array);
     Listed {
-        items: items.map(|items| items.iter().filter_map(read).collect()).unwrap_or_default(),
-        after: body.get("list_metadata").and_then(|metadata| text(metadata, "after")),
+        items: items
+            .map(|items| items.iter().filter_map(read).collect())
+            .unwrap_or_default(),
+        after: body
+            .get("list_metadata")
+            .and_then(|metadata| text(metadata, "after")),
     }
 }
 
@@ -33,7 +40,12 @@ pub(super) fn user(body: &Value) -> Option<Found> {
     let metadata: BTreeMap<String, String> = body
         .get("metadata")
         .and_then(Value::as_object)
-        .map(|pairs| pairs.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect())
+        .map(|pairs| {
+            pairs
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect()
+        })
         .unwrap_or_default();
     found(
         body,
@@ -50,14 +62,23 @@ pub(super) fn user(body: &Value) -> Option<Found> {
 }
 
 pub(super) fn organization(body: &Value) -> Option<Found> {
-    found(body, Details::Organization { name: text(body, "name") })
+    found(
+        body,
+        Details::Organization {
+            name: text(body, "name"),
+        },
+    )
 }
 
 /// With the ids of its user and its organization, where the answer has them.
 pub(super) fn membership(body: &Value) -> Option<(Option<String>, Option<String>, Found)> {
     let mut roles: Vec<String> = Vec::new();
     let one = body.get("role").into_iter();
-    let many = body.get("roles").and_then(Value::as_array).into_iter().flatten();
+    let many = body
+        .get("roles")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     for role in one.chain(many) {
         let slug = text(role, "slug").or_else(|| role.as_str().map(str::to_owned));
         if let Some(slug) = slug {
@@ -71,10 +92,19 @@ pub(super) fn membership(body: &Value) -> Option<(Option<String>, Option<String>
     Some((text(body, "user_id"), text(body, "organization_id"), found))
 }
 
+/// Whether an answer is about an object at all.
+pub(super) fn has_id(body: &Value) -> bool {
+    text(body, "id").is_some_and(|id| !id.is_empty())
+}
+
 fn found(body: &Value, details: Details) -> Option<Found> {
     let id = text(body, "id").filter(|id| !id.is_empty())?;
     let created_at = text(body, "created_at").and_then(|time| time.parse::<Timestamp>().ok());
-    Some(Found { id, created_at, details })
+    Some(Found {
+        id,
+        created_at,
+        details,
+    })
 }
 
 fn text(body: &Value, name: &str) -> Option<String> {
@@ -84,20 +114,30 @@ fn text(body: &Value, name: &str) -> Option<String> {
 /// Reads what an answer that is no success says, whatever its shape: JSON of five kinds, a proxy's page, nothing.
 pub(super) fn error(answer: &Answer) -> ApiError {
     let request_id = answer.header("x-request-id").map(str::to_owned);
-    let mut details =
-        ApiDetails { http_status: Some(answer.status), workos_request_id: request_id, ..ApiDetails::default() };
+    let mut details = ApiDetails {
+        http_status: Some(answer.status),
+        workos_request_id: request_id,
+        ..ApiDetails::default()
+    };
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
     let message = match &body {
         Some(Value::Object(_)) => {
             let body = body.as_ref().unwrap_or(&Value::Null);
             details.workos_code = text(body, "code").or_else(|| text(body, "error"));
-            details.workos_errors = body.get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
+            details.workos_errors = body
+                .get("errors")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
             let own = text(body, "message").or_else(|| text(body, "error_description"));
             with_particulars(own, &details)
         }
         Some(Value::String(text)) => text.clone(),
         _ if answer.body.is_empty() => format!("HTTP {} without a text", answer.status),
-        _ => format!("HTTP {} with a page that is not the API's (a proxy's?)", answer.status),
+        _ => format!(
+            "HTTP {} with a page that is not the API's (a proxy's?)",
+            answer.status
+        ),
     };
     ApiError { message, details }
 }
@@ -118,7 +158,11 @@ fn with_particulars(message: Option<String>, details: &ApiDetails) -> String {
     let message = message
         .or_else(|| details.workos_code.clone())
         .unwrap_or_else(|| format!("HTTP {} without a text", details.http_status.unwrap_or(0)));
-    if parts.is_empty() { message } else { format!("{message} {}", parts.join(" ")).trim().to_owned() }
+    if parts.is_empty() {
+        message
+    } else {
+        format!("{message} {}", parts.join(" ")).trim().to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -132,7 +176,11 @@ mod tests {
     fn answer(status: u16, body: &str) -> Answer {
         let mut headers = HeaderMap::new();
         headers.insert("x-request-id", "req_1".parse().unwrap());
-        Answer { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) }
+        Answer {
+            status,
+            headers,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        }
     }
 
     #[test]
@@ -145,14 +193,26 @@ mod tests {
                 Some("user_creation_error"),
                 "Could not create user. Taken.",
             ),
-            (r#"{"message":"m","errors":[{"field":"domain","code":"taken"}]}"#, None, "m domain: taken"),
+            (
+                r#"{"message":"m","errors":[{"field":"domain","code":"taken"}]}"#,
+                None,
+                "m domain: taken",
+            ),
             (
                 r#"{"message":"gone","code":"entity_not_found","entity_id":"user_1"}"#,
                 Some("entity_not_found"),
                 "gone",
             ),
-            (r#"{"error":"invalid","error_description":"why"}"#, Some("invalid"), "why"),
-            ("<html>502</html>", None, "HTTP 500 with a page that is not the API's (a proxy's?)"),
+            (
+                r#"{"error":"invalid","error_description":"why"}"#,
+                Some("invalid"),
+                "why",
+            ),
+            (
+                "<html>502</html>",
+                None,
+                "HTTP 500 with a page that is not the API's (a proxy's?)",
+            ),
             ("", None, "HTTP 500 without a text"),
         ];
         for (body, code, message) in table {
@@ -165,13 +225,26 @@ mod tests {
 
     #[test]
     fn memberships_without_user_roles_or_status_are_read() {
-        let (user, organization, found) = membership(&json!({"id": "om_1", "unknown": [1]})).unwrap();
+        let (user, organization, found) =
+            membership(&json!({"id": "om_1", "unknown": [1]})).unwrap();
         assert_eq!((user, organization), (None, None));
-        assert_eq!(found.details, Details::Membership { roles: vec![], active: true });
+        assert_eq!(
+            found.details,
+            Details::Membership {
+                roles: vec![],
+                active: true
+            }
+        );
         let (_, _, found) =
             membership(&json!({"id": "om_1", "status": "inactive", "role": {"slug": "admin"}, "roles": [{"slug": "admin"}, {"slug": "member"}]}))
                 .unwrap();
-        assert_eq!(found.details, Details::Membership { roles: vec!["admin".into(), "member".into()], active: false });
+        assert_eq!(
+            found.details,
+            Details::Membership {
+                roles: vec!["admin".into(), "member".into()],
+                active: false
+            }
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::answers;
+use super::scrub::scrub;
 use crate::clock::Clock;
 use crate::directory::{ApiError, BeforeSend, CallError, Doubt, Write};
 use crate::journal::JournalError;
@@ -37,14 +38,15 @@ pub(super) enum Heard {
 
 /// What one attempt brought.
 enum Attempt {
-    Success(Answer),
+    /// Sent at this moment of the server's clock.
+    Success(Timestamp, Answer),
     /// The API's answer is no, and will be the next time.
     Refused(ApiError),
     /// Turned away; not applied.
     TooMany(Option<Duration>, ApiError),
     NeverSent(String),
-    /// It may have been applied.
-    Lost(ApiError),
+    /// It may have been applied, since this moment of the server's clock.
+    Lost(Timestamp, ApiError),
 }
 
 pub(super) struct Caller {
@@ -61,7 +63,13 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub(super) fn new(transport: Arc<dyn Transport>, pace: Pace, unlimited: bool, backoff: Backoff, clock: Clock) -> Self {
+    pub(super) fn new(
+        transport: Arc<dyn Transport>,
+        pace: Pace,
+        unlimited: bool,
+        backoff: Backoff,
+        clock: Clock,
+    ) -> Self {
         Self {
             transport,
             pace,
@@ -75,7 +83,10 @@ impl Caller {
     }
 
     pub(super) fn calls(&self) -> BTreeMap<&'static str, u64> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn clock_offset(&self) -> Option<i64> {
@@ -83,29 +94,45 @@ impl Caller {
     }
 
     /// Reads, as often as it takes: reading twice changes nothing.
-    pub(super) async fn read(&self, call: &'static str, target: String) -> Result<Value, CallError> {
+    pub(super) async fn read(
+        &self,
+        call: &'static str,
+        target: String,
+    ) -> Result<Value, CallError> {
         let windows = self.windows(&Method::GET, &target);
         let mut failed = 0;
         let started = Instant::now();
         loop {
-            let request = Request { method: Method::GET, target: target.clone(), body: None };
-            let attempt = match self.attempt(call, windows, request, None).await {
+            let request = Request {
+                method: Method::GET,
+                target: target.clone(),
+                body: None,
+            };
+            let attempt = match self.attempt(call, windows, request, None, &[]).await {
                 Ok(attempt) => attempt,
                 // Reads have no intent to commit.
-                Err(error) => return Err(unavailable(ApiError { message: error.0, ..ApiError::default() })),
+                Err(error) => {
+                    return Err(unavailable(ApiError {
+                        message: error.0,
+                        ..ApiError::default()
+                    }));
+                }
             };
             let last = match attempt {
-                Attempt::Success(answer) => match serde_json::from_slice(&answer.body) {
+                Attempt::Success(_, answer) => match serde_json::from_slice(&answer.body) {
                     Ok(body) => return Ok(body),
-                    Err(_) => undecodable(&answer),
+                    Err(_) => self.scrubbed(undecodable(&answer), &[]),
                 },
                 Attempt::Refused(error) => return Err(self.refusal(error)),
                 Attempt::TooMany(after, error) => {
                     self.turned_away(windows, after, started, error).await?;
                     continue;
                 }
-                Attempt::NeverSent(reason) => ApiError { message: reason, ..ApiError::default() },
-                Attempt::Lost(error) => error,
+                Attempt::NeverSent(reason) => ApiError {
+                    message: reason,
+                    ..ApiError::default()
+                },
+                Attempt::Lost(_, error) => error,
             };
             failed += 1;
             if failed >= Backoff::ATTEMPTS {
@@ -116,28 +143,40 @@ impl Caller {
     }
 
     /// Writes once, as far as can be told. An answer that is lost or useless is doubt, never a reason to send again.
-    pub(super) async fn write(&self, write: &Write, before_send: &dyn BeforeSend) -> Result<Heard, JournalError> {
+    pub(super) async fn write(
+        &self,
+        write: &Write,
+        before_send: &dyn BeforeSend,
+    ) -> Result<Heard, JournalError> {
         let windows = self.windows(&write.method, &write.target);
         let mut failed = 0;
         let started = Instant::now();
         let mut intent = Some(before_send);
-        let from = self.server_now();
         loop {
-            let request =
-                Request { method: write.method.clone(), target: write.target.clone(), body: write.body.clone() };
-            let attempt = self.attempt(write.call, windows, request, intent.take()).await?;
+            let request = Request {
+                method: write.method.clone(),
+                target: write.target.clone(),
+                body: write.body.clone(),
+            };
+            let attempt = self
+                .attempt(write.call, windows, request, intent.take(), &write.secrets)
+                .await?;
             match attempt {
-                Attempt::Success(answer) => {
+                Attempt::Success(from, answer) => {
                     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-                    let has_id = body.as_ref().is_some_and(|body| body.get("id").is_some_and(Value::is_string));
+                    let has_id = body.as_ref().is_some_and(answers::has_id);
                     return Ok(match body {
-                        Some(body) if has_id || write.effect == Effect::Deleted => Heard::Body(body),
+                        Some(body) if has_id || write.effect == Effect::Deleted => {
+                            Heard::Body(body)
+                        }
                         _ if write.effect == Effect::Deleted => Heard::Body(Value::Null),
-                        _ => Heard::Doubt(self.doubt(from), undecodable(&answer)),
+                        _ => {
+                            let error = self.scrubbed(undecodable(&answer), &write.secrets);
+                            Heard::Doubt(self.doubt(from), error)
+                        }
                     });
                 }
-                Attempt::Refused(mut error) => {
-                    scrub(&mut error, &write.secrets);
+                Attempt::Refused(error) => {
                     return Ok(match self.refusal(error) {
                         CallError::Refused(error) => Heard::Refused(error),
                         other => Heard::Failed(other),
@@ -151,13 +190,15 @@ impl Caller {
                 Attempt::NeverSent(reason) => {
                     failed += 1;
                     if failed >= Backoff::ATTEMPTS {
-                        let error = ApiError { message: reason, ..ApiError::default() };
+                        let error = ApiError {
+                            message: reason,
+                            ..ApiError::default()
+                        };
                         return Ok(Heard::Failed(unavailable(error)));
                     }
                     self.pace.wait(self.backoff.delay(failed)).await;
                 }
-                Attempt::Lost(mut error) => {
-                    scrub(&mut error, &write.secrets);
+                Attempt::Lost(from, error) => {
                     return Ok(Heard::Doubt(self.doubt(from), error));
                 }
             }
@@ -171,12 +212,20 @@ impl Caller {
         windows: &[WindowIndex],
         request: Request,
         intent: Option<&dyn BeforeSend>,
+        secrets: &[Secret],
     ) -> Result<Attempt, JournalError> {
         let permit = self.pace.permit(windows).await;
         if let Some(intent) = intent {
             intent.commit().await?;
         }
-        *self.calls.lock().unwrap_or_else(PoisonError::into_inner).entry(call).or_insert(0) += 1;
+        // Not before: what others made while this call waited for its turn is not ours.
+        let from = self.server_now();
+        *self
+            .calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(call)
+            .or_insert(0) += 1;
         let sent = self.transport.send(request).await;
         let answer = match sent {
             Ok(answer) => {
@@ -189,25 +238,38 @@ impl Caller {
             }
             Err(SendError::AnswerLost(reason)) => {
                 log::debug!("{call}: answer lost: {reason}");
-                return Ok(Attempt::Lost(ApiError { message: reason, ..ApiError::default() }));
+                let error = ApiError {
+                    message: reason,
+                    ..ApiError::default()
+                };
+                return Ok(Attempt::Lost(from, error));
             }
         };
         self.note_clock(&answer);
         log::debug!("{call}: {}", answer.status);
+        if (200..=299).contains(&answer.status) {
+            self.accepted.store(true, Ordering::Relaxed);
+            return Ok(Attempt::Success(from, answer));
+        }
+        let mut error = self.scrubbed(answers::error(&answer), secrets);
         Ok(match answer.status {
-            200..=299 => {
-                self.accepted.store(true, Ordering::Relaxed);
-                Attempt::Success(answer)
-            }
-            429 => Attempt::TooMany(retry_after(&answer, self.server_now()), answers::error(&answer)),
-            408 | 500..=599 => Attempt::Lost(answers::error(&answer)),
+            429 => Attempt::TooMany(retry_after(&answer, self.server_now()), error),
+            408 | 500..=599 => Attempt::Lost(from, error),
             300..=399 => {
-                let mut error = answers::error(&answer);
-                error.message = "The API answers with a redirect, which is not followed: check the base URL.".into();
+                error.message =
+                    "The API answers with a redirect, which is not followed: check the base URL."
+                        .into();
                 Attempt::Refused(error)
             }
-            _ => Attempt::Refused(answers::error(&answer)),
+            _ => Attempt::Refused(error),
         })
+    }
+
+    /// Without the secrets of the row and of the connection.
+    fn scrubbed(&self, mut error: ApiError, secrets: &[Secret]) -> ApiError {
+        scrub(&mut error, secrets);
+        scrub(&mut error, self.transport.secrets());
+        error
     }
 
     /// Closes the windows for as long as the server asks for, or for a growing while where it does not say.
@@ -223,17 +285,25 @@ impl Caller {
         }
         let pause = match after {
             Some(after) if after > Backoff::LONGEST_PAUSE => {
-                log::warn!("the API asks for a pause of {} s; waiting {} s", after.as_secs(), Backoff::LONGEST_PAUSE.as_secs());
+                log::warn!(
+                    "the API asks for a pause of {} s; waiting {} s",
+                    after.as_secs(),
+                    Backoff::LONGEST_PAUSE.as_secs()
+                );
                 Backoff::LONGEST_PAUSE
             }
-            Some(after) => after,
-            // The longer it has gone on, the longer the pause: about the fourth attempt's after a minute.
-            None => {
+            Some(after) if after > Duration::ZERO => after,
+            // The longer it has gone on, the longer the pause: about the fourth attempt's after a minute. "At once" is
+            // no pause at all, and would be asked again without end.
+            _ => {
                 let attempt = 1 + (started.elapsed().as_secs() / 10) as u32;
                 Duration::from_millis(250) + self.backoff.delay(attempt)
             }
         };
-        log::info!("the API says 429: this kind of call pauses for {:.1} s", pause.as_secs_f64());
+        log::info!(
+            "the API says 429: this kind of call pauses for {:.1} s",
+            pause.as_secs_f64()
+        );
         if self.unlimited {
             self.pace.wait(pause).await;
         } else {
@@ -265,7 +335,10 @@ impl Caller {
     }
 
     fn doubt(&self, from: Timestamp) -> Doubt {
-        Doubt { from, until: self.server_now() }
+        Doubt {
+            from,
+            until: self.server_now(),
+        }
     }
 
     fn server_now(&self) -> Timestamp {
@@ -279,8 +352,15 @@ impl Caller {
         if self.clock_offset().is_some() {
             return;
         }
-        let Some(date) = answer.header("date").and_then(|text| httpdate::parse_http_date(text).ok()) else { return };
-        let Ok(date) = Timestamp::try_from(date) else { return };
+        let Some(date) = answer
+            .header("date")
+            .and_then(|text| httpdate::parse_http_date(text).ok())
+        else {
+            return;
+        };
+        let Ok(date) = Timestamp::try_from(date) else {
+            return;
+        };
         let offset = date.as_millisecond() + 500 - self.clock.now().as_millisecond();
         self.clock_offset.store(offset, Ordering::Relaxed);
     }
@@ -294,14 +374,18 @@ fn undecodable(answer: &Answer) -> ApiError {
 
 fn unavailable(error: ApiError) -> CallError {
     let heard = error.details.http_status.is_some();
-    CallError::Unavailable { message: error.message.clone(), api: heard.then_some(error) }
+    CallError::Unavailable {
+        message: error.message.clone(),
+        api: heard.then_some(error),
+    }
 }
 
 /// `Retry-After`: seconds, or an HTTP date by the server's clock.
 fn retry_after(answer: &Answer, server_now: Timestamp) -> Option<Duration> {
     let text = answer.header("retry-after")?.trim();
     if let Ok(seconds) = text.parse::<f64>() {
-        return (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(1e9)));
+        return (seconds.is_finite() && seconds >= 0.0)
+            .then(|| Duration::from_secs_f64(seconds.min(1e9)));
     }
     let date = Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()?;
     // The server's own `Date` beside it is the best clock to compare with.
@@ -310,31 +394,7 @@ fn retry_after(answer: &Answer, server_now: Timestamp) -> Option<Duration> {
         .and_then(|date| httpdate::parse_http_date(date).ok())
         .and_then(|date| Timestamp::try_from(date).ok())
         .unwrap_or(server_now);
-    Some(Duration::from_millis(u64::try_from(date.as_millisecond() - now.as_millisecond()).unwrap_or(0)))
-}
-
-/// Takes a row's secrets out of what the server says: some servers quote what they refuse.
-fn scrub(error: &mut ApiError, secrets: &[Secret]) {
-    for secret in secrets {
-        let secret = secret.expose();
-        if secret.is_empty() {
-            continue;
-        }
-        error.message = error.message.replace(secret, "[secret]");
-        for value in &mut error.details.workos_errors {
-            scrub_value(value, secret);
-        }
-        if let Some(code) = &mut error.details.workos_code {
-            *code = code.replace(secret, "[secret]");
-        }
-    }
-}
-
-fn scrub_value(value: &mut Value, secret: &str) {
-    match value {
-        Value::String(text) => *text = text.replace(secret, "[secret]"),
-        Value::Array(items) => items.iter_mut().for_each(|item| scrub_value(item, secret)),
-        Value::Object(pairs) => pairs.values_mut().for_each(|item| scrub_value(item, secret)),
-        _ => {}
-    }
+    Some(Duration::from_millis(
+        u64::try_from(date.as_millisecond() - now.as_millisecond()).unwrap_or(0),
+    ))
 }

@@ -7,12 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::requests;
 use crate::directory::{
-    ApiError, Ask, CallError, Change, Details, Doubt, Found, OnExisting, Policy, Refusal, State, Then, UserDetails, Write,
-    organization_name,
+    ApiError, Ask, CallError, Change, Details, Doubt, Fallback, Found, OnExisting, Policy, Refusal,
+    State, Then, UserDetails, Write, organization_name,
 };
 use crate::journal::outcome::{ApiDetails, Effect};
-use crate::row::claim::{Claim, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim};
 use crate::row::Kind;
+use crate::row::claim::{
+    Claim, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
+};
 use crate::secret::Secret;
 
 /// By how much a creation time may lie outside of the time in doubt: clocks are read in whole seconds.
@@ -22,9 +24,14 @@ pub(super) fn diff(ask: &Ask<'_>, state: &State, policy: &Policy) -> Change {
     match (ask.claim, state) {
         (Claim::User(claim), state) => user(claim, state, policy),
         (Claim::Organization(claim), State::Absent) => missing_organization(claim, policy),
-        (Claim::Organization(_), State::Found(found)) => Change::None { found: found.clone(), differs: false },
+        (Claim::Organization(_), State::Found(found)) => Change::None {
+            found: found.clone(),
+            differs: false,
+        },
         (Claim::Membership(claim), state) => membership(ask, claim, state, policy),
-        (Claim::Organization(claim), State::Conflict { .. }) => Change::Refuse(organization_not_found(&claim.reference)),
+        (Claim::Organization(claim), State::Conflict { .. }) => {
+            Change::Refuse(organization_not_found(&claim.reference))
+        }
     }
 }
 
@@ -38,7 +45,10 @@ fn user(claim: &UserClaim, state: &State, policy: &Policy) -> Change {
             Some(requests::create_user(claim)),
             password_of(claim),
         )),
-        State::Conflict { by_email, by_external_id } => Change::Refuse(conflict(
+        State::Conflict {
+            by_email,
+            by_external_id,
+        } => Change::Refuse(conflict(
             &claim.email,
             claim.external_id.as_deref().unwrap_or_default(),
             by_email,
@@ -46,15 +56,24 @@ fn user(claim: &UserClaim, state: &State, policy: &Policy) -> Change {
         )),
         State::Found(found) => {
             let Details::User(details) = &found.details else {
-                return Change::None { found: found.clone(), differs: false };
+                return Change::None {
+                    found: found.clone(),
+                    differs: false,
+                };
             };
             let mut body = differing_fields(claim, details);
             match policy.on_existing {
-                OnExisting::Skip => Change::None { found: found.clone(), differs: !body.is_empty() },
+                OnExisting::Skip => Change::None {
+                    found: found.clone(),
+                    differs: !body.is_empty(),
+                },
                 OnExisting::Fail => Change::Refuse(Refusal {
                     error_type: "user",
                     code: "user_exists",
-                    message: format!("The user is there already ({}), and --on-existing is `fail`.", found.id),
+                    message: format!(
+                        "The user is there already ({}), and --on-existing is `fail`.",
+                        found.id
+                    ),
                     api: ApiDetails::default(),
                 }),
                 OnExisting::Update => {
@@ -64,7 +83,10 @@ fn user(claim: &UserClaim, state: &State, policy: &Policy) -> Change {
                         secrets = password_of(claim);
                     }
                     if body.is_empty() {
-                        return Change::None { found: found.clone(), differs: false };
+                        return Change::None {
+                            found: found.clone(),
+                            differs: false,
+                        };
                     }
                     Change::Write(write(
                         Effect::Updated,
@@ -101,8 +123,10 @@ fn differing_fields(claim: &UserClaim, there: &UserDetails) -> Map<String, Value
         body.insert("email_verified".into(), json!(claim.email_verified));
     }
     if let Some(metadata) = &claim.metadata {
-        let same = metadata.len() == there.metadata.len()
-            && metadata.iter().all(|(key, value)| there.metadata.get(key).map(String::as_str) == value.as_str());
+        // The API merges what it is sent: pairs that the row does not name stay, and are no difference.
+        let same = metadata
+            .iter()
+            .all(|(key, value)| there.metadata.get(key).map(String::as_str) == value.as_str());
         if !same {
             body.insert("metadata".into(), Value::Object(metadata.clone()));
         }
@@ -112,17 +136,20 @@ fn differing_fields(claim: &UserClaim, there: &UserDetails) -> Map<String, Value
 
 fn missing_organization(claim: &OrganizationClaim, policy: &Policy) -> Change {
     match (&claim.reference, &claim.name) {
-        (OrganizationReference::ExternalId(_), Some(name)) if policy.create_organizations => Change::Write(write(
-            Effect::Created,
-            Kind::Organization,
-            "create organization",
-            (Method::POST, requests::organizations()),
-            Some(requests::create_organization(claim, name)),
-            Vec::new(),
-        )),
+        (OrganizationReference::ExternalId(_), Some(name)) if policy.create_organizations => {
+            Change::Write(write(
+                Effect::Created,
+                Kind::Organization,
+                "create organization",
+                (Method::POST, requests::organizations()),
+                Some(requests::create_organization(claim, name)),
+                Vec::new(),
+            ))
+        }
         (reference, _) => Change::Missing {
             refusal: organization_not_found(reference),
-            another_row_may_help: policy.create_organizations && matches!(reference, OrganizationReference::ExternalId(_)),
+            another_row_may_help: policy.create_organizations
+                && matches!(reference, OrganizationReference::ExternalId(_)),
         },
     }
 }
@@ -132,7 +159,10 @@ fn organization_not_found(reference: &OrganizationReference) -> Refusal {
         error_type: "org_resolution",
         code: "org_resolution",
         message: format!("Organization not found: {}", organization_name(reference)),
-        api: ApiDetails { http_status: Some(404), ..ApiDetails::default() },
+        api: ApiDetails {
+            http_status: Some(404),
+            ..ApiDetails::default()
+        },
     }
 }
 
@@ -144,7 +174,10 @@ fn membership(ask: &Ask<'_>, claim: &MembershipClaim, state: &State, policy: &Po
         }
     };
     let Details::Membership { roles, active } = &found.details else {
-        return Change::None { found: found.clone(), differs: false };
+        return Change::None {
+            found: found.clone(),
+            differs: false,
+        };
     };
     if !active {
         if !policy.reactivate {
@@ -160,43 +193,87 @@ fn membership(ask: &Ask<'_>, claim: &MembershipClaim, state: &State, policy: &Po
             });
         }
         let target = (Method::PUT, requests::membership_reactivation(&found.id));
-        let mut reactivate =
-            write(Effect::Reactivated, Kind::Membership, "reactivate membership", target, None, Vec::new());
+        let mut reactivate = write(
+            Effect::Reactivated,
+            Kind::Membership,
+            "reactivate membership",
+            target,
+            None,
+            Vec::new(),
+        );
         reactivate.compare_again = true;
         return Change::Write(reactivate);
     }
     if claim.roles.iter().all(|role| roles.contains(role)) {
-        return Change::None { found: found.clone(), differs: false };
+        return Change::None {
+            found: found.clone(),
+            differs: false,
+        };
     }
-    let mut union = roles.clone();
-    union.extend(claim.roles.iter().filter(|role| !roles.contains(role)).cloned());
+    let lacking: Vec<String> = claim
+        .roles
+        .iter()
+        .filter(|role| !roles.contains(role))
+        .cloned()
+        .collect();
+    let union = [roles.as_slice(), lacking.as_slice()].concat();
     let target = (Method::PUT, requests::membership(&found.id));
-    let body = Some(requests::membership_roles(&union));
-    Change::Write(write(Effect::Updated, Kind::Membership, "update membership", target, body, Vec::new()))
+    let mut update = write(
+        Effect::Updated,
+        Kind::Membership,
+        "update membership",
+        target,
+        Some(requests::membership_roles(&union)),
+        Vec::new(),
+    );
+    update.fallback = Some(Box::new(Fallback {
+        smaller: None,
+        shortfall: one_role_only(&roles.join("`, `"), "is assigned", &lacking),
+    }));
+    Change::Write(update)
+}
+
+fn one_role_only(kept: &str, how: &str, others: &[String]) -> Refusal {
+    Refusal {
+        error_type: "role_assignment",
+        code: "role_assignment",
+        message: format!(
+            "This environment allows one role for each membership: `{kept}` {how}, `{}` not.",
+            others.join("`, `")
+        ),
+        api: ApiDetails::default(),
+    }
 }
 
 /// With a fallback for environments that allow one role only: the first role, and an error that names the others.
 fn create_membership(ask: &Ask<'_>, claim: &MembershipClaim) -> Box<Write> {
-    let id_of = |kind| ask.base(kind).map(|base| base.id.as_str()).unwrap_or_default();
+    let id_of = |kind| {
+        ask.base(kind)
+            .map(|base| base.id.as_str())
+            .unwrap_or_default()
+    };
     let create = |claim: &MembershipClaim| {
         let body = requests::create_membership(id_of(Kind::User), id_of(Kind::Organization), claim);
         let target = (Method::POST, requests::memberships());
-        write(Effect::Created, Kind::Membership, "create membership", target, Some(body), Vec::new())
+        write(
+            Effect::Created,
+            Kind::Membership,
+            "create membership",
+            target,
+            Some(body),
+            Vec::new(),
+        )
     };
     let mut whole = create(claim);
     if let [first, others @ ..] = claim.roles.as_slice() {
         if !others.is_empty() {
-            let refusal = Refusal {
-                error_type: "role_assignment",
-                code: "role_assignment",
-                message: format!(
-                    "This environment allows one role for each membership: `{first}` was assigned, `{}` not.",
-                    others.join("`, `")
-                ),
-                api: ApiDetails::default(),
-            };
-            let reduced = create(&MembershipClaim { roles: vec![first.clone()] });
-            whole.fallback = Some(Box::new((*reduced, refusal)));
+            let reduced = create(&MembershipClaim {
+                roles: vec![first.clone()],
+            });
+            whole.fallback = Some(Box::new(Fallback {
+                smaller: Some(*reduced),
+                shortfall: one_role_only(first, "was assigned", others),
+            }));
         }
     }
     whole
@@ -210,12 +287,29 @@ fn write(
     body: Option<Bytes>,
     secrets: Vec<Secret>,
 ) -> Box<Write> {
-    Box::new(Write { effect, kind, call, method, target, body, compare_again: false, fallback: None, secrets })
+    Box::new(Write {
+        effect,
+        kind,
+        call,
+        method,
+        target,
+        body,
+        compare_again: false,
+        fallback: None,
+        secrets,
+    })
 }
 
 /// The write that takes a user back.
 pub(super) fn delete_user(id: &str) -> Write {
-    *write(Effect::Deleted, Kind::User, "delete user", (Method::DELETE, requests::user(id)), None, Vec::new())
+    *write(
+        Effect::Deleted,
+        Kind::User,
+        "delete user",
+        (Method::DELETE, requests::user(id)),
+        None,
+        Vec::new(),
+    )
 }
 
 fn password_of(claim: &UserClaim) -> Vec<Secret> {
@@ -237,9 +331,23 @@ fn conflict(email: &str, external_id: &str, by_email: &str, by_external_id: &str
     }
 }
 
+/// An answer that does not tell the roles of a membership: it has at least those that were sent.
+pub(super) fn with_roles_sent(mut found: Found, write: &Write) -> Found {
+    if let Details::Membership { roles, .. } = &mut found.details {
+        if roles.is_empty() {
+            *roles = requests::roles_in(write.body.as_deref().unwrap_or_default());
+        }
+    }
+    found
+}
+
 /// Placeholder of an object that was deleted.
 pub(super) fn nothing() -> Found {
-    Found { id: String::new(), created_at: None, details: Details::Organization { name: None } }
+    Found {
+        id: String::new(),
+        created_at: None,
+        details: Details::Organization { name: None },
+    }
 }
 
 /// What to make of the API's no.
@@ -256,25 +364,43 @@ pub(super) fn after_refusal(write: &Write, error: &ApiError) -> Then {
         refuse(error_type, code)
     };
     match (write.kind, write.effect) {
-        (kind, Effect::Deleted) if status == 404 => Then::Gone(kind),
+        (kind, Effect::Deleted) if status == 404 => Then::Gone(kind, failed()),
         (_, Effect::Deleted) => Then::Fail(failed()),
         (Kind::User, Effect::Created) => {
-            let taken = ["email_not_available", "external_id_already_used", "user_already_exists"];
+            let taken = [
+                "email_not_available",
+                "external_id_already_used",
+                "user_already_exists",
+            ];
             let there = status == 409 || taken.iter().any(|code| error.has_code(code));
-            if there { Then::Look(failed()) } else { Then::Fail(failed()) }
+            if there {
+                Then::Look(failed())
+            } else {
+                Then::Fail(failed())
+            }
         }
         (Kind::Organization, _) => {
             let there = status == 409 || error.has_code("external_id_already_used");
-            if there { Then::Look(failed()) } else { Then::Fail(failed()) }
+            if there {
+                Then::Look(failed())
+            } else {
+                Then::Fail(failed())
+            }
         }
         (Kind::Membership, _) if error.has_code("multiple_roles_not_enabled") => {
             Then::FallBack(refuse("role_assignment", "role_assignment"))
         }
-        (Kind::Membership, _) if error.has_code("invalid_role") => Then::Fail(refuse("role_assignment", "invalid_role")),
-        (Kind::Membership, Effect::Created) if status == 404 => Then::Gone(gone_kind(error)),
+        (Kind::Membership, _) if error.has_code("invalid_role") => {
+            Then::Fail(refuse("role_assignment", "invalid_role"))
+        }
+        (Kind::Membership, Effect::Created) if status == 404 => {
+            Then::Gone(gone_kind(error), failed())
+        }
         // "Already a member" is not in the specification: any of these may mean it.
-        (Kind::Membership, Effect::Created) if matches!(status, 400 | 409 | 422) => Then::Look(failed()),
-        (kind, _) if status == 404 => Then::Gone(kind),
+        (Kind::Membership, Effect::Created) if matches!(status, 400 | 409 | 422) => {
+            Then::Look(failed())
+        }
+        (kind, _) if status == 404 => Then::Gone(kind, failed()),
         _ => Then::Fail(failed()),
     }
 }
@@ -299,24 +425,40 @@ pub(super) fn refusal(kind: Kind, error: &CallError) -> Refusal {
         Kind::Membership => ("membership", "membership_unavailable"),
     };
     let (message, api) = match error {
-        CallError::Refused(error) | CallError::Key(error) => (error.message.clone(), error.details.clone()),
+        CallError::Refused(error) | CallError::Key(error) => {
+            (error.message.clone(), error.details.clone())
+        }
         CallError::Unavailable { message, api } => (
             format!("The API could not be reached after several attempts: {message}"),
-            api.as_ref().map(|error| error.details.clone()).unwrap_or_default(),
+            api.as_ref()
+                .map(|error| error.details.clone())
+                .unwrap_or_default(),
         ),
     };
-    Refusal { error_type, code, message, api }
+    Refusal {
+        error_type,
+        code,
+        message,
+        api,
+    }
 }
 
 /// Which of the two objects of a membership is missing; the API names its id.
 fn gone_kind(error: &ApiError) -> Kind {
-    let names_user = error.message.to_ascii_lowercase().contains("user") && !error.message.to_ascii_lowercase().contains("organization");
-    if names_user { Kind::User } else { Kind::Organization }
+    let names_user = error.message.to_ascii_lowercase().contains("user")
+        && !error.message.to_ascii_lowercase().contains("organization");
+    if names_user {
+        Kind::User
+    } else {
+        Kind::Organization
+    }
 }
 
 pub(super) fn is_outcome_of(ask: &Ask<'_>, found: &Found, doubt: Doubt) -> bool {
-    let (Ok(from), Ok(until)) = (doubt.from.checked_sub(CLOCK_TOLERANCE), doubt.until.checked_add(CLOCK_TOLERANCE))
-    else {
+    let (Ok(from), Ok(until)) = (
+        doubt.from.checked_sub(CLOCK_TOLERANCE),
+        doubt.until.checked_add(CLOCK_TOLERANCE),
+    ) else {
         return false;
     };
     if !found.created_at.is_some_and(|at| from <= at && at <= until) {

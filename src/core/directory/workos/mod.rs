@@ -4,6 +4,7 @@ mod answers;
 mod calls;
 mod compare;
 mod requests;
+mod scrub;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,15 +13,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    ApiError, Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Details, Directory, Doubt, Found, Page,
-    Policy, Refusal, Settling, State, Write,
+    ApiError, Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Details, Directory,
+    Doubt, Found, Page, Policy, Refusal, Settling, State, Write,
 };
 use crate::clock::Clock;
 use crate::journal::JournalError;
 use crate::journal::outcome::Effect;
 use crate::pace::{Backoff, Limit, Pace};
-use crate::row::claim::{Claim, OrganizationReference, UserClaim};
 use crate::row::Kind;
+use crate::row::claim::{Claim, OrganizationReference, UserClaim};
 use crate::wire::Transport;
 use calls::{Caller, Heard};
 
@@ -38,9 +39,18 @@ pub struct Limits {
 impl Limits {
     pub fn documented() -> Self {
         Self {
-            writes: Limit { count: 500, period: Duration::from_secs(10) },
-            reads: Limit { count: 1_000, period: Duration::from_secs(10) },
-            everything: Limit { count: 6_000, period: Duration::from_secs(60) },
+            writes: Limit {
+                count: 500,
+                period: Duration::from_secs(10),
+            },
+            reads: Limit {
+                count: 1_000,
+                period: Duration::from_secs(10),
+            },
+            everything: Limit {
+                count: 6_000,
+                period: Duration::from_secs(60),
+            },
         }
     }
 
@@ -48,8 +58,15 @@ impl Limits {
     pub fn with_writes(writes: Limit) -> Self {
         let documented = Self::documented();
         let factor = (writes.per_second() / documented.writes.per_second()).max(1.0);
-        let grown = |limit: Limit| Limit { count: (f64::from(limit.count) * factor).floor() as u32, period: limit.period };
-        Self { writes, reads: grown(documented.reads), everything: grown(documented.everything) }
+        let grown = |limit: Limit| Limit {
+            count: (f64::from(limit.count) * factor).floor() as u32,
+            period: limit.period,
+        };
+        Self {
+            writes,
+            reads: grown(documented.reads),
+            everything: grown(documented.everything),
+        }
     }
 
     /// Leaves a share (0 to 1) of each to the live application.
@@ -58,7 +75,11 @@ impl Limits {
             count: ((f64::from(limit.count) * (1.0 - share)).floor() as u32).max(1),
             period: limit.period,
         };
-        Self { writes: cut(self.writes), reads: cut(self.reads), everything: cut(self.everything) }
+        Self {
+            writes: cut(self.writes),
+            reads: cut(self.reads),
+            everything: cut(self.everything),
+        }
     }
 
     fn as_slice(&self) -> [Limit; 3] {
@@ -84,7 +105,9 @@ impl WorkOs {
         let limits = limits.map(|limits| limits.as_slice().to_vec());
         let unlimited = limits.is_none();
         let pace = Pace::new(&limits.unwrap_or_default(), concurrency);
-        Self { caller: Caller::new(transport, pace, unlimited, Backoff::new(seed), clock) }
+        Self {
+            caller: Caller::new(transport, pace, unlimited, Backoff::new(seed), clock),
+        }
     }
 
     async fn observe_one(&self, ask: &Ask<'_>) -> Result<State, CallError> {
@@ -92,24 +115,43 @@ impl WorkOs {
             Claim::User(user) => self.observe_user(user).await,
             Claim::Organization(organization) => {
                 let (call, target) = match &organization.reference {
-                    OrganizationReference::Id(id) => ("get organization", requests::organization(id)),
-                    OrganizationReference::ExternalId(id) => ("look up organization", requests::organization_by_external_id(id)),
+                    OrganizationReference::Id(id) => {
+                        ("get organization", requests::organization(id))
+                    }
+                    OrganizationReference::ExternalId(id) => (
+                        "look up organization",
+                        requests::organization_by_external_id(id),
+                    ),
                 };
                 Ok(self.get(call, target).await?.map_or(State::Absent, |body| {
                     answers::organization(&body).map_or(State::Absent, State::Found)
                 }))
             }
             Claim::Membership(_) => {
-                let (Some(user), Some(organization)) = (ask.base(Kind::User), ask.base(Kind::Organization)) else {
+                let (Some(user), Some(organization)) =
+                    (ask.base(Kind::User), ask.base(Kind::Organization))
+                else {
                     return Ok(State::Absent);
                 };
-                let body = self.get("find membership", requests::memberships_of(&user.id, &organization.id)).await?;
-                let found = body.map(|body| answers::list(&body, answers::membership)).unwrap_or_default();
+                let body = self
+                    .get(
+                        "find membership",
+                        requests::memberships_of(&user.id, &organization.id),
+                    )
+                    .await?;
+                let found = body
+                    .map(|body| answers::list(&body, answers::membership))
+                    .unwrap_or_default();
                 // A directory that ignored the filters must not make us take somebody else's membership.
-                let mine = found.items.into_iter().find(|(user_id, organization_id, _)| {
-                    user_id.as_ref().is_none_or(|id| *id == user.id)
-                        && organization_id.as_ref().is_none_or(|id| *id == organization.id)
-                });
+                let mine = found
+                    .items
+                    .into_iter()
+                    .find(|(user_id, organization_id, _)| {
+                        user_id.as_ref().is_none_or(|id| *id == user.id)
+                            && organization_id
+                                .as_ref()
+                                .is_none_or(|id| *id == organization.id)
+                    });
                 Ok(mine.map_or(State::Absent, |(_, _, found)| State::Found(found)))
             }
         }
@@ -117,8 +159,12 @@ impl WorkOs {
 
     /// By email, then, where the row has one that this user does not have, by external id.
     async fn observe_user(&self, claim: &UserClaim) -> Result<State, CallError> {
-        let body = self.get("find user", requests::users_by_email(&claim.email)).await?;
-        let listed = body.map(|body| answers::list(&body, answers::user)).unwrap_or_default();
+        let body = self
+            .get("find user", requests::users_by_email(&claim.email))
+            .await?;
+        let listed = body
+            .map(|body| answers::list(&body, answers::user))
+            .unwrap_or_default();
         let by_email = listed.items.into_iter().find(|found| match &found.details {
             Details::User(user) => user.email.eq_ignore_ascii_case(&claim.email),
             _ => false,
@@ -127,25 +173,34 @@ impl WorkOs {
             return Ok(by_email.map_or(State::Absent, State::Found));
         };
         if let Some(found) = &by_email {
-            if matches!(&found.details, Details::User(user) if user.external_id.as_deref() == Some(external_id)) {
+            if matches!(&found.details, Details::User(user) if user.external_id.as_deref() == Some(external_id))
+            {
                 return Ok(State::Found(found.clone()));
             }
         }
         let by_external_id = self
-            .get("find user by external id", requests::user_by_external_id(external_id))
+            .get(
+                "find user by external id",
+                requests::user_by_external_id(external_id),
+            )
             .await?
             .and_then(|body| answers::user(&body));
         Ok(match (by_email, by_external_id) {
-            (Some(one), Some(other)) if one.id != other.id => {
-                State::Conflict { by_email: one.id, by_external_id: other.id }
-            }
+            (Some(one), Some(other)) if one.id != other.id => State::Conflict {
+                by_email: one.id,
+                by_external_id: other.id,
+            },
             (Some(found), _) | (None, Some(found)) => State::Found(found),
             (None, None) => State::Absent,
         })
     }
 
     /// A read; `None` for 404.
-    async fn get(&self, call: &'static str, target: String) -> Result<Option<serde_json::Value>, CallError> {
+    async fn get(
+        &self,
+        call: &'static str,
+        target: String,
+    ) -> Result<Option<serde_json::Value>, CallError> {
         match self.caller.read(call, target).await {
             Ok(body) => Ok(Some(body)),
             Err(CallError::Refused(error)) if error.status() == 404 => Ok(None),
@@ -153,20 +208,28 @@ impl WorkOs {
         }
     }
 
-    async fn apply_one(&self, write: &Write, before_send: &dyn BeforeSend) -> Result<Applied, JournalError> {
+    async fn apply_one(
+        &self,
+        write: &Write,
+        before_send: &dyn BeforeSend,
+    ) -> Result<Applied, JournalError> {
         let heard = self.caller.write(write, before_send).await?;
         Ok(match heard {
             Heard::Body(body) => {
                 let found = match write.kind {
                     Kind::User => answers::user(&body),
                     Kind::Organization => answers::organization(&body),
-                    Kind::Membership => answers::membership(&body).map(|(_, _, found)| found),
+                    Kind::Membership => answers::membership(&body)
+                        .map(|(_, _, found)| compare::with_roles_sent(found, write)),
                 };
                 match found {
                     Some(found) => Applied::Done(found),
                     None if write.effect == Effect::Deleted => Applied::Done(compare::nothing()),
                     // Unreachable through `Caller::write`, which settles what has no id as doubt.
-                    None => Applied::Failed(CallError::Unavailable { message: "the answer has no id".into(), api: None }),
+                    None => Applied::Failed(CallError::Unavailable {
+                        message: "the answer has no id".into(),
+                        api: None,
+                    }),
                 }
             }
             Heard::Refused(error) => {
@@ -182,8 +245,12 @@ impl WorkOs {
 #[async_trait]
 impl Directory for WorkOs {
     async fn check(&self) -> Result<Checked, CallError> {
-        self.caller.read("check key", requests::users_page(None, 1)).await?;
-        Ok(Checked { clock_offset: self.caller.clock_offset() })
+        self.caller
+            .read("check key", requests::users_page(None, 1))
+            .await?;
+        Ok(Checked {
+            clock_offset: self.caller.clock_offset(),
+        })
     }
 
     fn approach(&self, ask: &Ask<'_>) -> Approach {
@@ -196,7 +263,11 @@ impl Directory for WorkOs {
             // A user who was there is looked at first: an inactive membership must not be made active by a write.
             Claim::Membership(_) => {
                 let fresh = ask.base(Kind::User).is_some_and(|user| user.ours);
-                if fresh { Approach::WriteFirst } else { Approach::LookFirst }
+                if fresh {
+                    Approach::WriteFirst
+                } else {
+                    Approach::LookFirst
+                }
             }
         }
     }
@@ -213,7 +284,11 @@ impl Directory for WorkOs {
         compare::diff(ask, state, policy)
     }
 
-    async fn apply(&self, writes: &[Write], before_send: &dyn BeforeSend) -> Result<Vec<Applied>, JournalError> {
+    async fn apply(
+        &self,
+        writes: &[Write],
+        before_send: &dyn BeforeSend,
+    ) -> Result<Vec<Applied>, JournalError> {
         let mut applied = Vec::with_capacity(writes.len());
         for write in writes {
             applied.push(self.apply_one(write, before_send).await?);
@@ -224,7 +299,10 @@ impl Directory for WorkOs {
     async fn list(&self, kind: Kind, cursor: Option<&str>) -> Result<Page, CallError> {
         let (target, read): (String, fn(&serde_json::Value) -> Option<Found>) = match kind {
             Kind::User => (requests::users_page(cursor, 100), answers::user),
-            Kind::Organization => (requests::organizations_page(cursor, 100), answers::organization),
+            Kind::Organization => (
+                requests::organizations_page(cursor, 100),
+                answers::organization,
+            ),
             Kind::Membership => {
                 return Err(CallError::Refused(ApiError {
                     message: "Memberships are listed by user or by organization.".into(),
@@ -233,7 +311,10 @@ impl Directory for WorkOs {
             }
         };
         let listed = answers::list(&self.caller.read("list", target).await?, read);
-        Ok(Page { items: listed.items, next: listed.after })
+        Ok(Page {
+            items: listed.items,
+            next: listed.after,
+        })
     }
 
     fn batch_limit(&self, _kind: Kind) -> usize {
@@ -253,9 +334,16 @@ impl Directory for WorkOs {
         if kind != Kind::User {
             return Ok(true);
         }
-        let body = self.get("list memberships", requests::memberships_of_user(id)).await?;
-        let listed = body.map(|body| answers::list(&body, answers::membership)).unwrap_or_default();
-        Ok(listed.items.iter().any(|(user_id, _, _)| user_id.as_deref().is_none_or(|user_id| user_id == id)))
+        let body = self
+            .get("list memberships", requests::memberships_of_user(id))
+            .await?;
+        let listed = body
+            .map(|body| answers::list(&body, answers::membership))
+            .unwrap_or_default();
+        Ok(listed
+            .items
+            .iter()
+            .any(|(user_id, _, _)| user_id.as_deref().is_none_or(|user_id| user_id == id)))
     }
 
     fn deletion(&self, kind: Kind, id: &str) -> Option<Write> {

@@ -4,15 +4,21 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use crate::row::claim::{MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim};
+use crate::row::claim::{
+    MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
+};
 
 fn segment(text: &str) -> String {
     // Form encoding writes a space as `+`, which a path would keep as it is.
-    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+    form_urlencoded::byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
 }
 
 fn query(pairs: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
 }
 
 pub(super) fn users() -> String {
@@ -32,7 +38,10 @@ pub(super) fn users_by_email(email: &str) -> String {
 }
 
 pub(super) fn user_by_external_id(external_id: &str) -> String {
-    format!("/user_management/users/external_id/{}", segment(external_id))
+    format!(
+        "/user_management/users/external_id/{}",
+        segment(external_id)
+    )
 }
 
 pub(super) fn organizations() -> String {
@@ -57,14 +66,27 @@ pub(super) fn memberships() -> String {
 
 /// Without `statuses` the list would show active ones only.
 pub(super) fn memberships_of(user_id: &str, organization_id: &str) -> String {
-    let pairs = [("user_id", user_id), ("organization_id", organization_id), ("statuses", "active,inactive,pending")];
-    format!("/user_management/organization_memberships?{}", query(&pairs))
+    let pairs = [
+        ("user_id", user_id),
+        ("organization_id", organization_id),
+        ("statuses", "active,inactive,pending"),
+    ];
+    format!(
+        "/user_management/organization_memberships?{}",
+        query(&pairs)
+    )
 }
 
 /// All memberships of a user, of whatever status.
 pub(super) fn memberships_of_user(user_id: &str) -> String {
-    let pairs = [("user_id", user_id), ("statuses", "active,inactive,pending")];
-    format!("/user_management/organization_memberships?{}", query(&pairs))
+    let pairs = [
+        ("user_id", user_id),
+        ("statuses", "active,inactive,pending"),
+    ];
+    format!(
+        "/user_management/organization_memberships?{}",
+        query(&pairs)
+    )
 }
 
 pub(super) fn membership(id: &str) -> String {
@@ -72,7 +94,10 @@ pub(super) fn membership(id: &str) -> String {
 }
 
 pub(super) fn membership_reactivation(id: &str) -> String {
-    format!("/user_management/organization_memberships/{}/reactivate", segment(id))
+    format!(
+        "/user_management/organization_memberships/{}/reactivate",
+        segment(id)
+    )
 }
 
 fn page(path: &str, after: Option<&str>, limit: u32) -> String {
@@ -95,11 +120,20 @@ pub(super) fn create_user(claim: &UserClaim) -> Bytes {
             body.insert(name.into(), value);
         }
     };
-    put("first_name", claim.first_name.as_ref().map(|text| json!(text)));
-    put("last_name", claim.last_name.as_ref().map(|text| json!(text)));
+    put(
+        "first_name",
+        claim.first_name.as_ref().map(|text| json!(text)),
+    );
+    put(
+        "last_name",
+        claim.last_name.as_ref().map(|text| json!(text)),
+    );
     put("name", claim.name.as_ref().map(|text| json!(text)));
     put("email_verified", claim.email_verified.map(Value::Bool));
-    put("external_id", claim.external_id.as_ref().map(|text| json!(text)));
+    put(
+        "external_id",
+        claim.external_id.as_ref().map(|text| json!(text)),
+    );
     put("metadata", claim.metadata.clone().map(Value::Object));
     put_password(&mut body, claim.password.as_ref());
     serialize(body)
@@ -130,7 +164,11 @@ pub(super) fn create_organization(claim: &OrganizationClaim, name: &str) -> Byte
 }
 
 /// The body that creates a membership.
-pub(super) fn create_membership(user_id: &str, organization_id: &str, claim: &MembershipClaim) -> Bytes {
+pub(super) fn create_membership(
+    user_id: &str,
+    organization_id: &str,
+    claim: &MembershipClaim,
+) -> Bytes {
     let mut body = Map::new();
     body.insert("user_id".into(), json!(user_id));
     body.insert("organization_id".into(), json!(organization_id));
@@ -156,6 +194,16 @@ fn put_roles(body: &mut Map<String, Value>, roles: &[String]) {
             body.insert("role_slugs".into(), json!(roles));
         }
     }
+}
+
+/// The roles that a body names.
+pub(super) fn roles_in(body: &[u8]) -> Vec<String> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let one = body.get("role_slug").into_iter();
+    let several = body.get("role_slugs").and_then(Value::as_array);
+    one.chain(several.into_iter().flatten())
+        .filter_map(|role| role.as_str().map(str::to_owned))
+        .collect()
 }
 
 pub(super) fn serialize(body: Map<String, Value>) -> Bytes {

@@ -1,0 +1,199 @@
+"""Owns the types of the native module, written by hand and checked by stubtest. Only the façade uses it, but for
+`Sandbox` and `SandboxServer`, which are public under `workos_importer`."""
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Literal, TypeAlias, TypedDict, final, type_check_only
+
+from typing_extensions import Self
+
+__all__ = [
+    "Connection",
+    "Import",
+    "Sandbox",
+    "SandboxServer",
+    "__version__",
+    "check_options",
+    "drain_logs",
+    "dry_run",
+    "start",
+    "validate",
+]
+
+__version__: str
+
+@type_check_only
+class Options(TypedDict):
+    org_id: str | None
+    org_external_id: str | None
+    org_name: str | None
+    create_org_if_missing: bool
+    on_existing: str
+    update_passwords: bool
+    reactivate: bool
+    no_create_orgs: bool
+    require_membership: bool
+    strict: bool
+    max_errors_count: int | None
+    max_errors_percent: float | None
+    mapping: list[tuple[str, str]]
+    concurrency: int | None
+    rate_limit: tuple[int, float] | None
+    headroom: float | None
+    errors_out: str | None
+    results_out: str | None
+    run_dir: str | None
+
+# severity, code, message, record number, line, column
+_Issue: TypeAlias = tuple[str, str, str, int | None, int | None, str | None]
+# record number; then record_number … membership_id as in the results; milliseconds since 1970; the error's parts
+_Row: TypeAlias = tuple[Any, ...]
+_Pull: TypeAlias = Callable[[], tuple[int, list[Mapping[str, Any]]]]
+
+@final
+class Connection:
+    """Where the API is, and the key, which never comes out again."""
+
+    def __new__(cls, base_url: str, key: str, ca_bundle: bytes | None, insecure_http: bool) -> Self: ...
+
+@final
+class Import:
+    """An import that is under way. Dropping it stops the run at once."""
+
+    def poll(self, most: int, timeout: float) -> list[tuple[str, Any]]:
+        """Waits up to `timeout` seconds for events and returns up to `most` of them, with the lock released.
+
+        Names: `started` and `ended` (a dict), `warning` (an issue's parts), `row` (a row's parts), `want_rows` (True:
+        from the first one again).
+        """
+
+    def feed(self, rows: list[Mapping[str, Any]], before: int) -> None:
+        """Hands rows over, `before` came earlier; none mean the end. Raises SourceError for unusable values."""
+
+    def feed_failed(self, message: str) -> None:
+        """Says that the caller's rows ended with an error; ends the run."""
+
+    def halt(self, now: bool) -> None:
+        """Asks the run to stop."""
+
+    def progress(self) -> tuple[int, int, int | None]:
+        """Rows that ended, rows that failed, all rows if that is known."""
+
+    def results(self, after: int, limit: int) -> list[tuple[Any, ...]]:
+        """Up to `limit` results after a record number. Raises JournalError."""
+
+def start(
+    options: Options,
+    path: str | None,
+    can_rewind: bool,
+    delimiter: str | None,
+    encoding: str | None,
+    target: Connection | Sandbox,
+) -> Import:
+    """Starts an import of a file (`path`), or of rows that are fed. Raises ConfigError or SourceError."""
+
+def validate(
+    options: Options,
+    path: str | None,
+    pull: _Pull | None,
+    delimiter: str | None,
+    encoding: str | None,
+    take: Callable[[list[_Issue]], None],
+) -> dict[str, Any]:
+    """Checks a file, or the rows that `pull` gives; `take` gets lists of issues."""
+
+def dry_run(
+    options: Options,
+    path: str | None,
+    pull: _Pull | None,
+    delimiter: str | None,
+    encoding: str | None,
+    take: Callable[[list[_Issue]], None],
+) -> dict[str, Any]:
+    """The same check, and what an import would do."""
+
+def check_options(options: Options) -> None:
+    """Raises ConfigError if organization options contradict each other."""
+
+def drain_logs() -> None:
+    """Hands the engine's log records to the logger `workos_importer`."""
+
+@final
+class Sandbox:
+    """A WorkOS environment in this process, with the API's codes, rules and limits, and faults on demand.
+
+    Give it to `Importer(sandbox=…)`, or serve it over HTTP. The same settings and the same sequence of requests give
+    the same answers.
+    """
+
+    def __new__(
+        cls,
+        *,
+        seed: int = 0,
+        latency: float | tuple[float, float] | None = None,
+        fault_rate: float = 0.0,
+        faults: list[str] | None = None,
+        limits: bool = True,
+        strict_limits: bool = False,
+        multiple_roles: bool = True,
+        roles: list[str] | None = None,
+        key: str | None = None,
+    ) -> Self:
+        """Makes an empty environment.
+
+        - `seed`: where identifiers, faults and latencies are drawn from.
+        - `latency`: seconds that a request takes, or the least and the largest.
+        - `fault_rate`: the share of requests (0 to 1) that go wrong, in the ways of `faults` (default: all).
+        - `limits=False`: no rate limit; `strict_limits`: refused requests count too.
+        - `multiple_roles=False`: one role a membership. `roles`: the slugs there are; default admin and member.
+        - `key`: the only key that is let in over HTTP; default: every key that begins with `sk_test_`.
+
+        Raises `ConfigError` for settings that cannot be used.
+        """
+
+    def counters(self) -> dict[str, Any]:
+        """Requests, answers, refusals and faults so far."""
+
+    def dump(self) -> dict[str, Any]:
+        """All users, organizations and organization_memberships, in the order of creation."""
+
+    def seed(self, method: str, path: str, body: Any = None) -> Any:
+        """Makes or changes something directly, such as `seed("POST", "/user_management/users", {"email": …})`.
+
+        Outside of keys, limits, faults and counters. Returns the API's answer.
+        """
+
+    def fail_next(
+        self, fault: str, *, method: str | None = None, path: str = "", times: int = 1, skip: int = 0
+    ) -> None:
+        """Lets the next `times` requests whose method and path match go wrong, after `skip` that are let through.
+
+        Faults: `429_seconds`, `429_seconds:5`, `429_date`, `429_none`, `500`, `502_html`, `503_empty`, `reset_before`,
+        `reset_after`, `truncated_body`, `hang`, and `…_applied` where the write is carried out all the same. Raises
+        `ConfigError` for another name.
+        """
+
+    def reset(self) -> None:
+        """Empties the environment, counters included."""
+
+    def serve(self, port: int = 0) -> SandboxServer:
+        """Serves it on 127.0.0.1 until the server is closed; port 0 takes a free one.
+
+        Raises `ConfigError` if the port is taken.
+        """
+
+@final
+class SandboxServer:
+    """A sandbox on loopback. Use it in a `with` block, or close it."""
+
+    @property
+    def url(self) -> str:
+        """The base URL, such as `http://127.0.0.1:8765`."""
+
+    def close(self) -> None:
+        """Stops listening."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> Literal[False]: ...

@@ -1,0 +1,101 @@
+"""Owns the flags that several commands share, and what is made of them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from .._exceptions import ConfigError
+from .._options import OrganizationRef
+from .parser import Refused, mapping
+
+if TYPE_CHECKING:
+    from .parser import Parser
+    from .streams import Streams
+
+
+def add_source(parser: Parser) -> None:
+    """The file, and how it is written."""
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        nargs="?",
+        help="a CSV file (comma, semicolon, tab), a .ndjson/.jsonl file, or - for standard input",
+    )
+    parser.add_argument("--csv", metavar="PATH", help="the same as SOURCE")
+    parser.add_argument("--user-export", metavar="PATH", help=argparse.SUPPRESS)
+    parser.add_argument("--delimiter", metavar="CHARACTER", help="default: told from the header")
+    parser.add_argument("--encoding", metavar="NAME", help="such as windows-1252; default: UTF-8")
+    parser.add_argument(
+        "--map",
+        metavar='"COLUMN=NAME"',
+        type=mapping,
+        action="append",
+        default=[],
+        help='the meaning of one of your columns, such as --map "E-Mail=email"; may be repeated',
+    )
+
+
+def add_organization(parser: Parser) -> None:
+    """The one organization of single-org mode."""
+    group = parser.add_argument_group("organization", "Without these the file's own columns decide.")
+    group.add_argument("--org-id", metavar="ID", help="add all users to this organization, by its WorkOS id")
+    group.add_argument("--org-external-id", metavar="ID", help="the same, by your own id for it")
+    group.add_argument(
+        "--create-org-if-missing", action="store_true", help="make it if it is not there; needs --org-name"
+    )
+    group.add_argument("--org-name", metavar="NAME", help="the name that it is made with")
+    group.add_argument("--no-create-orgs", action="store_true", help="an organization that is missing fails its rows")
+
+
+def add_foreign(parser: Parser) -> None:
+    """Flags of other tools, answered with what is done here."""
+    needless = "not needed: every run can be resumed"
+    for flag in ("--job-id", "--chunk-size", "--workers"):
+        parser.add_argument(flag, dest=f"foreign_{flag[2:]}", metavar="X", help=argparse.SUPPRESS)
+    parser.add_argument("--resume", nargs="?", const="", dest="foreign_resume", help=argparse.SUPPRESS)
+    parser.set_defaults(needless=needless)
+    parser.add_argument(
+        "--plan",
+        action=Refused,
+        nargs=0,
+        reason="--plan is a command of its own: workos-importer plan FILE. To check the file offline: --dry-run",
+    )
+    parser.add_argument(
+        "--api-key",
+        action=Refused,
+        nargs="?",
+        reason="a key on the command line can be read by everybody on this machine. Set WORKOS_API_KEY, write it into "
+        ".env, or use --api-key-file",
+    )
+
+
+def source_of(parsed: argparse.Namespace, streams: Streams) -> str:
+    """The one source that was given. Raises `ConfigError` if there is none, or more than one."""
+    given = [path for path in (parsed.source, parsed.csv, parsed.user_export) if path is not None]
+    if getattr(parsed, "foreign_resume", None) and not given:
+        # `--resume users.csv`: the other tool's flag takes no file.
+        given = [parsed.foreign_resume]
+    if parsed.user_export is not None:
+        streams.note("--user-export is deprecated: use --csv, or name the file alone.")
+    if not given:
+        raise ConfigError("Which file? Name it: workos-importer import users.csv")
+    if len(given) > 1:
+        raise ConfigError("The file is named twice. Use SOURCE or --csv, not both.", "contradiction")
+    return str(given[0])
+
+
+def note_foreign(parsed: argparse.Namespace, streams: Streams) -> None:
+    """Says once for each flag of another tool that it is not needed."""
+    for flag in ("job-id", "resume", "chunk-size", "workers"):
+        if getattr(parsed, f"foreign_{flag}", None) is not None:
+            streams.note(f"--{flag}: {parsed.needless}")
+
+
+def organization_of(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The importer's options about organizations."""
+    given = (parsed.org_id, parsed.org_external_id, parsed.org_name)
+    organization = None
+    if any(text is not None for text in given) or parsed.create_org_if_missing:
+        organization = OrganizationRef(*given, create_if_missing=parsed.create_org_if_missing)
+    return {"organization": organization, "create_organizations": not parsed.no_create_orgs}

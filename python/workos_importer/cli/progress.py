@@ -1,0 +1,258 @@
+"""Owns what is printed while an import runs: lines, a progress bar above which they stand, JSON, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._box import duration
+from .._results import Issue, RowResult, Started, Summary
+from .streams import is_terminal, printable
+
+if TYPE_CHECKING:
+    from .._run import Event
+    from .streams import Streams
+
+#: Of everything that is printed as JSON. It grows with every change that a reader could stumble over.
+SCHEMA_VERSION = 1
+
+_ROWS_BETWEEN = 100
+_SECONDS_BETWEEN = 10.0
+
+
+class Silence:
+    """Prints nothing (`--quiet`)."""
+
+    def __init__(self, streams: Streams) -> None:
+        """Takes the streams to print to."""
+        self._streams = streams
+
+    def say(self, text: str) -> None:
+        """A line that belongs to no row."""
+
+    def warn(self, text: str) -> None:
+        """A line about something odd; it comes after the first line."""
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+
+    def end(self) -> None:
+        """Nothing more comes before the summary."""
+
+
+class Lines(Silence):
+    """A line for each row, and now and then one that says how far it is."""
+
+    def __init__(self, streams: Streams, environment: str, place: str | None) -> None:
+        """Takes what the first line says beside the run's own figures: which environment, where the key is from."""
+        super().__init__(streams)
+        self._environment = environment
+        self._place = place
+        self._total: int | None = None
+        self._ended = 0
+        self._failed = 0
+        self._begun = time.monotonic()
+        self._told = self._begun
+        # What was odd before the run began: the first line comes first.
+        self._held: list[str] | None = []
+
+    def say(self, text: str) -> None:
+        """A line that belongs to no row."""
+        self._streams.note(text)
+
+    def warn(self, text: str) -> None:
+        """A line about something odd; it comes after the first line."""
+        if self._held is None:
+            self.say(f"Warning: {text}")
+        else:
+            self._held.append(text)
+
+    def end(self) -> None:
+        """Nothing more comes before the summary."""
+        self._release()
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+        if isinstance(event, Started):
+            self._total = event.rows
+            self._begun = self._told = time.monotonic()
+            self.say(first_line(event, self._environment, self._place))
+            self.say(event.mode_sentence)
+            self._release()
+        elif isinstance(event, Issue):
+            self.warn(str(event))
+        elif isinstance(event, RowResult):
+            self._ended += 1
+            self._failed += event.outcome == "failed"
+            self.say(row_line(event))
+            self._advance()
+
+    def _release(self) -> None:
+        held, self._held = self._held, None
+        for text in held or ():
+            self.warn(text)
+
+    def _advance(self) -> None:
+        now = time.monotonic()
+        if self._ended % _ROWS_BETWEEN == 0 and now - self._told >= _SECONDS_BETWEEN:
+            self._told = now
+            self.say(progress_line(self._ended, self._total, self._failed, now - self._begun))
+
+
+class Bar(Lines):
+    """The same above a progress bar."""
+
+    def __init__(self, streams: Streams, environment: str, place: str | None) -> None:
+        """Draws nothing before the run has begun."""
+        super().__init__(streams, environment, place)
+        self._progress: Any = None
+        self._task: Any = None
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        if self._progress is None:
+            super().say(text)
+        else:
+            self._progress.console.print(
+                printable(text, sys.stderr), markup=False, highlight=False, soft_wrap=True, emoji=False
+            )
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+        super().tell(event)
+        if isinstance(event, Started):
+            self._draw(event)
+
+    def end(self) -> None:
+        """Takes the bar away."""
+        super().end()
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _draw(self, started: Started) -> None:
+        # Imported here: it takes longer than everything else at the start, and pipes never need it.
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:.1f}/s"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[failed]} failed"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=started.rows, rate=0.0, failed=0)
+        self._progress.start()
+
+    def _advance(self) -> None:
+        if self._progress is not None:
+            elapsed = max(time.monotonic() - self._begun, 0.001)
+            self._progress.update(self._task, completed=self._ended, failed=self._failed, rate=self._ended / elapsed)
+
+
+class Json(Silence):
+    """One JSON object a line (`--progress json`)."""
+
+    def __init__(self, streams: Streams) -> None:
+        """Takes the streams to print to."""
+        super().__init__(streams)
+        self._total: int | None = None
+        self._ended = 0
+        self._failed = 0
+        self._told = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """A line that belongs to no row."""
+        self._emit("message", {"message": text})
+
+    def warn(self, text: str) -> None:
+        """A line about something odd."""
+        self.say(text)
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+        if isinstance(event, Started):
+            self._total = event.rows
+            self._emit("started", asdict(event))
+        elif isinstance(event, Issue):
+            self._emit("warning", asdict(event))
+        elif isinstance(event, Summary):
+            self._emit("summary", event.to_dict())
+        else:
+            self._ended += 1
+            self._failed += event.outcome == "failed"
+            self._emit("row", asdict(event))
+            now = time.monotonic()
+            if now - self._told >= 1:
+                self._told = now
+                self._emit("progress", {"ended": self._ended, "failed": self._failed, "total": self._total})
+
+    def _emit(self, kind: str, values: dict[str, Any]) -> None:
+        self._streams.note(document(kind, values))
+
+
+def chosen(progress: str, quiet: bool, streams: Streams, environment: str, place: str | None) -> Silence:
+    """What fits the flags and the terminal."""
+    if quiet:
+        return Silence(streams)
+    if progress == "json":
+        return Json(streams)
+    if progress == "auto" and is_terminal(sys.stderr):
+        return Bar(streams, environment, place)
+    return Lines(streams, environment, place)
+
+
+def document(kind: str, values: dict[str, Any]) -> str:
+    """One JSON object on one line, with what it is and the version of its form."""
+    return json.dumps({"message_type": kind, "schema_version": SCHEMA_VERSION, **values}, default=_plain)
+
+
+def first_line(started: Started, environment: str, place: str | None) -> str:
+    """`LIVE · key from .env · 10000 rows · multi-org · 450/10s (…) · about 7 min 25 s · run 7f3a in …`."""
+    parts = ["LIVE" if started.live else environment]
+    if place is not None:
+        parts.append(f"key from {place}")
+    if started.rows is not None:
+        parts.append(f"{started.rows} rows")
+    parts.append(started.mode)
+    if started.write_limit is not None:
+        count, seconds = started.write_limit
+        left = f" ({started.headroom:.0%} left to the application)".replace("%", " %") if started.headroom else ""
+        parts.append(f"{count}/{seconds:g}s{left}")
+    if started.least_seconds is not None:
+        parts.append(f"about {duration(started.least_seconds)}")
+    folder = Path(started.folder)
+    parts.append(f"run {started.run_id} in {folder.parent}")
+    return " · ".join(parts)
+
+
+def row_line(result: RowResult) -> str:
+    """`✓ 12 alice@acme.com created`, or `✗ 13 (line 14) bob@acme.com: Organization not found: acme-corp`."""
+    email = result.email or "(no email)"
+    if result.error is None:
+        return f"✓ {result.record_number} {email} {result.outcome}"
+    where = f" (line {result.line})" if result.line is not None else ""
+    return f"✗ {result.record_number}{where} {email}: {result.error.message}"
+
+
+def progress_line(ended: int, total: int | None, failed: int, elapsed: float) -> str:
+    """`4200/10000 (24.9/s, ETA: 233s, 12 failed)`."""
+    rate = ended / elapsed if elapsed > 0 else 0.0
+    if total is None:
+        return f"{ended} ({rate:.1f}/s, {failed} failed)"
+    left = f"{max(total - ended, 0) / rate:.0f}s" if rate > 0 else "?"
+    return f"{ended}/{total} ({rate:.1f}/s, ETA: {left}, {failed} failed)"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return str(value)

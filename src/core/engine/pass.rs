@@ -1,0 +1,384 @@
+//! Owns one pass over the rows: which are under way, in which order, what becomes of each result, and how the run
+//! comes to its end.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::pin;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::drive::{Driven, Finished};
+use super::{
+    Claimed, DRAIN, Disagreement, Ended, Engine, Halt, MaxErrors, ROWS_IN_FLIGHT, ReadRow, Rows,
+    Sink, Tally,
+};
+use crate::directory::relabel;
+use crate::journal::outcome::{Outcome, RowResult};
+use crate::journal::{EndedRow, JournalError, Registration};
+use crate::row::{Step, StepKey};
+
+/// The last row of each subject that is under way: rows of one subject go one after another, in the order of reading.
+type LastOf = HashMap<StepKey, (u64, oneshot::Receiver<()>)>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    First,
+    /// Only the rows that were set aside.
+    Parked,
+}
+
+/// A run that comes to its end: why, and when what is in flight is dropped.
+struct Ending {
+    why: Ended,
+    deadline: Instant,
+}
+
+impl Ending {
+    fn new(why: Ended) -> Self {
+        Self {
+            why,
+            deadline: Instant::now() + DRAIN,
+        }
+    }
+}
+
+impl Engine<'_> {
+    pub(super) async fn pass(
+        &self,
+        rows: &mut dyn Rows,
+        sink: &mut dyn Sink,
+        tally: &mut Tally,
+        mut halt: watch::Receiver<Halt>,
+        pass: Pass,
+    ) -> Ended {
+        let mut waiting: VecDeque<Claimed> = VecDeque::new();
+        let mut under_way = FuturesUnordered::new();
+        // Rows that ended while an earlier result was being handed over; no row is started as long as there are any.
+        let mut held: VecDeque<Driven> = VecDeque::new();
+        let mut last_of = LastOf::new();
+        let mut at_end = false;
+        let mut ending: Option<Ending> = None;
+        loop {
+            if ending.is_none() && held.is_empty() {
+                while under_way.len() < ROWS_IN_FLIGHT {
+                    let Some(row) = waiting.pop_front() else {
+                        break;
+                    };
+                    let (done, predecessor) = chain(&mut last_of, &row);
+                    under_way.push(self.drive(row, predecessor, done));
+                }
+            }
+            let drained = under_way.is_empty() && held.is_empty();
+            if drained && (ending.is_some() || (at_end && waiting.is_empty())) {
+                return why(ending, Ended::Complete);
+            }
+            let deadline = ending.as_ref().map(|ending| ending.deadline);
+            let mut driven = None;
+            let mut batch = None;
+            tokio::select! {
+                biased;
+                level = halted(&mut halt, ending.is_some()) => {
+                    if level == Halt::Now {
+                        return why(ending, Ended::Halted);
+                    }
+                    ending = Some(Ending::new(Ended::Halted));
+                }
+                () = at(deadline) => return why(ending, Ended::Halted),
+                one = next_driven(&mut held, &mut under_way) => driven = Some(one),
+                read = rows.next(), if !at_end && ending.is_none() && waiting.is_empty() => {
+                    batch = Some(read);
+                }
+            }
+            let mut stop = None;
+            if let Some(driven) = driven {
+                let handed_over = self.finish(driven, &mut last_of, sink, tally);
+                let handed_over = meanwhile(handed_over, &mut under_way, &mut held, &mut halt);
+                match handed_over.await {
+                    Some(Ok(())) => {}
+                    Some(Err(ended)) => stop = Some(ended),
+                    None => return why(ending, Ended::Halted),
+                }
+            }
+            match batch {
+                None => {}
+                Some(Err(error)) => stop = Some(Ended::Source(error)),
+                Some(Ok(batch)) => {
+                    at_end = batch.is_empty();
+                    let taken_in = self.take_in(batch, pass, sink, tally);
+                    match meanwhile(taken_in, &mut under_way, &mut held, &mut halt).await {
+                        Some(Ok(rows)) => waiting.extend(rows),
+                        Some(Err(ended)) => stop = Some(ended),
+                        None => return why(ending, Ended::Halted),
+                    }
+                }
+            }
+            let Some(stop) = stop.or_else(|| self.too_many_errors(tally)) else {
+                continue;
+            };
+            // What is in flight ends: its answers are worth knowing. A key that is refused or a journal that is gone
+            // ends at once.
+            if matches!(stop, Ended::Key(_) | Ended::Journal(_) | Ended::Output(_)) {
+                return stop;
+            }
+            ending.get_or_insert_with(|| Ending::new(stop));
+        }
+    }
+
+    /// Registers a batch in the order of reading, and lets records that failed by themselves end.
+    async fn take_in(
+        &self,
+        batch: Vec<ReadRow>,
+        pass: Pass,
+        sink: &mut dyn Sink,
+        tally: &mut Tally,
+    ) -> Result<Vec<Claimed>, Ended> {
+        let mut rows = Vec::with_capacity(batch.len());
+        if pass == Pass::First {
+            tally.rows_read += batch.len() as u64;
+        }
+        for read in batch {
+            match read {
+                ReadRow::Invalid { identity, error } if pass == Pass::First => {
+                    let result = RowResult {
+                        identity: *identity,
+                        outcome: Outcome::Failed,
+                        steps: Vec::new(),
+                        error: Some(error),
+                        at: self.clock.now(),
+                    };
+                    self.record(&result, Vec::new(), sink, tally).await?;
+                }
+                ReadRow::Invalid { .. } => {}
+                ReadRow::Claimed(row) => rows.push(*row),
+            }
+        }
+        if pass == Pass::Parked {
+            let numbers: Vec<u64> = rows.iter().map(|row| row.identity.record_number).collect();
+            let parked = self
+                .journal
+                .ask(move |store| {
+                    numbers
+                        .into_iter()
+                        .map(|number| store.unpark(number))
+                        .collect::<Result<Vec<_>, _>>()
+                })
+                .await?;
+            let mut parked = parked.into_iter();
+            rows.retain(|_| parked.next().unwrap_or(false));
+            return Ok(rows);
+        }
+        self.register(&mut rows, sink).await?;
+        for row in &rows {
+            tally.read(row);
+        }
+        Ok(rows)
+    }
+
+    async fn register(
+        &self,
+        rows: &mut [Claimed],
+        sink: &mut dyn Sink,
+    ) -> Result<(), JournalError> {
+        let mut registrations = Vec::new();
+        let mut places = Vec::new();
+        for (index, row) in rows.iter().enumerate() {
+            for (step_index, step) in row.steps.iter().enumerate() {
+                let Some(key) = step.key() else { continue };
+                let fields = if step.kind == row.subject {
+                    row.fields
+                } else {
+                    None
+                };
+                let label = step.label().map(str::to_owned);
+                registrations.push(Registration {
+                    key,
+                    record_number: row.identity.record_number,
+                    fields,
+                    label,
+                });
+                places.push((index, step_index));
+            }
+        }
+        let asked = registrations.clone();
+        let registered = self
+            .journal
+            .ask(move |store| {
+                asked
+                    .iter()
+                    .map(|one| store.register(one))
+                    .collect::<rusqlite::Result<Vec<_>>>()
+            })
+            .await?;
+        for ((registration, registered), (index, step_index)) in
+            registrations.into_iter().zip(registered).zip(places)
+        {
+            if registered.same_fields && registered.other_label.is_none() {
+                continue;
+            }
+            let row = &mut rows[index];
+            if let Some(label) = &registered.other_label {
+                // The name that counts is the one that was read first, whichever row comes to make the object.
+                relabel(&mut row.steps[step_index].claim, label);
+            }
+            sink.disagreement(Disagreement {
+                key: registration.key,
+                record_number: registration.record_number,
+                line: row.identity.line,
+                first_record: registered.first_record,
+                label: registered.other_label,
+            })
+            .await;
+        }
+        Ok(())
+    }
+
+    async fn finish(
+        &self,
+        driven: Driven,
+        last_of: &mut LastOf,
+        sink: &mut dyn Sink,
+        tally: &mut Tally,
+    ) -> Result<(), Ended> {
+        if let Some(key) = &driven.subject {
+            let last = last_of.get(key);
+            if last.is_some_and(|(record, _)| *record == driven.record_number) {
+                last_of.remove(key);
+            }
+        }
+        match driven.finished {
+            Finished::Ended { result, keys } => self.record(&result, keys, sink, tally).await,
+            Finished::Parked { created } => {
+                for kind in created {
+                    *tally.created.entry(kind).or_insert(0) += 1;
+                }
+                Ok(())
+            }
+            Finished::Stop(ended) => Err(ended),
+        }
+    }
+
+    /// A row's result is noted, counted and handed over: once.
+    async fn record(
+        &self,
+        result: &RowResult,
+        keys: Vec<(StepKey, &'static str)>,
+        sink: &mut dyn Sink,
+        tally: &mut Tally,
+    ) -> Result<(), Ended> {
+        tally.ended(result);
+        tally.lookups = self.memo.lookups();
+        let ended = EndedRow::of(result, keys);
+        self.journal.note(move |store| store.outcome(&ended))?;
+        sink.row(result).await.map_err(Ended::Output)?;
+        sink.tally(tally);
+        Ok(())
+    }
+
+    fn too_many_errors(&self, tally: &Tally) -> Option<Ended> {
+        let ended = tally.rows_ended();
+        let exceeded = match self.options.max_errors? {
+            MaxErrors::Count(most) => tally.failed() > most,
+            MaxErrors::Percent(most) => {
+                ended >= 100 && tally.failed() as f64 * 100.0 > most * ended as f64
+            }
+        };
+        exceeded.then_some(Ended::TooManyErrors)
+    }
+}
+
+/// Puts a row behind the last one of the same subject.
+fn chain(
+    last_of: &mut LastOf,
+    row: &Claimed,
+) -> (oneshot::Sender<()>, Option<oneshot::Receiver<()>>) {
+    let (done, ended) = oneshot::channel();
+    let subject = row.steps.iter().find(|step| step.kind == row.subject);
+    let key = subject.and_then(Step::key);
+    let predecessor = key.and_then(|key| last_of.insert(key, (row.identity.record_number, ended)));
+    (done, predecessor.map(|(_, receiver)| receiver))
+}
+
+fn why(ending: Option<Ending>, otherwise: Ended) -> Ended {
+    ending.map_or(otherwise, |ending| ending.why)
+}
+
+/// The next row that ended; never, while none is under way.
+async fn next_driven<F: Future<Output = Driven>>(
+    held: &mut VecDeque<Driven>,
+    under_way: &mut FuturesUnordered<F>,
+) -> Driven {
+    if let Some(driven) = held.pop_front() {
+        return driven;
+    }
+    match under_way.next().await {
+        Some(driven) => driven,
+        None => std::future::pending().await,
+    }
+}
+
+/// Lets the rows under way go on while something is handed over: a caller who is slow to take results must not make
+/// answers come too late to be read. `None`: the run is to stop at once.
+async fn meanwhile<T, F: Future<Output = Driven>>(
+    work: impl Future<Output = T>,
+    under_way: &mut FuturesUnordered<F>,
+    held: &mut VecDeque<Driven>,
+    halt: &mut watch::Receiver<Halt>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => return Some(result),
+            _ = halted(halt, true) => return None,
+            Some(driven) = under_way.next(), if !under_way.is_empty() => held.push_back(driven),
+        }
+    }
+}
+
+/// Lets something end that is not made of rows, in the time that a run has for it once it is asked to stop.
+pub(super) async fn until_halted<T>(
+    work: impl Future<Output = T>,
+    halt: &mut watch::Receiver<Halt>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    let mut deadline = None;
+    loop {
+        tokio::select! {
+            biased;
+            level = halted(halt, deadline.is_some()) => {
+                if level == Halt::Now {
+                    return None;
+                }
+                deadline = Some(Instant::now() + DRAIN);
+            }
+            () = at(deadline) => return None,
+            result = &mut work => return Some(result),
+        }
+    }
+}
+
+/// Resolves at an instant; never, where there is none.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Resolves when the run is asked to stop; while it drains, only when it is asked to stop at once.
+async fn halted(halt: &mut watch::Receiver<Halt>, draining: bool) -> Halt {
+    let least = if draining { Halt::Now } else { Halt::Drain };
+    loop {
+        let level = *halt.borrow_and_update();
+        if level >= least {
+            return level;
+        }
+        if halt.changed().await.is_err() {
+            // Nobody can ask any more.
+            return std::future::pending().await;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Makes a run's figures out of the engine's tally: status, summary, exit code, and what ended it in words.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::event::{Status, Stopped, Summary};
+use crate::engine::{Ended, Tally};
+use crate::journal::outcome::{Effect, Outcome};
+use crate::row::Kind;
+
+/// What the summary is made of beside the tally.
+pub(super) struct Figures {
+    pub(super) run_id: String,
+    pub(super) mode: String,
+    pub(super) total: Option<u64>,
+    pub(super) warnings: Arc<AtomicU64>,
+    pub(super) folder: PathBuf,
+    pub(super) errors_out: Option<PathBuf>,
+    pub(super) results_out: Option<PathBuf>,
+    pub(super) calls: BTreeMap<&'static str, u64>,
+    pub(super) strict_failed: bool,
+}
+
+impl Figures {
+    fn imported(tally: &Tally) -> u64 {
+        tally.outcome(Outcome::Created)
+            + tally.outcome(Outcome::Updated)
+            + tally.outcome(Outcome::Unchanged)
+    }
+
+    pub(super) fn status(&self, ended: &Ended, tally: &Tally) -> Status {
+        if self.strict_failed {
+            return Status::Failed;
+        }
+        match ended {
+            Ended::Complete => match (Self::imported(tally), tally.failed()) {
+                (0, _) => Status::Failed,
+                (_, 0) => Status::Success,
+                _ => Status::CompletedWithErrors,
+            },
+            Ended::Halted => Status::Interrupted,
+            Ended::Key(_) | Ended::Source(_) | Ended::Prelude(_) => Status::Failed,
+            Ended::TooManyErrors | Ended::Unreachable(_) | Ended::Journal(_) | Ended::Output(_) => {
+                Status::Stopped
+            }
+        }
+    }
+
+    fn stopped(&self, ended: &Ended, tally: &Tally) -> Option<(Stopped, i32)> {
+        let stopped = |kind, message: String, code| Some((Stopped { kind, message }, code));
+        if self.strict_failed && *ended == Ended::Complete {
+            return stopped(
+                "strict",
+                "Nothing was sent: --strict, and the source has errors.".into(),
+                1,
+            );
+        }
+        match ended {
+            Ended::Complete if tally.rows_read == 0 => {
+                stopped("empty", "The file has a header but no rows.".into(), 1)
+            }
+            Ended::Complete => None,
+            Ended::Halted => stopped(
+                "interrupted",
+                "The run was interrupted. Import the same file again to go on.".into(),
+                130,
+            ),
+            Ended::TooManyErrors => stopped(
+                "max_errors",
+                format!(
+                    "{} rows failed: --max-errors stops the run. Import the same file again to go on.",
+                    tally.failed()
+                ),
+                4,
+            ),
+            Ended::Key(error) => stopped(
+                "auth",
+                format!(
+                    "The API does not accept the key (HTTP {}): {}",
+                    error.status(),
+                    error.message
+                ),
+                3,
+            ),
+            Ended::Unreachable(message) => stopped("api", message.clone(), 4),
+            Ended::Journal(message) => stopped(
+                "journal",
+                format!(
+                    "The journal in {} cannot be written: {message}",
+                    self.folder.display()
+                ),
+                4,
+            ),
+            Ended::Output(message) => stopped("output", message.clone(), 4),
+            Ended::Source(message) => stopped("source", message.clone(), 2),
+            Ended::Prelude(error) => {
+                let not_found = error.code == "org_resolution";
+                let advice = if not_found {
+                    " Add --create-org-if-missing --org-name \"…\"."
+                } else {
+                    ""
+                };
+                stopped(
+                    "organization",
+                    format!("{}.{advice}", error.message.trim_end_matches('.')),
+                    if not_found { 2 } else { 4 },
+                )
+            }
+        }
+    }
+
+    pub(super) fn summary(&self, ended: Ended, tally: &Tally, duration_seconds: f64) -> Summary {
+        let total = self
+            .total
+            .unwrap_or(tally.rows_read)
+            .max(tally.rows_ended());
+        let multi = self.mode == "multi-org";
+        let (stopped, code) = self.stopped(&ended, tally).unzip();
+        Summary {
+            run_id: self.run_id.clone(),
+            status: self.status(&ended, tally),
+            mode: self.mode.clone(),
+            total,
+            imported: Self::imported(tally),
+            created: tally.outcome(Outcome::Created),
+            updated: tally.outcome(Outcome::Updated),
+            unchanged: tally.outcome(Outcome::Unchanged),
+            failed: tally.failed(),
+            pending: total - tally.rows_ended(),
+            memberships_created: tally.effect(Kind::Membership, Effect::Created),
+            organizations_created: tally.created.get(&Kind::Organization).copied().unwrap_or(0),
+            differing: tally.differing,
+            inferred: tally.inferred,
+            users_deleted: tally.taken_back,
+            warnings: self.warnings.load(Ordering::Relaxed),
+            cache_hits: multi.then(|| tally.hits()),
+            cache_misses: multi.then_some(tally.lookups),
+            api_calls: self.calls.clone(),
+            duration_seconds,
+            stopped,
+            exit_code: code.unwrap_or(i32::from(tally.failed() > 0 || Self::imported(tally) == 0)),
+            folder: self.folder.clone(),
+            errors_out: self.errors_out.clone(),
+            results_out: self.results_out.clone(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Owns the way from the engine's errors to Python's exceptions. The classes are in `workos_importer._exceptions`; the
+//! kinds are the words that its `KINDS` list.
+
+use pyo3::prelude::*;
+use workos_importer_core::import::StartError;
+use workos_importer_core::row::{ColumnsError, ModeError};
+use workos_importer_core::source::SourceError;
+use workos_importer_core::validate::ValidateError;
+use workos_importer_core::wire::ConnectionError;
+
+pub fn config(py: Python<'_>, kind: &str, message: &str) -> PyErr {
+    raised(py, "ConfigError", kind, message)
+}
+
+pub fn source_error(py: Python<'_>, kind: &str, message: &str) -> PyErr {
+    raised(py, "SourceError", kind, message)
+}
+
+pub fn run(py: Python<'_>, kind: &str, message: &str) -> PyErr {
+    raised(py, "RunError", kind, message)
+}
+
+pub fn journal(py: Python<'_>, message: &str) -> PyErr {
+    raised(py, "JournalError", "journal", message)
+}
+
+pub fn start(py: Python<'_>, error: &StartError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        StartError::Source(error) => source(py, error),
+        StartError::Columns(error) => columns(py, error),
+        StartError::Mode(error) => mode(py, error),
+        StartError::Connection(error) => connection(py, error),
+        StartError::Options(_) => config(py, "config", &message),
+        StartError::Output { .. } => config(py, "output_path", &message),
+        StartError::Folder { .. } => config(py, "run_dir", &message),
+    }
+}
+
+pub fn validate(py: Python<'_>, error: &ValidateError) -> PyErr {
+    match error {
+        ValidateError::Source(error) => source(py, error),
+        ValidateError::Columns(error) => columns(py, error),
+        ValidateError::Mode(error) => mode(py, error),
+        ValidateError::Temporary(_) => source_error(py, "temporary", &error.to_string()),
+    }
+}
+
+pub fn source(py: Python<'_>, error: &SourceError) -> PyErr {
+    source_error(py, error.kind(), &error.to_string())
+}
+
+pub fn mode(py: Python<'_>, error: &ModeError) -> PyErr {
+    match error {
+        ModeError::OrganizationNameColumnAlone { .. } => source_error(py, "columns", &error.to_string()),
+        _ => config(py, "mode", &error.to_string()),
+    }
+}
+
+fn columns(py: Python<'_>, error: &ColumnsError) -> PyErr {
+    match error {
+        ColumnsError::NoEmail { .. } | ColumnsError::Duplicate { .. } => source_error(py, "columns", &error.to_string()),
+        _ => config(py, "mapping", &error.to_string()),
+    }
+}
+
+pub fn connection(py: Python<'_>, error: &ConnectionError) -> PyErr {
+    config(py, "connection", &error.to_string())
+}
+
+fn raised(py: Python<'_>, class: &str, kind: &str, message: &str) -> PyErr {
+    let made = py
+        .import("workos_importer._exceptions")
+        .and_then(|module| module.getattr(class))
+        .and_then(|class| class.call1((message, kind)));
+    match made {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}

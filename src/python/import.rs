@@ -1,0 +1,145 @@
+//! Owns the handle of a running import. Python pulls from it; it is useless in a forked child, and says so there.
+
+use std::process;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use workos_importer_core::engine::Halt;
+use workos_importer_core::import::{self as core, Input, Target};
+
+use crate::connection::Connection;
+use crate::options::{Options, format};
+use crate::sandbox::Sandbox;
+use crate::{cells, errors, events, runtime};
+
+/// How long one wait lasts before Python's signals are looked at: Ctrl-C is felt within this.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// Empty answers that come at once mean that nothing will ever come: the run's task is gone.
+const EMPTY_ANSWERS: u32 = 20;
+
+/// An import that is under way.
+#[pyclass(frozen, module = "workos_importer._native")]
+pub struct Import {
+    /// Always there; taken out only to be forgotten in a forked child.
+    inner: Option<core::Import>,
+    process: u32,
+}
+
+impl Import {
+    fn inner(&self, py: Python<'_>) -> PyResult<&core::Import> {
+        match &self.inner {
+            Some(inner) if self.process == process::id() => Ok(inner),
+            _ => Err(errors::run(py, "forked", "A run cannot be used in a forked process. Start it there.")),
+        }
+    }
+}
+
+impl Drop for Import {
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            // Its threads, locks and files belong to the parent.
+            std::mem::forget(self.inner.take());
+        }
+    }
+}
+
+/// Where an import writes to, as Python gives it.
+#[derive(FromPyObject)]
+pub enum GivenTarget<'py> {
+    Connection(PyRef<'py, Connection>),
+    Sandbox(PyRef<'py, Sandbox>),
+}
+
+/// Starts an import of a file (`path`), or of rows that are fed.
+#[pyfunction]
+#[pyo3(signature = (options, path, can_rewind, delimiter, encoding, target))]
+pub fn start(
+    py: Python<'_>,
+    options: Options,
+    path: Option<String>,
+    can_rewind: bool,
+    delimiter: Option<&str>,
+    encoding: Option<String>,
+    target: GivenTarget<'_>,
+) -> PyResult<Import> {
+    let options = options.into_core(py)?;
+    let input = match path {
+        Some(path) => Input::Path { path, format: format(py, delimiter, encoding)? },
+        None => Input::Fed { can_rewind },
+    };
+    let target = match target {
+        GivenTarget::Connection(connection) => Target::Api(connection.inner.clone()),
+        GivenTarget::Sandbox(sandbox) => Target::Sandbox(sandbox.inner().clone()),
+    };
+    let runtime = runtime::handle(py)?;
+    // Opening can wait for a pipe.
+    let started = py.detach(|| core::start(options, input, target, &runtime));
+    let inner = started.map_err(|error| errors::start(py, &error))?;
+    Ok(Import { inner: Some(inner), process: process::id() })
+}
+
+#[pymethods]
+impl Import {
+    /// Waits up to `timeout` seconds for events and returns up to `most` of them.
+    fn poll<'py>(&self, py: Python<'py>, most: usize, timeout: f64) -> PyResult<Bound<'py, PyList>> {
+        let inner = self.inner(py)?;
+        let patience = Duration::try_from_secs_f64(timeout).unwrap_or(SLICE);
+        let begun = Instant::now();
+        let mut empty = 0;
+        loop {
+            let left = patience.saturating_sub(begun.elapsed());
+            let slice = left.min(SLICE);
+            let asked = Instant::now();
+            let taken = py.detach(|| inner.poll(most, slice));
+            if !taken.is_empty() {
+                // Signals wait: an exception here would lose what was taken.
+                let converted: PyResult<Vec<_>> = taken.into_iter().map(|one| events::event(py, one)).collect();
+                return PyList::new(py, converted?);
+            }
+            py.check_signals()?;
+            if left.is_zero() || begun.elapsed() >= patience {
+                return Ok(PyList::empty(py));
+            }
+            if asked.elapsed() < slice / 2 {
+                empty += 1;
+                if empty >= EMPTY_ANSWERS {
+                    return Err(errors::run(py, "internal", "The run ended without a summary. Please report this."));
+                }
+            }
+        }
+    }
+
+    /// Hands rows over; none mean the end.
+    fn feed(&self, py: Python<'_>, rows: &Bound<'_, PyList>, before: u64) -> PyResult<()> {
+        self.inner(py)?.feed(cells::rows(rows, before)?);
+        Ok(())
+    }
+
+    /// Says that the caller's rows ended with an error.
+    fn feed_failed(&self, py: Python<'_>, message: String) -> PyResult<()> {
+        self.inner(py)?.feed_failed(message);
+        Ok(())
+    }
+
+    /// Asks the run to stop: at once with `now`, else when what is in flight has ended.
+    fn halt(&self, py: Python<'_>, now: bool) -> PyResult<()> {
+        self.inner(py)?.halt(if now { Halt::Now } else { Halt::Drain });
+        Ok(())
+    }
+
+    /// Rows that ended, rows that failed, all rows if that is known.
+    fn progress(&self, py: Python<'_>) -> PyResult<(u64, u64, Option<u64>)> {
+        let progress = self.inner(py)?.progress();
+        Ok((progress.ended, progress.failed, progress.total))
+    }
+
+    /// Up to `limit` results after a record number, in the order of the results file's columns.
+    fn results<'py>(&self, py: Python<'py>, after: u64, limit: usize) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        let inner = self.inner(py)?;
+        let lines = py.detach(|| inner.results(after, limit));
+        let lines = lines.map_err(|error| errors::journal(py, &error.to_string()))?;
+        lines.into_iter().map(|line| events::result_line(py, line)).collect()
+    }
+}

@@ -1,0 +1,107 @@
+//! Owns the way of an import's options from a Python mapping to the engine's type.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use workos_importer_core::directory::OnExisting;
+use workos_importer_core::engine::MaxErrors;
+use workos_importer_core::import::ImportOptions;
+use workos_importer_core::pace::Limit;
+use workos_importer_core::row::{Columns, Mode, ModeError, OrganizationOptions};
+use workos_importer_core::source::Format;
+
+use crate::errors;
+
+/// As `_native.pyi` has them.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Options {
+    org_id: Option<String>,
+    org_external_id: Option<String>,
+    org_name: Option<String>,
+    create_org_if_missing: bool,
+    on_existing: String,
+    update_passwords: bool,
+    reactivate: bool,
+    no_create_orgs: bool,
+    require_membership: bool,
+    strict: bool,
+    max_errors_count: Option<u64>,
+    max_errors_percent: Option<f64>,
+    mapping: Vec<(String, String)>,
+    concurrency: Option<usize>,
+    rate_limit: Option<(u32, f64)>,
+    headroom: Option<f64>,
+    errors_out: Option<PathBuf>,
+    results_out: Option<PathBuf>,
+    run_dir: Option<PathBuf>,
+}
+
+impl Options {
+    /// The engine's own type.
+    pub fn into_core(self, py: Python<'_>) -> PyResult<ImportOptions> {
+        let on_existing = match self.on_existing.as_str() {
+            "skip" => OnExisting::Skip,
+            "update" => OnExisting::Update,
+            "fail" => OnExisting::Fail,
+            _ => return Err(errors::config(py, "config", "on_existing must be \"skip\", \"update\" or \"fail\"")),
+        };
+        let limit = |(count, seconds)| {
+            let period = Duration::try_from_secs_f64(seconds)
+                .map_err(|_| errors::config(py, "config", "The period of the rate limit is no time"))?;
+            Ok::<_, PyErr>(Limit { count, period })
+        };
+        Ok(ImportOptions {
+            organization: OrganizationOptions {
+                id: self.org_id,
+                external_id: self.org_external_id,
+                create_if_missing: self.create_org_if_missing,
+                name: self.org_name,
+            },
+            on_existing,
+            update_passwords: self.update_passwords,
+            reactivate: self.reactivate,
+            no_create_orgs: self.no_create_orgs,
+            require_membership: self.require_membership,
+            strict: self.strict,
+            max_errors: self
+                .max_errors_count
+                .map(MaxErrors::Count)
+                .or(self.max_errors_percent.map(MaxErrors::Percent)),
+            mapping: self.mapping,
+            concurrency: self.concurrency,
+            rate_limit: self.rate_limit.map(limit).transpose()?,
+            headroom: self.headroom,
+            errors_out: self.errors_out,
+            results_out: self.results_out,
+            run_dir: self.run_dir,
+        })
+    }
+}
+
+/// Refuses organization options that contradict each other, before there is a source.
+#[pyfunction]
+pub fn check_options(py: Python<'_>, options: Options) -> PyResult<()> {
+    let options = options.into_core(py)?;
+    // No source has fewer columns, so what is wrong now is wrong with every source.
+    let Ok(columns) = Columns::resolve(&["email".to_owned()], &[]) else { return Ok(()) };
+    match Mode::decide(&options.organization, &columns) {
+        Ok(_) | Err(ModeError::OrganizationNameColumnAlone { .. }) => Ok(()),
+        Err(error) => Err(errors::mode(py, &error)),
+    }
+}
+
+/// How a file is written, as far as the caller says it.
+pub fn format(py: Python<'_>, delimiter: Option<&str>, encoding: Option<String>) -> PyResult<Format> {
+    let delimiter = match delimiter {
+        None => None,
+        // Shells do not write tabs easily.
+        Some("\\t" | "tab") => Some(b'\t'),
+        Some(text) => match text.as_bytes() {
+            [byte] => Some(*byte),
+            _ => return Err(errors::config(py, "config", "The delimiter must be one plain character such as , ; or a tab")),
+        },
+    };
+    Ok(Format { delimiter, encoding })
+}

@@ -1,0 +1,202 @@
+"""Owns signals, forks, and the ends of interpreters: what threads and processes must never do to a run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import command, environment, people, python, write
+from workos_importer import Importer, RunError, Sandbox
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks of POSIX")
+
+
+class Started:
+    """The console script at work on a slow sandbox."""
+
+    def __init__(self, folder: Path, latency: float, *flags: str) -> None:
+        self.server = Sandbox(latency=latency, limits=False).serve()
+        write(folder / "many.csv", "email\n" + "".join(f"user{number}@example.com\n" for number in range(5_000)))
+        self.process = subprocess.Popen(
+            command("import", "many.csv", "--base-url", self.server.url, "--concurrency", "2", *flags),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(WORKOS_API_KEY="sk_test_1"),
+        )
+        assert self.process.stderr is not None
+        # The mode is told when the run has begun, the second line.
+        self.head = self.process.stderr.readline() + self.process.stderr.readline()
+
+    def end(self, number: int) -> tuple[int, str, str, float]:
+        """Sends a signal; returns exit code, both outputs and the seconds it took."""
+        begun = time.monotonic()
+        self.process.send_signal(number)
+        out, error = self.process.communicate(timeout=40)
+        self.server.close()
+        return self.process.returncode, out.decode(), error.decode(), time.monotonic() - begun
+
+
+@posix
+def test_ctrl_c_ends_what_is_in_flight_and_prints_the_summary(folder: Path) -> None:
+    code, out, error, took = Started(folder, 0.2).end(signal.SIGINT)
+    assert code == 130 and took < 10
+    assert "Status: Interrupted" in out and "Traceback" not in error
+    assert "press Ctrl-C again to stop at once" in error
+
+
+@posix
+def test_a_second_ctrl_c_stops_at_once(folder: Path) -> None:
+    started = Started(folder, 15)
+    time.sleep(0.5)
+    started.process.send_signal(signal.SIGINT)
+    time.sleep(0.7)
+    assert started.process.poll() is None
+    code, out, error, took = started.end(signal.SIGINT)
+    assert code == 130 and took < 5
+    assert "Status: Interrupted" in out and "Traceback" not in error
+
+
+@posix
+def test_a_request_to_terminate_is_143(folder: Path) -> None:
+    code, out, _, _ = Started(folder, 0.2).end(signal.SIGTERM)
+    assert code == 143 and "Status: Interrupted" in out
+
+
+@posix
+def test_ctrl_c_in_a_program_stops_the_run_and_raises(folder: Path) -> None:
+    code = """
+import os, signal, threading, time
+from workos_importer import Importer, Sandbox
+run = Importer(sandbox=Sandbox(latency=0.1, limits=False), concurrency=1).run({"email": f"u{n}@x.org"} for n in range(9999))
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+begun = time.monotonic()
+try:
+    run.wait()
+except KeyboardInterrupt:
+    print(run.summary.status, time.monotonic() - begun < 3)
+"""
+    done = python(code)
+    assert done.stdout == "Interrupted True\n", done.stderr
+
+
+@posix
+def test_ctrl_c_ends_a_check(folder: Path) -> None:
+    code = """
+import itertools, os, signal, threading
+from workos_importer import Importer
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    Importer().validate({"email": f"u{n}@x.org"} for n in itertools.count())
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    assert python(code).stdout == "stopped\n"
+
+
+@posix
+def test_the_sandbox_command_serves_until_it_is_asked_to_end(folder: Path) -> None:
+    process = subprocess.Popen(command("sandbox"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    assert process.stdout is not None
+    url = process.stdout.readline().decode().split()[1]
+    key = process.stdout.readline().decode().split()[1]
+    assert Importer(api_key=key, base_url=url).run(people(3)).wait().ok
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == 0 and b"4 requests" in error
+
+
+@posix
+def test_a_reader_that_goes_away_ends_no_import(folder: Path, users: Path) -> None:
+    sandbox = Sandbox()
+    with sandbox.serve() as server:
+        process = subprocess.Popen(
+            command("import", str(users), "--base-url", server.url),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(WORKOS_API_KEY="sk_test_1"),
+        )
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        process.stderr.close()
+        assert process.wait(timeout=30) == 0
+    assert len(sandbox.dump()["users"]) == 10
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_run_raises_in_a_forked_child_and_a_new_one_works_there() -> None:
+    run = Importer(sandbox=Sandbox(latency=0.02), concurrency=1).run(people(50))
+    next(run)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = "nothing"
+        try:
+            try:
+                next(run)
+            except RunError as error:
+                said = error.kind
+            del run
+            said += " " + Importer(sandbox=Sandbox()).run(people(3)).wait().status
+        except BaseException as error:
+            said = repr(error)
+        finally:
+            os.write(writer, said.encode())
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        assert file.read() == "forked Success"
+    os.waitpid(child, 0)
+    assert run.wait().created == 50
+
+
+EXITS = """
+import asyncio, sys
+from workos_importer import Importer, Sandbox
+rows = [{"email": f"u{n}@x.org"} for n in range(400)]
+importer = Importer(sandbox=Sandbox(latency=(0.0, 0.01), limits=False))
+how = int(sys.argv[1]) % 4
+if how == 0:
+    run = importer.run(rows); next(run)
+elif how == 1:
+    async def work():
+        async for _ in importer.run(rows):
+            break
+    asyncio.run(work())
+elif how == 2:
+    async def work():
+        task = asyncio.ensure_future(importer.run(rows)._wait_async())
+        await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    asyncio.run(work())
+else:
+    import threading
+    run = importer.run(rows)
+    threading.Thread(target=run.wait, daemon=True).start()
+"""
+
+
+def test_forty_interpreters_exit_under_load_without_a_crash(folder: Path) -> None:
+    load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        for batch in range(10):
+            processes = [
+                subprocess.Popen(
+                    [sys.executable, "-c", EXITS, str(number)], stderr=subprocess.PIPE, env=environment(), cwd=folder
+                )
+                for number in range(batch * 4, batch * 4 + 4)
+            ]
+            for process in processes:
+                _, error = process.communicate(timeout=60)
+                assert (process.returncode, error) == (0, b"")
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()

@@ -1,0 +1,149 @@
+"""Owns the promise that secrets reach the wire and nothing else: they are planted everywhere and looked for everywhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import subprocess
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+
+from conftest import command, environment, write
+from workos_importer import Importer, ImporterError, Sandbox
+
+MARK = "planted"
+KEY = f"sk_test_{MARK}key"
+HASH = f"$2b$10${MARK}hash{'a' * 40}"
+
+#: Secrets in every secret column, in a column that is misspelt, in broken records, and in rows that the API refuses.
+ROWS = "\n".join(
+    [
+        "email,first_name,password,password_hash,password_hash_type,passwrd",
+        f"a@b.c,A,{MARK}password1,,,{MARK}typo1",
+        f"b@b.c,B,,{HASH},bcrypt,",
+        f"c@b.c,C,,{HASH},,{MARK}typo2",
+        f"d@b.c,D,,,{MARK}type,",
+        f"e@b.c,E,,{MARK}hash,bcrypt,",
+        f"nobody,F,{MARK}password2,,,",
+        f"g@b.c,G,{MARK}password3,,,x,{MARK}surplus",
+        f'h@b.c,H,"{MARK}password4"{MARK},,,',
+        f"weak@b.c,W,{MARK}pw,,,",
+        "",
+    ]
+)
+
+
+def everything_in(folder: Path) -> dict[Path, bytes]:
+    """All files below a folder, but for the source and the key's own file."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in files if path.name not in ("secret.csv", ".env")}
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "jsonl"])
+def test_nothing_of_the_command_line_has_a_secret(folder: Path, ending: str) -> None:
+    write(folder / "secret.csv", ROWS)
+    sandbox = Sandbox(latency=0.02, limits=False)
+    # The API's own text repeats what was sent.
+    sandbox.fail_next("400", method="POST", path="/users", times=1)
+    with sandbox.serve() as server:
+        process = subprocess.Popen(
+            command(
+                *("import", "secret.csv", "--base-url", server.url, "--concurrency", "1"),
+                *(
+                    "--errors-out",
+                    f"errors.{ending}",
+                    "--results-out",
+                    f"results.{ending}",
+                    "--json",
+                    "--progress",
+                    "json",
+                ),
+            ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(WORKOS_API_KEY=KEY, RUST_LOG="trace", RUST_BACKTRACE="1"),
+        )
+        seen = b""
+        if os.name == "posix":
+            time.sleep(0.2)
+            seen = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, check=True).stdout
+        out, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert MARK.encode() not in out + error + seen
+    files = everything_in(folder)
+    assert {f"errors.{ending}", f"results.{ending}", "journal.sqlite3"} <= {path.name for path in files}
+    for path, content in files.items():
+        assert MARK.encode() not in content, path
+    # They did arrive.
+    kinds = {user["email"]: user["password"] for user in sandbox.dump()["users"]}
+    assert kinds.get("b@b.c") == "bcrypt"
+
+
+def test_validate_and_dry_run_quote_no_secret(folder: Path) -> None:
+    write(folder / "secret.csv", ROWS)
+    for arguments in (["validate", "secret.csv", "--json"], ["import", "secret.csv", "--dry-run"]):
+        done = subprocess.run(command(*arguments), capture_output=True, env=environment(), check=False)
+        assert done.returncode == 1
+        assert MARK.encode() not in done.stdout + done.stderr
+
+
+def test_nothing_of_the_python_interface_has_a_secret(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(1)
+    logging.getLogger().setLevel(1)
+    rows = [
+        {"email": "a@b.c", "password": f"{MARK}1"},
+        {"email": "b@b.c", "password": [f"{MARK}2"]},
+        {"email": f"{MARK}"[:0] or "nobody", "password_hash": f"{MARK}3"},
+    ]
+    with Sandbox(limits=False).serve() as server:
+        importer = Importer(api_key=KEY, base_url=server.url, errors_out="errors.json")
+        run = importer.run(rows)
+        shown = [repr(importer), str(importer), repr(run), repr(vars(importer))]
+        for event in run.events():
+            shown += [repr(event), str(event), repr(pickle.loads(pickle.dumps(event)))]
+        shown += [repr(one) for one in run.results()]
+    shown += [repr(importer.validate(rows)), caplog.text]
+    assert MARK not in "\n".join(shown)
+    for path, content in everything_in(folder).items():
+        assert MARK.encode() not in content, path
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"email": "a@b.c", "password": f"{MARK}\ud800"}],
+        [{"email": "a@b.c", "password": MARK.encode()}],
+        [(MARK, "a@b.c")],
+        [{"email": "a@b.c", "password": {MARK: object()}}],
+    ],
+)
+def test_no_traceback_has_a_secret(rows: list[object]) -> None:
+    with Sandbox().serve() as server:
+        try:
+            Importer(api_key=KEY, base_url=server.url).run(rows).wait()  # type: ignore[arg-type]
+        except ImporterError:
+            assert MARK not in traceback.format_exc()
+        else:
+            pytest.fail("nothing was raised")
+
+
+def test_an_importer_with_a_key_is_not_pickled() -> None:
+    with pytest.raises(TypeError, match="key"):
+        pickle.dumps(Importer(api_key=KEY))
+    with pytest.raises(TypeError, match="sandbox"):
+        pickle.dumps(Importer(sandbox=Sandbox()))
+    copy = pickle.loads(pickle.dumps(Importer(concurrency=3, base_url="http://localhost")))
+    assert repr(copy) == "Importer(base_url='http://localhost')"
+
+
+def test_files_are_private(folder: Path) -> None:
+    write(folder / "secret.csv", ROWS)
+    Importer(sandbox=Sandbox(), errors_out="errors.csv", results_out="results.csv").run("secret.csv").wait()
+    if os.name == "posix":
+        for path in everything_in(folder):
+            if path.name != ".gitignore":
+                assert path.stat().st_mode & 0o077 == 0, path
