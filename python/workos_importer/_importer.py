@@ -20,6 +20,8 @@ from ._run import ImportRun
 from ._sources import PathSource, Source, recognise
 
 _log = logging.getLogger("workos_importer")
+# Who does not set logging up sees nothing of it.
+_log.addHandler(logging.NullHandler())
 
 
 class Importer:

@@ -97,6 +97,9 @@ class Options:
             raise ConfigError(f'on_existing must be "skip", "update" or "fail", not {self.on_existing!r}')
         if self.update_passwords and self.on_existing != "update":
             raise ConfigError('update_passwords needs on_existing="update"', "contradiction")
+        both = self.errors_out is not None and self.results_out is not None
+        if both and _path(self.errors_out) == _path(self.results_out):
+            raise ConfigError("errors_out and results_out name the same file", "contradiction")
         organization = self.organization
         if organization is None:
             return
@@ -104,9 +107,6 @@ class Options:
             raise ConfigError("organization must be an OrganizationRef, such as OrganizationRef(external_id='acme')")
         if organization.create_if_missing and not self.create_organizations:
             raise ConfigError("create_if_missing and create_organizations=False contradict each other", "contradiction")
-        both = self.errors_out is not None and self.results_out is not None
-        if both and _path(self.errors_out) == _path(self.results_out):
-            raise ConfigError("errors_out and results_out name the same file", "contradiction")
 
 
 def parse_rate_limit(value: str | tuple[int, float]) -> tuple[int, float]:

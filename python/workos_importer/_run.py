@@ -123,13 +123,13 @@ class ImportRun:
             pass
         return self.summary
 
-    def poll(self) -> list[Event]:
-        """Waits a quarter of a second at most, and returns what has happened meanwhile: often nothing.
+    def poll(self, timeout: float = _PATIENCE) -> list[Event]:
+        """Waits `timeout` seconds at most (default 0.25), and returns what has happened: often nothing.
 
         For loops that have other things to do. Raises nothing about the run: its summary tells how it ended.
         """
         if not self._events and self._summary is None:
-            self._fill_or_drain()
+            self._fill_or_drain(timeout)
         with self._lock:
             events = list(self._events)
             self._events.clear()
@@ -251,9 +251,9 @@ class ImportRun:
 
     # Pulling
 
-    def _fill_or_drain(self) -> None:
+    def _fill_or_drain(self, timeout: float = _PATIENCE) -> None:
         try:
-            self._fill()
+            self._fill(timeout)
         except (KeyboardInterrupt, SystemExit):
             self._drain()
             raise
@@ -267,14 +267,14 @@ class ImportRun:
             except KeyboardInterrupt:
                 self._native.halt(True)
 
-    def _fill(self) -> None:
+    def _fill(self, timeout: float = _PATIENCE) -> None:
         """Pulls once: puts events aside, and hands rows over when the engine wants them."""
         self._refuse_fork()
         with self._lock:
             if self._summary is not None:
                 return
             rewind = None
-            for name, value in self._native.poll(_BATCH, _PATIENCE):
+            for name, value in self._native.poll(_BATCH, timeout):
                 if name == "want_rows":
                     rewind = bool(value)
                 else:

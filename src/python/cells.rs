@@ -83,7 +83,11 @@ fn plain(value: &Bound<'_, PyAny>, depth: usize) -> Result<Option<Cell>, Refused
     if value.is_instance_of::<PyInt>() {
         return Ok(Some(match value.extract::<i64>() {
             Ok(integer) => Cell::Integer(integer),
-            Err(_) => Cell::Number(value.py().get_type::<PyInt>().call_method1("__repr__", (value,))?.extract()?),
+            Err(_) => {
+                let digits: String = value.py().get_type::<PyInt>().call_method1("__repr__", (value,))?.extract()?;
+                // An id with many digits is its digits.
+                if depth == 0 { Cell::text(digits) } else { Cell::Number(digits) }
+            }
         }));
     }
     if let Ok(float) = value.cast::<PyFloat>() {

@@ -66,7 +66,7 @@ def test_the_seed_decides(run: Run, folder: Path) -> None:
     assert content[0] == content[1] != content[2]
 
 
-def test_generated_mistakes_are_found(run: Run, folder: Path) -> None:
+def test_generated_mistakes_are_found(run: Run) -> None:
     done = run("generate", "400", "out.csv", "--orgs", "4", "--with-errors")
     assert "20 of them with errors" in done.stderr
     found = run("validate", "out.csv", "--json", "--quiet").document

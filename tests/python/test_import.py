@@ -225,7 +225,8 @@ def test_cells_cannot_steer_the_terminal(run: Run, folder: Path) -> None:
         (["users.csv", "--resume"], "--resume: not needed: every run can be resumed"),
     ],
 )
-def test_flags_of_other_tools(run: Run, users: Path, flags: list[str], hint: str) -> None:
+def test_flags_of_other_tools(run: Run, folder: Path, flags: list[str], hint: str) -> None:
+    write(folder / "users.csv", MULTI)
     done = run("import", *flags, "--sandbox")
     assert done.returncode == 0 and hint in done.stderr
 

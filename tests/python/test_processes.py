@@ -44,7 +44,7 @@ class Started:
 
 @posix
 def test_ctrl_c_ends_what_is_in_flight_and_prints_the_summary(folder: Path) -> None:
-    code, out, error, took = Started(folder, 0.2).end(signal.SIGINT)
+    code, out, error, took = Started(folder, 1.0).end(signal.SIGINT)
     assert code == 130 and took < 10
     assert "Status: Interrupted" in out and "Traceback" not in error
     assert "press Ctrl-C again to stop at once" in error
@@ -69,24 +69,25 @@ def test_a_request_to_terminate_is_143(folder: Path) -> None:
 
 
 @posix
-def test_ctrl_c_in_a_program_stops_the_run_and_raises(folder: Path) -> None:
+def test_ctrl_c_in_a_program_stops_the_run_and_raises() -> None:
     code = """
 import os, signal, threading, time
 from workos_importer import Importer, Sandbox
-run = Importer(sandbox=Sandbox(latency=0.1, limits=False), concurrency=1).run({"email": f"u{n}@x.org"} for n in range(9999))
+rows = ({"email": f"u{n}@x.org"} for n in range(9999))
+run = Importer(sandbox=Sandbox(latency=0.01, limits=False), concurrency=1).run(rows)
 threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 begun = time.monotonic()
 try:
     run.wait()
 except KeyboardInterrupt:
-    print(run.summary.status, time.monotonic() - begun < 3)
+    print(run.summary.status, time.monotonic() - begun < 10)
 """
     done = python(code)
     assert done.stdout == "Interrupted True\n", done.stderr
 
 
 @posix
-def test_ctrl_c_ends_a_check(folder: Path) -> None:
+def test_ctrl_c_ends_a_check() -> None:
     code = """
 import itertools, os, signal, threading
 from workos_importer import Importer
@@ -100,7 +101,7 @@ except KeyboardInterrupt:
 
 
 @posix
-def test_the_sandbox_command_serves_until_it_is_asked_to_end(folder: Path) -> None:
+def test_the_sandbox_command_serves_until_it_is_asked_to_end() -> None:
     process = subprocess.Popen(command("sandbox"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
     assert process.stdout is not None
     url = process.stdout.readline().decode().split()[1]
@@ -112,7 +113,7 @@ def test_the_sandbox_command_serves_until_it_is_asked_to_end(folder: Path) -> No
 
 
 @posix
-def test_a_reader_that_goes_away_ends_no_import(folder: Path, users: Path) -> None:
+def test_a_reader_that_goes_away_ends_no_import(users: Path) -> None:
     sandbox = Sandbox()
     with sandbox.serve() as server:
         process = subprocess.Popen(

@@ -73,7 +73,7 @@ def test_events_are_in_order(importer: Importer) -> None:
     assert seen[-1] == run.summary and run.poll() == []
 
 
-def test_the_summary_is_there_at_the_end_only(sandbox: Sandbox) -> None:
+def test_the_summary_is_there_at_the_end_only() -> None:
     run = Importer(sandbox=Sandbox(latency=0.2)).run(people(2))
     assert repr(run) == "ImportRun(under way)" and not run.ended
     with pytest.raises(RunError) as caught:
@@ -95,8 +95,6 @@ def test_failures_raise_only_when_asked_to(importer: Importer) -> None:
 
 
 def test_an_empty_source_is_no_success(importer: Importer) -> None:
-    summary = importer.run([{"email": "x"}][:0]).wait() if False else None
-    assert summary is None
     with pytest.raises(SourceError):
         importer.run([]).wait()
 
@@ -131,18 +129,18 @@ def test_a_slow_iterator_holds_up_no_results(importer: Importer) -> None:
 
 
 def test_what_the_iterator_raises_comes_through(importer: Importer) -> None:
-    class Boom(Exception):
+    class BoomError(Exception):
         pass
 
     def rows() -> Iterator[dict[str, str]]:
         yield from people(5)
-        raise Boom("secret row")
+        raise BoomError("secret row")
 
     run = importer.run(rows())
-    with pytest.raises(Boom):
+    with pytest.raises(BoomError):
         list(run)
     assert run.summary.status == "Failed" and "secret row" not in repr(run.summary)
-    with pytest.raises(Boom):
+    with pytest.raises(BoomError):
         importer.run(rows()).wait()
 
 

@@ -1,6 +1,22 @@
-//! The engine over the sandbox: what ends up in the directory, and how each row ends.
+//! Tests that walk through several rooms of the core: the engine over the sandbox, in virtual time. One binary, because
+//! linking costs more than running. Here: the shortest way through; each module says what it is about.
 
+mod answers;
+mod calls;
+mod faults;
 mod harness;
+mod journals;
+mod organizations;
+mod pacing;
+mod random_faults;
+mod reports;
+mod requests;
+mod retries;
+mod roles;
+mod secrets;
+mod stops;
+mod take_back;
+mod users;
 
 use harness::{Scenario, emails, memberships};
 use http::Method;

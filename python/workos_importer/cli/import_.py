@@ -123,7 +123,7 @@ def follow(importer: Importer, source: str, parsed: argparse.Namespace, reporter
     with Interrupts(run) as interrupts:
         try:
             while not run.ended:
-                for event in run.poll():
+                for event in run.poll(0.1):
                     reporter.tell(event)
                 if interrupts.count and not said and not run.ended:
                     said = True

@@ -21,6 +21,8 @@ pub(super) struct Figures {
     pub(super) results_out: Option<PathBuf>,
     pub(super) calls: BTreeMap<&'static str, u64>,
     pub(super) strict_failed: bool,
+    /// What to say of a source without rows.
+    pub(super) no_rows: &'static str,
 }
 
 impl Figures {
@@ -58,9 +60,7 @@ impl Figures {
             );
         }
         match ended {
-            Ended::Complete if tally.rows_read == 0 => {
-                stopped("empty", "The file has a header but no rows.".into(), 1)
-            }
+            Ended::Complete if tally.rows_read == 0 => stopped("empty", self.no_rows.to_owned(), 1),
             Ended::Complete => None,
             Ended::Halted => stopped(
                 "interrupted",

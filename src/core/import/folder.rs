@@ -33,13 +33,18 @@ impl Folder {
             let id = format!("{:08x}", rand::random::<u32>());
             let path = parent.join(&id);
             match make_one(&path) {
-                Ok(()) => return Ok(Self { id, path }),
+                Ok(()) => {
+                    let folder = Self { id, path };
+                    make_file(&folder.journal()).map_err(|error| refuse(&folder.path, error))?;
+                    return Ok(folder);
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(refuse(&path, error)),
             }
         }
     }
 
+    /// Where the journal is; an empty file for its owner only, whose rights SQLite gives to what it puts beside it.
     pub(super) fn journal(&self) -> PathBuf {
         self.path.join("journal.sqlite3")
     }
@@ -64,4 +69,15 @@ fn make_one(path: &Path) -> io::Result<()> {
         builder.mode(0o700);
     }
     builder.create(path)
+}
+
+fn make_file(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path).map(drop)
 }

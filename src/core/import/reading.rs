@@ -259,13 +259,13 @@ impl FedRows {
         }
     }
 
-    /// Reads the first rows, so that the columns are known.
-    pub(super) async fn peek(&mut self) -> Result<&[String], String> {
+    /// Reads the first rows, so that the columns are known; `None` if there are no rows at all.
+    pub(super) async fn peek(&mut self) -> Result<Option<&[String]>, String> {
         while self.first.is_empty() && !self.ended {
             let records = self.fetch().await?;
             self.first.extend(records);
         }
-        Ok(self.builder.columns())
+        Ok((!self.first.is_empty()).then(|| self.builder.columns()))
     }
 
     /// Reads everything once to see whether any record fails by itself, and goes back to the beginning. If one does,

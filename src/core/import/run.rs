@@ -39,6 +39,7 @@ impl Prepared {
             results_out: self.options.results_out.clone(),
             calls: Default::default(),
             strict_failed: false,
+            no_rows: "The file has a header but no rows.",
         };
         let (ended, tally) = self.work(halt, &mut figures).await;
         let summary = figures.summary(ended, &tally, started.elapsed().as_secs_f64());
@@ -170,7 +171,10 @@ impl Prepared {
                 Ok((mode, Box::new(rows)))
             }
             Origin::Fed(mut rows) => {
-                let names = rows.peek().await?.to_vec();
+                let Some(names) = rows.peek().await?.map(<[String]>::to_vec) else {
+                    figures.no_rows = "The source has no rows.";
+                    return Ok((Mode::UserOnly, rows));
+                };
                 let columns = Columns::resolve_growing(&names, &self.options.mapping)
                     .map_err(|error| error.to_string())?;
                 let (mode, said) = Mode::decide(&self.options.organization, &columns)
@@ -276,7 +280,9 @@ async fn check(directory: &dyn Directory) -> Result<(), Ended> {
             error.status(),
             error.message
         ))),
-        Err(CallError::Unavailable { message, .. }) => Err(Ended::Unreachable(message)),
+        Err(CallError::Unavailable { message, .. }) => Err(Ended::Unreachable(format!(
+            "The API cannot be reached: {message}. Check the network, the proxy and the base URL, and import again."
+        ))),
     }
 }
 

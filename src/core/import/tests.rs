@@ -229,6 +229,18 @@ fn rows_that_are_handed_over_are_wanted_lazily_and_again_for_parked_ones() {
 }
 
 #[test]
+fn a_source_without_rows_fails_and_says_so() {
+    let folder = TempDir::new().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let input = Input::Fed { can_rewind: true };
+    let target = Target::Sandbox(sandbox());
+    let import = start(options(folder.path()), input, target, runtime.handle()).unwrap();
+    let (_, summary) = drain(&import, |import, _| import.feed(vec![]));
+    assert_eq!((summary.status, summary.exit_code), (Status::Failed, 1));
+    assert_eq!(summary.stopped.unwrap().message, "The source has no rows.");
+}
+
+#[test]
 fn a_halted_run_ends_its_rows_and_says_so() {
     let folder = TempDir::new().unwrap();
     let settings = Settings {

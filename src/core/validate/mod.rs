@@ -18,7 +18,7 @@ use crate::row::{
 use crate::source::{Record, Source, SourceError};
 
 use examine::{Examined, Examiner};
-use spill::{Entry, Spill};
+use spill::{Counts, Entry, Spill};
 
 /// How many records are handed on at once: few enough to stay in the processor's cache.
 const BATCH: usize = 1024;
@@ -250,7 +250,7 @@ impl<'tell> Check<'tell> {
 
     fn finish(mut self) -> Result<ValidateSummary, ValidateError> {
         let users = std::mem::replace(&mut self.users, Spill::new());
-        let compared = users.groups(|first, later| {
+        let compared = users.groups(Counts::First, |first, later| {
             let message = format!(
                 "the row is about the same user as record {} and says something else. The first row's fields count",
                 first.record_number
@@ -259,7 +259,7 @@ impl<'tell> Check<'tell> {
         });
         self.summary.users = compared.map_err(ValidateError::Temporary)?;
         let organizations = std::mem::replace(&mut self.organizations, Spill::new());
-        let compared = organizations.groups(|first, later| {
+        let compared = organizations.groups(Counts::FirstThatSaysSomething, |first, later| {
             let message = format!(
                 "the row gives its organization another name than record {}. The first name counts",
                 first.record_number

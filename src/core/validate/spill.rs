@@ -11,6 +11,15 @@ const ENTRY: usize = 20;
 /// quarter of a million rows need no disk.
 const BUFFERED: usize = 4_096 * ENTRY;
 
+/// Which entry of a key counts when they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// The first row's, even if it says nothing: a user's fields.
+    First,
+    /// That of the first row that says something: an organization's name.
+    FirstThatSaysSomething,
+}
+
 /// What is remembered of one row. Only keyed hashes: nothing of the row can be read from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -77,8 +86,12 @@ impl Spill {
         Ok(())
     }
 
-    /// Tells of each entry that differs from what its key's entries said first; returns the number of keys.
-    pub fn groups(self, mut differs: impl FnMut(&Entry, &Entry)) -> io::Result<u64> {
+    /// Tells of each entry that differs from the one of its key that counts; returns the number of keys.
+    pub fn groups(
+        self,
+        counts: Counts,
+        mut differs: impl FnMut(&Entry, &Entry),
+    ) -> io::Result<u64> {
         let mut keys = 0;
         for part in self.parts {
             let mut entries = part.entries()?;
@@ -89,12 +102,17 @@ impl Spill {
             for group in groups {
                 keys += 1;
                 let says_something = |entry: &&Entry| entry.value != 0;
+                let first = match counts {
+                    Counts::First => Some(&group[0]),
+                    Counts::FirstThatSaysSomething => group.iter().find(says_something),
+                };
+                let Some(first) = first else { continue };
                 found.extend(
-                    group[1..]
+                    group
                         .iter()
                         .filter(says_something)
-                        .filter(|entry| entry.value != group[0].value)
-                        .map(|entry| (group[0], *entry)),
+                        .filter(|entry| entry.value != first.value)
+                        .map(|entry| (*first, *entry)),
                 );
             }
             found.sort_unstable_by_key(|(_, later)| later.record_number);
@@ -170,7 +188,9 @@ mod tests {
         assert!(spill.parts.iter().any(|part| part.file.is_some()));
         let mut told = Vec::new();
         let keys = spill
-            .groups(|first, later| told.push((first.record_number, later.record_number)))
+            .groups(Counts::First, |first, later| {
+                told.push((first.record_number, later.record_number))
+            })
             .unwrap();
         assert_eq!(keys, u64::from(count));
         assert_eq!(told, [(5, count + 5)]);
@@ -184,16 +204,25 @@ mod tests {
             record_number,
             line: 0,
         };
-        let told = |entries: &[Entry]| {
+        let told = |counts, entries: &[Entry]| {
             let mut spill = Spill::new();
             for entry in entries {
                 spill.push(entry).unwrap();
             }
             let mut told = 0;
-            spill.groups(|_, _| told += 1).unwrap();
+            spill.groups(counts, |_, _| told += 1).unwrap();
             told
         };
-        assert_eq!(told(&[entry(5, 1), entry(0, 2)]), 0);
-        assert_eq!(told(&[entry(0, 1), entry(5, 2)]), 1);
+        for counts in [Counts::First, Counts::FirstThatSaysSomething] {
+            assert_eq!(told(counts, &[entry(5, 1), entry(0, 2)]), 0);
+            assert_eq!(told(counts, &[entry(5, 1), entry(6, 2)]), 1);
+        }
+        assert_eq!(told(Counts::First, &[entry(0, 1), entry(5, 2)]), 1);
+        let named_later = [entry(0, 1), entry(5, 2), entry(6, 3)];
+        assert_eq!(told(Counts::FirstThatSaysSomething, &named_later), 1);
+        assert_eq!(
+            told(Counts::FirstThatSaysSomething, &[entry(0, 1), entry(0, 2)]),
+            0
+        );
     }
 }

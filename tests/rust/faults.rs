@@ -1,0 +1,171 @@
+//! Every kind of fault on every call that a row can make: it converges, with the right outcome and evidence, without a
+//! duplicate, and in a bounded number of calls.
+
+use http::Method;
+use serde_json::{Value, json};
+use workos_importer_core::directory::OnExisting;
+use workos_importer_core::engine::Ended;
+use workos_importer_core::row::Kind;
+use workos_importer_sandbox::{Fault, Sandbox, Script};
+
+use crate::harness::{Done, Scenario, World, memberships, unlimited};
+
+/// A call, and a row that makes it.
+struct Case {
+    name: &'static str,
+    method: Method,
+    /// What its path and query contain.
+    path: &'static str,
+    /// How many calls that match come before it.
+    skip: u32,
+    row: &'static str,
+    /// The step whose answer is lost, if it is a write.
+    writes: Option<Kind>,
+}
+
+const USERS: &str = "/user_management/users";
+const MEMBERSHIPS: &str = "/user_management/organization_memberships";
+
+fn cases() -> Vec<Case> {
+    let new = "new@x.com,New,,acme,Acme,admin";
+    let old = "old@x.com,Old2,crm-1,beta,,admin";
+    let out = "out@x.com,,,beta,,";
+    let bad = "bad@x.com,,,beta,,wizard";
+    let case = |name, method, path, row, writes| Case {
+        name,
+        method,
+        path,
+        skip: 0,
+        row,
+        writes,
+    };
+    vec![
+        case("check", Method::GET, "users?limit=1", new, None),
+        case("look up organization", Method::GET, "/organizations/external_id/", new, None),
+        case("create organization", Method::POST, "/organizations", new, Some(Kind::Organization)),
+        case("create user", Method::POST, USERS, new, Some(Kind::User)),
+        case("create membership", Method::POST, MEMBERSHIPS, new, Some(Kind::Membership)),
+        case("refused user", Method::POST, USERS, old, None),
+        case("find user", Method::GET, "users?email=", old, None),
+        case("find by external id", Method::GET, "/users/external_id/", old, None),
+        case("update user", Method::PUT, USERS, old, Some(Kind::User)),
+        case("find membership", Method::GET, MEMBERSHIPS, old, None),
+        case("update membership", Method::PUT, MEMBERSHIPS, old, Some(Kind::Membership)),
+        case("reactivate", Method::PUT, "/reactivate", out, Some(Kind::Membership)),
+        case("refused membership", Method::POST, MEMBERSHIPS, bad, None),
+        case("list memberships", Method::GET, MEMBERSHIPS, bad, None),
+        case("delete user", Method::DELETE, USERS, bad, None),
+    ]
+}
+
+fn run(case: &Case, faults: Option<(Fault, u32)>, seed: u64) -> (Done, Sandbox) {
+    let csv = format!(
+        "email,first_name,external_id,org_external_id,org_name,role_slugs\n{}\n",
+        case.row
+    );
+    let mut scenario = Scenario::on(Sandbox::new(unlimited()), &csv);
+    let sandbox = scenario.sandbox.clone();
+    let beta = sandbox.organization("beta", "Beta");
+    let old = sandbox.user(json!({"email": "old@x.com", "first_name": "Old"}));
+    sandbox.membership(&old, &beta, &["member"]);
+    let out = sandbox.user(json!({"email": "out@x.com"}));
+    sandbox.deactivate(&sandbox.membership(&out, &beta, &[]));
+    scenario.limits = None;
+    scenario.seed = seed;
+    scenario.policy.on_existing = OnExisting::Update;
+    scenario.policy.reactivate = true;
+    scenario.require_membership = true;
+    if let Some((fault, times)) = faults {
+        sandbox.script(Script {
+            method: Some(case.method.clone()),
+            path: case.path.to_owned(),
+            skip: case.skip,
+            fault,
+            times,
+        });
+    }
+    (scenario.run(), sandbox)
+}
+
+/// What is there, without what differs from run to run.
+fn world(sandbox: &Sandbox) -> Value {
+    let dump = sandbox.dump();
+    let pick = |list: &str, fields: &[&str]| -> Value {
+        let objects = dump[list].as_array().unwrap().iter();
+        objects
+            .map(|object| fields.iter().map(|field| object[*field].clone()).collect())
+            .collect::<Vec<Value>>()
+            .into()
+    };
+    json!({
+        "users": pick("users", &["email", "first_name", "external_id"]),
+        "organizations": pick("organizations", &["name", "external_id"]),
+        "memberships": memberships(sandbox),
+    })
+}
+
+fn effects(done: &Done) -> [&'static str; 4] {
+    [
+        done.outcomes()[0],
+        done.effect(1, Kind::Organization),
+        done.effect(1, Kind::User),
+        done.effect(1, Kind::Membership),
+    ]
+}
+
+#[test]
+fn every_fault_on_every_call_once_and_twice() {
+    for case in cases() {
+        let (usual, sandbox) = run(&case, None, 1);
+        assert_eq!(usual.ended, Ended::Complete);
+        let there = world(&sandbox);
+        for fault in Fault::all() {
+            for times in [1, 2] {
+                let what = format!("{}: {times} × {fault}", case.name);
+                let (done, sandbox) = run(&case, Some((fault, times)), 7);
+                assert_eq!(done.ended, Ended::Complete, "{what}");
+                assert_eq!(world(&sandbox), there, "{what}");
+                assert_eq!(effects(&done), effects(&usual), "{what}");
+                assert_eq!(done.code(1), usual.code(1), "{what}");
+                assert_eq!(done.tally.taken_back, usual.tally.taken_back, "{what}");
+                let hits = sandbox.counters().faults_injected();
+                assert!(hits >= 1, "{what}: the call was never made");
+                // A write whose answer is lost: one look of two reads, and one more write.
+                let most = usual.all_calls() + hits * 4;
+                assert!(done.all_calls() <= most, "{what}: {:?}", done.calls);
+                let lost = fault.is_applied();
+                for kind in [Kind::Organization, Kind::User, Kind::Membership] {
+                    let Some(step) = done.result(1).step(kind) else {
+                        continue;
+                    };
+                    let inferred = lost && case.writes == Some(kind);
+                    let expected = if inferred { "inferred" } else { "confirmed" };
+                    assert_eq!(step.evidence.as_str(), expected, "{what}: {kind:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_write_that_was_lost_is_not_sent_again_once_it_is_found() {
+    for case in cases() {
+        for fault in Fault::all().into_iter().filter(|fault| fault.is_applied()) {
+            let (usual, _) = run(&case, None, 1);
+            let (done, _) = run(&case, Some((fault, 1)), 3);
+            let writes = |done: &Done| {
+                let sent = done.log.iter();
+                sent.filter(|exchange| exchange.method != "GET").count()
+            };
+            // What answers "no" to a lost request is asked once more: nothing shows that it was refused. A user who is
+            // deleted is asked for once more as well: an empty list of memberships does not tell that the user is gone.
+            let repeats = case.writes.is_none() && case.method != Method::GET && case.name != "refused user";
+            assert_eq!(
+                writes(&done),
+                writes(&usual) + usize::from(repeats),
+                "{}: {fault}",
+                case.name
+            );
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Memberships and roles: the union, environments that take one role only, inactive memberships.
+
+use serde_json::json;
+use workos_importer_core::row::Kind;
+use workos_importer_sandbox::{Sandbox, Settings};
+
+use crate::harness::{Meddle, Scenario, World, answer, memberships};
+
+fn roles_of(sandbox: &Sandbox) -> Vec<String> {
+    let found = memberships(sandbox);
+    assert_eq!(found.len(), 1, "{found:?}");
+    found[0].2.clone()
+}
+
+fn one_role_only() -> Sandbox {
+    Sandbox::new(Settings {
+        multiple_roles: false,
+        ..Settings::default()
+    })
+}
+
+#[test]
+fn an_existing_membership_with_all_roles_is_done_and_lacking_roles_are_added() {
+    for (has, wants, outcome, ends) in [
+        (vec!["admin", "member"], "admin", "unchanged", vec!["admin", "member"]),
+        (vec!["member"], "", "unchanged", vec!["member"]),
+        (vec!["member"], "admin", "updated", vec!["admin", "member"]),
+        (vec!["admin"], "member,admin", "updated", vec!["admin", "member"]),
+    ] {
+        let csv = format!("email,org_external_id,role_slugs\na@x.com,acme,\"{wants}\"\n");
+        let scenario = Scenario::new(&csv);
+        let organization = scenario.sandbox.organization("acme", "Acme");
+        let user = scenario.sandbox.user(json!({"email": "a@x.com"}));
+        let membership = scenario.sandbox.membership(&user, &organization, &has);
+        let done = scenario.run();
+        assert_eq!(done.outcomes(), [outcome], "{has:?} {wants}");
+        assert_eq!(roles_of(&scenario.sandbox), ends, "{has:?} {wants}");
+        assert_eq!(done.id(1, Kind::Membership), membership);
+        let updates = u64::from(outcome == "updated");
+        assert_eq!(done.calls_of("update membership"), updates);
+    }
+}
+
+#[test]
+fn where_one_role_only_is_allowed_the_lowest_record_wins() {
+    let csv = "email,org_external_id,org_name,role_slugs\n\
+        a@x.com,acme,Acme,admin\na@x.com,acme,Acme,member\na@x.com,acme,Acme,admin\na@x.com,acme,Acme,\n";
+    let scenario = Scenario::on(one_role_only(), csv);
+    let done = scenario.run();
+    assert_eq!(
+        done.outcomes(),
+        ["created", "failed", "unchanged", "unchanged"]
+    );
+    let error = done.result(2).error.as_ref().unwrap();
+    assert_eq!(
+        (error.error_type, error.code),
+        ("role_assignment", "role_assignment")
+    );
+    assert_eq!(
+        error.message,
+        "This environment allows one role for each membership: `admin` is assigned, `member` not."
+    );
+    assert_eq!(error.api.http_status, Some(422));
+    assert_eq!(
+        error.api.workos_code.as_deref(),
+        Some("multiple_roles_not_enabled")
+    );
+    // The membership is there, with fewer roles than asked for.
+    assert_eq!(done.effect(2, Kind::Membership), "existing");
+    assert_eq!(roles_of(&scenario.sandbox), ["admin"]);
+}
+
+#[test]
+fn where_one_role_only_is_allowed_a_row_with_two_gets_its_first_and_an_error() {
+    let csv = "email,org_external_id,org_name,role_slugs\na@x.com,acme,Acme,\"member,admin\"\n";
+    let scenario = Scenario::on(one_role_only(), csv);
+    let done = scenario.run();
+    assert_eq!(done.outcomes(), ["failed"]);
+    assert_eq!(done.code(1), "role_assignment");
+    assert!(done.message(1).ends_with("`member` was assigned, `admin` not."));
+    assert_eq!(roles_of(&scenario.sandbox), ["member"]);
+    assert_eq!(
+        (done.effect(1, Kind::User), done.effect(1, Kind::Membership)),
+        ("created", "created")
+    );
+}
+
+#[test]
+fn a_role_that_is_not_there_fails_the_row_and_the_message_says_what_became_of_the_user() {
+    let csv = "email,org_external_id,org_name,role_slugs\na@x.com,acme,Acme,wizard\n";
+    let scenario = Scenario::new(csv);
+    let done = scenario.run();
+    let error = done.result(1).error.as_ref().unwrap();
+    assert_eq!(
+        (error.error_type, error.code),
+        ("role_assignment", "invalid_role")
+    );
+    let user = done.id(1, Kind::User);
+    assert_eq!(
+        error.message,
+        format!(
+            "Membership failed: Role 'wizard' does not exist. The user was kept ({user}); run again to retry, or use \
+             --require-membership."
+        )
+    );
+}
+
+#[test]
+fn reactivate_lets_in_again_and_adds_the_roles_and_without_it_nobody_is_let_in() {
+    let csv = "email,org_external_id,role_slugs\na@x.com,acme,admin\n";
+    let mut scenario = Scenario::new(csv);
+    let organization = scenario.sandbox.organization("acme", "Acme");
+    let user = scenario.sandbox.user(json!({"email": "a@x.com"}));
+    let membership = scenario.sandbox.membership(&user, &organization, &[]);
+    scenario.sandbox.deactivate(&membership);
+    let before = scenario.sandbox.dump();
+    let done = scenario.run();
+    assert_eq!(done.code(1), "membership_inactive");
+    assert!(done.message(1).contains(&membership));
+    assert_eq!(scenario.sandbox.dump(), before);
+    scenario.policy.reactivate = true;
+    let done = scenario.run();
+    assert_eq!(done.outcomes(), ["updated"]);
+    assert_eq!(done.effect(1, Kind::Membership), "reactivated");
+    assert_eq!(roles_of(&scenario.sandbox), ["admin", "member"]);
+    assert_eq!(scenario.run().outcomes(), ["unchanged"]);
+}
+
+#[test]
+fn answers_that_do_not_tell_roles_take_none_away() {
+    let csv = "email,org_external_id,org_name,role_slugs\na@x.com,acme,Acme,admin\na@x.com,acme,Acme,member\n";
+    let mut scenario = Scenario::new(csv);
+    scenario.meddle(|sandbox, request| {
+        // The sandbox does it, and answers without roles.
+        let joins = request.method == "POST" && request.target.contains("memberships");
+        if !joins {
+            return Meddle::Pass;
+        }
+        let body = serde_json::from_slice(request.body.as_deref().unwrap()).unwrap();
+        let mut made = sandbox.seed(request.method.clone(), &request.target, body);
+        made.as_object_mut().unwrap().remove("role");
+        made.as_object_mut().unwrap().remove("roles");
+        Meddle::Answer(answer(201, &made, &[]))
+    });
+    let done = scenario.run();
+    assert_eq!(done.outcomes(), ["created", "updated"]);
+    assert_eq!(roles_of(&scenario.sandbox), ["admin", "member"]);
+}
