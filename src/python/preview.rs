@@ -1,16 +1,16 @@
-//! Owns what needs no connection: `validate` and `dry_run`, on the caller's own thread with the lock released.
+//! Owns what needs no connection: `validate` and `dry_run`, with Python's lock released.
 
-use std::time::Instant;
+use std::thread;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use workos_importer_core::import as core;
-use workos_importer_core::source::{self, Source, SourceError};
+use workos_importer_core::source::{self, Source};
 use workos_importer_core::validate::{self as check, ValidateError};
 
-use crate::errors;
 use crate::options::{Options, format};
-use crate::rows::{Listener, Pulled, Watched};
+use crate::rows::{self, Bundle, Pulled, Watched};
+use crate::errors;
 
 /// Checks a file (`path`), or the rows that `pull` gives; `take` gets lists of issues.
 #[pyfunction]
@@ -19,14 +19,14 @@ pub fn validate<'py>(
     py: Python<'py>,
     options: Options,
     path: Option<String>,
-    pull: Option<Py<PyAny>>,
+    pull: Option<&Bound<'py, PyAny>>,
     delimiter: Option<&str>,
     encoding: Option<String>,
-    take: Py<PyAny>,
+    take: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let options = options.into_core(py)?.validation();
-    let found = checked(py, path, pull, delimiter, encoding, take, |source, listener| {
-        check::validate(source, &options, |issue| listener.tell(issue))
+    let found = checked(py, path, pull, delimiter, encoding, take, move |source, bundle| {
+        check::validate(source, &options, |issue| bundle.tell(issue))
     })?;
     let values = PyDict::new(py);
     values.set_item("mode", found.mode.as_str())?;
@@ -49,14 +49,14 @@ pub fn dry_run<'py>(
     py: Python<'py>,
     options: Options,
     path: Option<String>,
-    pull: Option<Py<PyAny>>,
+    pull: Option<&Bound<'py, PyAny>>,
     delimiter: Option<&str>,
     encoding: Option<String>,
-    take: Py<PyAny>,
+    take: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let options = options.into_core(py)?;
-    let found = checked(py, path, pull, delimiter, encoding, take, |source, listener| {
-        core::dry_run(&options, source, |issue| listener.tell(issue))
+    let found = checked(py, path, pull, delimiter, encoding, take, move |source, bundle| {
+        core::dry_run(&options, source, |issue| bundle.tell(issue))
     })?;
     let values = PyDict::new(py);
     values.set_item("mode", found.mode)?;
@@ -74,32 +74,37 @@ pub fn dry_run<'py>(
     Ok(values)
 }
 
-fn checked<Found: Send>(
+/// Does the work on a thread of its own, while this one answers what it asks of Python.
+fn checked<Found: Send + 'static>(
     py: Python<'_>,
     path: Option<String>,
-    pull: Option<Py<PyAny>>,
+    pull: Option<&Bound<'_, PyAny>>,
     delimiter: Option<&str>,
     encoding: Option<String>,
-    take: Py<PyAny>,
-    work: impl FnOnce(&mut dyn Source, &Listener) -> Result<Found, ValidateError> + Send,
+    take: &Bound<'_, PyAny>,
+    work: impl FnOnce(&mut dyn Source, &mut Bundle) -> Result<Found, ValidateError> + Send + 'static,
 ) -> PyResult<Found> {
     let format = format(py, delimiter, encoding)?;
-    let listener = Listener::new(take);
-    let found = py.detach(|| {
-        let mut source: Box<dyn Source> = match (path, pull) {
-            (Some(path), _) => {
-                let inner = source::open(&path, &format)?;
-                Box::new(Watched { inner, listener: listener.clone(), looked: Instant::now() })
-            }
-            (None, Some(pull)) => Box::new(Pulled::open(pull, listener.clone())?),
-            (None, None) => return Err(SourceError::Other("neither a path nor rows were given".into()).into()),
+    let (caller, desk) = rows::ends();
+    let check = move || {
+        let mut bundle = Bundle::new(caller.clone());
+        let mut source: Box<dyn Source> = match path {
+            Some(path) => Box::new(Watched { inner: source::open(&path, &format)?, caller }),
+            None => Box::new(Pulled::open(caller)?),
         };
-        let found = work(source.as_mut(), &listener);
-        listener.flush();
+        let found = work(source.as_mut(), &mut bundle);
+        bundle.flush();
         found
-    });
-    if let Some(raised) = listener.raised() {
-        return Err(raised);
+    };
+    let thread = thread::Builder::new()
+        .name("workos-importer-check".into())
+        .spawn(check)
+        .map_err(|error| errors::run(py, "internal", &format!("No thread can be started: {error}")))?;
+    let answered = desk.answer(py, pull, take);
+    let found = py.detach(|| thread.join());
+    answered?;
+    match found {
+        Ok(found) => found.map_err(|error| errors::validate(py, &error)),
+        Err(_) => Err(errors::run(py, "internal", "The check ended unexpectedly. Please report this.")),
     }
-    found.map_err(|error| errors::validate(py, &error))
 }

@@ -1,89 +1,159 @@
-//! Owns the sources of a check as it runs on the caller's own thread: files that are read while Ctrl-C is looked for,
-//! and rows that are pulled out of Python.
+//! Owns the two ends of a check: sources and listeners on the engine's threads, and the caller's thread that answers
+//! them. Only the latter touches Python: the caller's rows are pulled on the caller's own thread, where Ctrl-C is felt.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+use workos_importer_core::import::FedRow;
 use workos_importer_core::row::Issue;
 use workos_importer_core::source::{Dialect, Record, RecordBuilder, Source, SourceError};
 
 use crate::{cells, events};
 
+/// How long one wait lasts before Python's signals are looked at.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// How many issues cross the boundary at once.
+/// How many issues cross the boundary at once, and how many such bundles may wait.
 const ISSUES: usize = 256;
+const BUNDLES: usize = 4;
 
-/// Where issues go, and what Python raised: the check itself cannot carry an exception.
-#[derive(Clone)]
-pub struct Listener(Arc<Mutex<Heard>>);
-
-struct Heard {
-    take: Py<PyAny>,
-    waiting: Vec<Issue>,
-    raised: Option<PyErr>,
+/// What the engine's threads ask of the caller's.
+enum Asked {
+    Issues(Vec<Issue>),
+    /// The next rows are wanted; none mean the end.
+    Rows(SyncSender<Vec<FedRow>>),
 }
 
-impl Listener {
-    /// `take` is called with lists of issues.
-    pub fn new(take: Py<PyAny>) -> Self {
-        Self(Arc::new(Mutex::new(Heard { take, waiting: Vec::new(), raised: None })))
+/// The engine's end. When all of its clones are gone, the check is over.
+#[derive(Clone)]
+pub struct Caller {
+    asked: SyncSender<Asked>,
+    /// Python has raised: the check is to end.
+    stopped: Arc<AtomicBool>,
+}
+
+/// The caller's end.
+pub struct Desk {
+    asked: Receiver<Asked>,
+    stopped: Arc<AtomicBool>,
+}
+
+/// Both ends.
+pub fn ends() -> (Caller, Desk) {
+    let (sender, asked) = sync_channel(BUNDLES);
+    let stopped = Arc::new(AtomicBool::new(false));
+    (Caller { asked: sender, stopped: Arc::clone(&stopped) }, Desk { asked, stopped })
+}
+
+impl Caller {
+    /// Tells issues.
+    pub fn tell(&self, issues: Vec<Issue>) {
+        // The caller answers until this end is gone.
+        let _ = self.asked.send(Asked::Issues(issues));
     }
 
-    pub fn tell(&self, issue: Issue) {
-        let mut heard = self.heard();
-        heard.waiting.push(issue);
-        if heard.waiting.len() >= ISSUES {
-            drop(heard);
-            self.flush();
+    fn rows(&self) -> Result<Vec<FedRow>, SourceError> {
+        let (sender, answer) = sync_channel(1);
+        let _ = self.asked.send(Asked::Rows(sender));
+        let rows = answer.recv().map_err(|_| stopped())?;
+        self.look()?;
+        Ok(rows)
+    }
+
+    fn look(&self) -> Result<(), SourceError> {
+        if self.stopped.load(Ordering::Relaxed) { Err(stopped()) } else { Ok(()) }
+    }
+}
+
+/// Never seen: what Python raised is raised in its place.
+fn stopped() -> SourceError {
+    SourceError::Other("stopped".into())
+}
+
+impl Desk {
+    /// Answers until the check is over. `pull` gives how many rows came before and the next ones; `take` gets lists of
+    /// issues.
+    ///
+    /// # Errors
+    /// What Python raised, a signal's exception included; the check has ended then too.
+    pub fn answer(self, py: Python<'_>, pull: Option<&Bound<'_, PyAny>>, take: &Bound<'_, PyAny>) -> PyResult<()> {
+        let mut raised = None;
+        let mut receiver = self.asked;
+        loop {
+            // A receiver may be moved to other threads but not shared with them, so it goes in and comes out.
+            let asked;
+            (receiver, asked) = py.detach(move || {
+                let asked = receiver.recv_timeout(SLICE);
+                (receiver, asked)
+            });
+            let done = match asked {
+                Err(RecvTimeoutError::Disconnected) => break,
+                // Nothing of Python is called any more once something was raised; senders that are dropped say so.
+                Ok(_) if raised.is_some() => Ok(()),
+                Err(RecvTimeoutError::Timeout) if raised.is_some() => Ok(()),
+                Err(RecvTimeoutError::Timeout) => py.check_signals(),
+                Ok(Asked::Issues(issues)) => hand_over(py, take, &issues),
+                Ok(Asked::Rows(answer)) => pulled(pull).map(|rows| {
+                    let _ = answer.send(rows);
+                }),
+            };
+            if let Err(error) = done {
+                self.stopped.store(true, Ordering::Relaxed);
+                raised = Some(error);
+            }
+        }
+        raised.map_or(Ok(()), Err)
+    }
+}
+
+fn hand_over(py: Python<'_>, take: &Bound<'_, PyAny>, issues: &[Issue]) -> PyResult<()> {
+    let issues: PyResult<Vec<_>> = issues.iter().map(|issue| events::issue(py, issue)).collect();
+    take.call1((issues?,))?;
+    // Native callbacks run no Python code in which a signal would be noticed.
+    py.check_signals()
+}
+
+fn pulled(pull: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<FedRow>> {
+    let Some(pull) = pull else { return Ok(Vec::new()) };
+    let (before, rows): (u64, Bound<'_, PyList>) = pull.call0()?.extract()?;
+    cells::rows(&rows, before)
+}
+
+/// Bundles issues on their way to the caller.
+pub struct Bundle {
+    caller: Caller,
+    waiting: Vec<Issue>,
+}
+
+impl Bundle {
+    pub fn new(caller: Caller) -> Self {
+        Self { caller, waiting: Vec::new() }
+    }
+
+    pub fn tell(&mut self, issue: Issue) {
+        self.waiting.push(issue);
+        if self.waiting.len() >= ISSUES {
+            self.caller.tell(std::mem::take(&mut self.waiting));
         }
     }
 
     /// Hands over what waits.
-    pub fn flush(&self) {
-        let waiting = std::mem::take(&mut self.heard().waiting);
-        if waiting.is_empty() || self.heard().raised.is_some() {
-            return;
+    pub fn flush(self) {
+        if !self.waiting.is_empty() {
+            self.caller.tell(self.waiting);
         }
-        // The lock is not held here: Python code may do anything.
-        let handed = Python::attach(|py| {
-            let take = self.heard().take.clone_ref(py);
-            let issues: PyResult<Vec<_>> = waiting.iter().map(|issue| events::issue(py, issue)).collect();
-            take.call1(py, (issues?,)).map(drop)
-        });
-        if let Err(error) = handed {
-            self.heard().raised = Some(error);
-        }
-    }
-
-    /// What Python raised, if it did.
-    pub fn raised(&self) -> Option<PyErr> {
-        self.heard().raised.take()
-    }
-
-    /// Keeps an exception, and gives the check a reason to end.
-    fn stop(&self, error: PyErr) -> SourceError {
-        self.heard().raised = Some(error);
-        self.stopped()
-    }
-
-    fn stopped(&self) -> SourceError {
-        SourceError::Other("stopped".into())
-    }
-
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A source that ends when Python has raised something, Ctrl-C included.
 pub struct Watched {
     pub inner: Box<dyn Source>,
-    pub listener: Listener,
-    pub looked: Instant,
+    pub caller: Caller,
 }
 
 impl Source for Watched {
@@ -96,13 +166,7 @@ impl Source for Watched {
     }
 
     fn next_batch(&mut self, max: usize) -> Result<Vec<Record>, SourceError> {
-        if self.listener.heard().raised.is_some() {
-            return Err(self.listener.stopped());
-        }
-        if self.looked.elapsed() >= SLICE {
-            self.looked = Instant::now();
-            Python::attach(|py| py.check_signals()).map_err(|error| self.listener.stop(error))?;
-        }
+        self.caller.look()?;
         self.inner.next_batch(max)
     }
 
@@ -119,31 +183,28 @@ impl Source for Watched {
     }
 }
 
-/// Rows out of Python; `pull` returns how many came before, and the next ones.
+/// Rows that the caller's thread pulls out of Python.
 pub struct Pulled {
-    pull: Py<PyAny>,
-    listener: Listener,
+    caller: Caller,
     builder: RecordBuilder,
     ready: VecDeque<Record>,
     ended: bool,
 }
 
 impl Pulled {
-    /// The first rows are pulled here, so that the columns are known.
-    pub fn open(pull: Py<PyAny>, listener: Listener) -> Result<Self, SourceError> {
-        let mut opened =
-            Self { pull, listener, builder: RecordBuilder::default(), ready: VecDeque::new(), ended: false };
+    /// The first rows are asked for here, so that the columns are known.
+    ///
+    /// # Errors
+    /// When Python raised.
+    pub fn open(caller: Caller) -> Result<Self, SourceError> {
+        let mut opened = Self { caller, builder: RecordBuilder::default(), ready: VecDeque::new(), ended: false };
         opened.fetch()?;
         Ok(opened)
     }
 
     fn fetch(&mut self) -> Result<(), SourceError> {
         while self.ready.is_empty() && !self.ended {
-            let pulled = Python::attach(|py| {
-                let (before, rows): (u64, Bound<'_, PyList>) = self.pull.bind(py).call0()?.extract()?;
-                cells::rows(&rows, before)
-            });
-            let rows = pulled.map_err(|error| self.listener.stop(error))?;
+            let rows = self.caller.rows()?;
             self.ended = rows.is_empty();
             let builder = &mut self.builder;
             self.ready.extend(rows.into_iter().filter_map(|row| builder.record(None, row)));

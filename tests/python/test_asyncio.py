@@ -11,7 +11,7 @@ from conftest import people
 from workos_importer import Importer, RowResult, Sandbox
 
 
-def slow(latency: float = 0.02) -> Importer:
+def slow(latency: float = 0.005) -> Importer:
     """An importer that sends one request at a time."""
     return Importer(sandbox=Sandbox(latency=latency, limits=False), concurrency=1)
 
@@ -53,7 +53,7 @@ def test_a_cancelled_wait_loses_no_result_and_stops_the_run() -> None:
                 seen.append(result)
 
         task = asyncio.create_task(follow())
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

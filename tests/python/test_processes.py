@@ -20,11 +20,14 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks of POSI
 class Started:
     """The console script at work on a slow sandbox."""
 
-    def __init__(self, folder: Path, latency: float, *flags: str) -> None:
-        self.server = Sandbox(latency=latency, limits=False).serve()
+    def __init__(self, folder: Path, latency: float, hung: bool = False) -> None:
+        sandbox = Sandbox(latency=latency, limits=False)
+        if hung:
+            sandbox.fail_next("hang", method="POST", times=5_000)
+        self.server = sandbox.serve()
         write(folder / "many.csv", "email\n" + "".join(f"user{number}@example.com\n" for number in range(5_000)))
         self.process = subprocess.Popen(
-            command("import", "many.csv", "--base-url", self.server.url, "--concurrency", "2", *flags),
+            command("import", "many.csv", "--base-url", self.server.url, "--concurrency", "2"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(WORKOS_API_KEY="sk_test_1"),
@@ -52,7 +55,7 @@ def test_ctrl_c_ends_what_is_in_flight_and_prints_the_summary(folder: Path) -> N
 
 @posix
 def test_a_second_ctrl_c_stops_at_once(folder: Path) -> None:
-    started = Started(folder, 15)
+    started = Started(folder, 0, hung=True)
     time.sleep(0.5)
     started.process.send_signal(signal.SIGINT)
     time.sleep(0.7)

@@ -95,8 +95,11 @@ def test_failures_raise_only_when_asked_to(importer: Importer) -> None:
 
 
 def test_an_empty_source_is_no_success(importer: Importer) -> None:
-    with pytest.raises(SourceError):
-        importer.run([]).wait()
+    summary = importer.run([]).wait()
+    assert not summary.ok and summary.stopped is not None
+    assert (summary.status, summary.stopped.kind) == ("Failed", "empty")
+    with pytest.raises(RowsFailedError):
+        summary.raise_for_failures()
 
 
 def test_rows_are_pulled_lazily(sandbox: Sandbox) -> None:
@@ -155,19 +158,19 @@ def test_iterators_of_unresolved_rows_are_gone_through_twice(importer: Importer)
 
 
 def test_leaving_the_block_stops_the_run() -> None:
-    with Importer(sandbox=Sandbox(latency=0.05), concurrency=1).run(people(1_000)) as run:
+    with Importer(sandbox=Sandbox(latency=0.01, limits=False), concurrency=1).run(people(1_000)) as run:
         next(run)
     assert run.summary.status == "Interrupted" and run.summary.exit_code == 130
     with (
         pytest.raises(ZeroDivisionError),
-        Importer(sandbox=Sandbox(latency=0.05), concurrency=1).run(people(1_000)) as run,
+        Importer(sandbox=Sandbox(latency=0.01, limits=False), concurrency=1).run(people(1_000)) as run,
     ):
         raise ZeroDivisionError
     assert run.ended
 
 
 def test_stop_from_elsewhere() -> None:
-    run = Importer(sandbox=Sandbox(latency=0.05), concurrency=1).run(people(1_000))
+    run = Importer(sandbox=Sandbox(latency=0.01, limits=False), concurrency=1).run(people(1_000))
     run.stop(now=True)
     assert run.wait().status == "Interrupted"
 

@@ -41,17 +41,53 @@ fn cases() -> Vec<Case> {
     };
     vec![
         case("check", Method::GET, "users?limit=1", new, None),
-        case("look up organization", Method::GET, "/organizations/external_id/", new, None),
-        case("create organization", Method::POST, "/organizations", new, Some(Kind::Organization)),
+        case(
+            "look up organization",
+            Method::GET,
+            "/organizations/external_id/",
+            new,
+            None,
+        ),
+        case(
+            "create organization",
+            Method::POST,
+            "/organizations",
+            new,
+            Some(Kind::Organization),
+        ),
         case("create user", Method::POST, USERS, new, Some(Kind::User)),
-        case("create membership", Method::POST, MEMBERSHIPS, new, Some(Kind::Membership)),
+        case(
+            "create membership",
+            Method::POST,
+            MEMBERSHIPS,
+            new,
+            Some(Kind::Membership),
+        ),
         case("refused user", Method::POST, USERS, old, None),
         case("find user", Method::GET, "users?email=", old, None),
-        case("find by external id", Method::GET, "/users/external_id/", old, None),
+        case(
+            "find by external id",
+            Method::GET,
+            "/users/external_id/",
+            old,
+            None,
+        ),
         case("update user", Method::PUT, USERS, old, Some(Kind::User)),
         case("find membership", Method::GET, MEMBERSHIPS, old, None),
-        case("update membership", Method::PUT, MEMBERSHIPS, old, Some(Kind::Membership)),
-        case("reactivate", Method::PUT, "/reactivate", out, Some(Kind::Membership)),
+        case(
+            "update membership",
+            Method::PUT,
+            MEMBERSHIPS,
+            old,
+            Some(Kind::Membership),
+        ),
+        case(
+            "reactivate",
+            Method::PUT,
+            "/reactivate",
+            out,
+            Some(Kind::Membership),
+        ),
         case("refused membership", Method::POST, MEMBERSHIPS, bad, None),
         case("list memberships", Method::GET, MEMBERSHIPS, bad, None),
         case("delete user", Method::DELETE, USERS, bad, None),
@@ -159,7 +195,8 @@ fn a_write_that_was_lost_is_not_sent_again_once_it_is_found() {
             };
             // What answers "no" to a lost request is asked once more: nothing shows that it was refused. A user who is
             // deleted is asked for once more as well: an empty list of memberships does not tell that the user is gone.
-            let repeats = case.writes.is_none() && case.method != Method::GET && case.name != "refused user";
+            let repeats =
+                case.writes.is_none() && case.method != Method::GET && case.name != "refused user";
             assert_eq!(
                 writes(&done),
                 writes(&usual) + usize::from(repeats),

@@ -129,7 +129,8 @@ fn a_source_that_is_read_once_fails_a_row_without_a_name_at_once() {
 
 #[test]
 fn a_403_about_one_organization_fails_its_rows_and_no_others() {
-    let csv = "email,org_external_id,org_name\na@x.com,secret,S\nb@x.com,acme,Acme\nc@x.com,secret,S\n";
+    let csv =
+        "email,org_external_id,org_name\na@x.com,secret,S\nb@x.com,acme,Acme\nc@x.com,secret,S\n";
     let mut scenario = Scenario::new(csv);
     scenario.meddle(|_, request| {
         if request.target == "/organizations/external_id/secret" {
@@ -158,8 +159,7 @@ fn a_403_about_one_organization_fails_its_rows_and_no_others() {
 #[test]
 fn the_name_that_was_read_first_counts_even_where_its_row_comes_late() {
     // The second row of `a` waits for the first one, so the row with the other name gets to the organization first.
-    let csv =
-        "email,org_external_id,org_name\na@x.com,beta,Beta\na@x.com,acme,First\nb@x.com,acme,Second\n";
+    let csv = "email,org_external_id,org_name\na@x.com,beta,Beta\na@x.com,acme,First\nb@x.com,acme,Second\n";
     let scenario = Scenario::new(csv);
     let done = scenario.run();
     assert_eq!(done.tally.failed(), 0);
@@ -197,7 +197,10 @@ fn an_organization_that_goes_away_meanwhile_is_made_again_or_fails_the_row_with_
         // The user that this row made is reported by this row, whatever became of the organization.
         assert_eq!(done.effect(1, Kind::User), "created");
         assert_eq!(done.calls_of("create user"), 1);
-        assert_eq!(done.lines[0].texts[6].as_deref(), Some(done.id(1, Kind::User)));
+        assert_eq!(
+            done.lines[0].texts[6].as_deref(),
+            Some(done.id(1, Kind::User))
+        );
         if outcome == "failed" {
             assert_eq!(done.code(1), "org_resolution");
             let user = done.id(1, Kind::User);
@@ -222,7 +225,12 @@ fn a_404_that_names_nothing_does_not_make_an_organization_missing_that_was_looke
         Meddle::Pass
     });
     let done = scenario.run();
-    assert_eq!(done.outcomes(), ["failed", "created"], "{:?}", done.result(2));
+    assert_eq!(
+        done.outcomes(),
+        ["failed", "created"],
+        "{:?}",
+        done.result(2)
+    );
     assert_eq!(done.code(1), "membership_create_failed");
 }
 

@@ -42,10 +42,21 @@ fn lines(random: &mut StdRng) -> Vec<Line> {
         Line {
             email: format!("u{person}@x.com"),
             first_name: pick(random, &["", "", "A", "A", "B"]).to_owned(),
-            external_id: if has_external_id { format!("crm-{person}") } else { String::new() },
+            external_id: if has_external_id {
+                format!("crm-{person}")
+            } else {
+                String::new()
+            },
             organization: organization.to_owned(),
-            name: if named { format!("{organization} Inc.") } else { String::new() },
-            roles: roles.split(',').filter(|role| !role.is_empty() && !organization.is_empty()).collect(),
+            name: if named {
+                format!("{organization} Inc.")
+            } else {
+                String::new()
+            },
+            roles: roles
+                .split(',')
+                .filter(|role| !role.is_empty() && !organization.is_empty())
+                .collect(),
         }
     };
     (0..ROWS).map(line).collect()
@@ -54,17 +65,27 @@ fn lines(random: &mut StdRng) -> Vec<Line> {
 fn csv(lines: &[Line]) -> String {
     let mut csv = "email,first_name,external_id,org_external_id,org_name,role_slugs\n".to_owned();
     for line in lines {
-        let Line { email, first_name, external_id, organization, name, roles } = line;
+        let Line {
+            email,
+            first_name,
+            external_id,
+            organization,
+            name,
+            roles,
+        } = line;
         let roles = roles.join(",");
-        csv.push_str(&format!("{email},{first_name},{external_id},{organization},{name},\"{roles}\"\n"));
+        csv.push_str(&format!(
+            "{email},{first_name},{external_id},{organization},{name},\"{roles}\"\n"
+        ));
     }
     csv
 }
 
 /// People who are there before, some of them with memberships, some of these inactive.
 fn populate(sandbox: &Sandbox, random: &mut StdRng) {
-    let organizations: Vec<String> =
-        ["acme", "beta", "delta"].map(|name| sandbox.organization(name, name)).to_vec();
+    let organizations: Vec<String> = ["acme", "beta", "delta"]
+        .map(|name| sandbox.organization(name, name))
+        .to_vec();
     for person in 0..25 {
         if !random.random_bool(0.3) {
             continue;
@@ -89,20 +110,33 @@ fn populate(sandbox: &Sandbox, random: &mut StdRng) {
 
 fn by_id(dump: &Value, list: &str) -> BTreeMap<String, Value> {
     let objects = dump[list].as_array().unwrap().iter();
-    objects.map(|object| (object["id"].as_str().unwrap().to_owned(), object.clone())).collect()
+    objects
+        .map(|object| (object["id"].as_str().unwrap().to_owned(), object.clone()))
+        .collect()
 }
 
 fn roles(membership: &Value) -> BTreeSet<&str> {
-    membership["roles"].as_array().unwrap().iter().map(|role| role["slug"].as_str().unwrap()).collect()
+    membership["roles"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|role| role["slug"].as_str().unwrap())
+        .collect()
 }
 
 fn one(seed: u64) -> (Done, usize) {
     let mut random = StdRng::seed_from_u64(seed);
     let settings = Settings {
         seed,
-        latency: (Duration::ZERO, Duration::from_millis(random.random_range(0..200))),
+        latency: (
+            Duration::ZERO,
+            Duration::from_millis(random.random_range(0..200)),
+        ),
         limits: Limits::documented(),
-        faults: Faults { rate: random.random_range(0.0..0.3), ..Faults::default() },
+        faults: Faults {
+            rate: random.random_range(0.0..0.3),
+            ..Faults::default()
+        },
         multiple_roles: random.random_bool(0.7),
         ..Settings::default()
     };
@@ -144,7 +178,10 @@ fn check(scenario: &Scenario, lines: &[Line], before: &Value, done: &Done) {
         let number = index as u64 + 1;
         let result = done.result(number);
         assert_eq!(done.lines[index].record_number, number);
-        assert_eq!(done.lines[index].texts[2].as_deref(), Some(result.outcome.as_str()));
+        assert_eq!(
+            done.lines[index].texts[2].as_deref(),
+            Some(result.outcome.as_str())
+        );
         assert_eq!(result.outcome == Outcome::Failed, result.error.is_some());
         assert_ne!(result.outcome, Outcome::Pending);
         if result.outcome == Outcome::Failed {
@@ -159,7 +196,11 @@ fn check(scenario: &Scenario, lines: &[Line], before: &Value, done: &Done) {
         let writes = scenario.policy.on_existing == OnExisting::Update
             || result.step(Kind::User).unwrap().effect == Effect::Created;
         if first && writes && !line.first_name.is_empty() {
-            assert_eq!(user["first_name"], line.first_name.as_str(), "record {number}");
+            assert_eq!(
+                user["first_name"],
+                line.first_name.as_str(),
+                "record {number}"
+            );
         }
         if line.organization.is_empty() {
             assert!(result.step(Kind::Membership).is_none());
@@ -171,13 +212,25 @@ fn check(scenario: &Scenario, lines: &[Line], before: &Value, done: &Done) {
         assert_eq!(organization["external_id"], line.organization.as_str());
         assert_eq!(membership["status"], "active");
         let has = roles(membership);
-        assert!(line.roles.iter().all(|role| has.contains(role)), "record {number}: {has:?}");
+        assert!(
+            line.roles.iter().all(|role| has.contains(role)),
+            "record {number}: {has:?}"
+        );
     }
 
     // No duplicates.
     let distinct = |list: &BTreeMap<String, Value>, fields: &[&str]| {
-        let keys = list.values().map(|object| fields.iter().map(|field| object[*field].to_string()).collect::<Vec<_>>());
-        assert_eq!(keys.collect::<BTreeSet<_>>().len(), list.len(), "{fields:?}");
+        let keys = list.values().map(|object| {
+            fields
+                .iter()
+                .map(|field| object[*field].to_string())
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(
+            keys.collect::<BTreeSet<_>>().len(),
+            list.len(),
+            "{fields:?}"
+        );
     };
     distinct(&users, &["email"]);
     distinct(&organizations, &["external_id"]);
@@ -195,15 +248,37 @@ fn check(scenario: &Scenario, lines: &[Line], before: &Value, done: &Done) {
         if step.effect != Effect::Created {
             continue;
         }
-        assert!(claimed.insert(step.id.clone()), "two rows created {}", step.id);
-        let was_there = [before["users"].to_string(), before["organizations"].to_string()];
-        assert!(was_there.iter().all(|text| !text.contains(&step.id)), "{} was there", step.id);
-        assert_eq!(step.evidence == Evidence::Confirmed, answered.contains(step.id.as_str()), "{}", step.id);
+        assert!(
+            claimed.insert(step.id.clone()),
+            "two rows created {}",
+            step.id
+        );
+        let was_there = [
+            before["users"].to_string(),
+            before["organizations"].to_string(),
+        ];
+        assert!(
+            was_there.iter().all(|text| !text.contains(&step.id)),
+            "{} was there",
+            step.id
+        );
+        assert_eq!(
+            step.evidence == Evidence::Confirmed,
+            answered.contains(step.id.as_str()),
+            "{}",
+            step.id
+        );
     }
-    for (id, user) in users.iter().filter(|(id, _)| !users_before.contains_key(*id) && !claimed.contains(*id)) {
+    for (id, user) in users
+        .iter()
+        .filter(|(id, _)| !users_before.contains_key(*id) && !claimed.contains(*id))
+    {
         let in_doubt = (1..=ROWS as u64)
             .filter(|number| user["email"] == lines[*number as usize - 1].email.as_str())
-            .any(|number| done.result(number).outcome == Outcome::Failed && done.id(number, Kind::User).is_empty());
+            .any(|number| {
+                done.result(number).outcome == Outcome::Failed
+                    && done.id(number, Kind::User).is_empty()
+            });
         assert!(in_doubt, "nobody speaks of {id}");
     }
 
@@ -217,8 +292,16 @@ fn check(scenario: &Scenario, lines: &[Line], before: &Value, done: &Done) {
     }
     assert!(users_before.keys().all(|id| users.contains_key(id)));
     for result in &done.results {
-        let Some(step) = result.step(Kind::User).filter(|step| !users.contains_key(&step.id)) else { continue };
-        assert!(scenario.require_membership && result.outcome == Outcome::Failed, "{step:?}");
+        let Some(step) = result
+            .step(Kind::User)
+            .filter(|step| !users.contains_key(&step.id))
+        else {
+            continue;
+        };
+        assert!(
+            scenario.require_membership && result.outcome == Outcome::Failed,
+            "{step:?}"
+        );
     }
     assert!(done.all_calls() < ROWS as u64 * 40, "{:?}", done.calls);
 }

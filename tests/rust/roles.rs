@@ -22,10 +22,20 @@ fn one_role_only() -> Sandbox {
 #[test]
 fn an_existing_membership_with_all_roles_is_done_and_lacking_roles_are_added() {
     for (has, wants, outcome, ends) in [
-        (vec!["admin", "member"], "admin", "unchanged", vec!["admin", "member"]),
+        (
+            vec!["admin", "member"],
+            "admin",
+            "unchanged",
+            vec!["admin", "member"],
+        ),
         (vec!["member"], "", "unchanged", vec!["member"]),
         (vec!["member"], "admin", "updated", vec!["admin", "member"]),
-        (vec!["admin"], "member,admin", "updated", vec!["admin", "member"]),
+        (
+            vec!["admin"],
+            "member,admin",
+            "updated",
+            vec!["admin", "member"],
+        ),
     ] {
         let csv = format!("email,org_external_id,role_slugs\na@x.com,acme,\"{wants}\"\n");
         let scenario = Scenario::new(&csv);
@@ -77,7 +87,10 @@ fn where_one_role_only_is_allowed_a_row_with_two_gets_its_first_and_an_error() {
     let done = scenario.run();
     assert_eq!(done.outcomes(), ["failed"]);
     assert_eq!(done.code(1), "role_assignment");
-    assert!(done.message(1).ends_with("`member` was assigned, `admin` not."));
+    assert!(
+        done.message(1)
+            .ends_with("`member` was assigned, `admin` not.")
+    );
     assert_eq!(roles_of(&scenario.sandbox), ["member"]);
     assert_eq!(
         (done.effect(1, Kind::User), done.effect(1, Kind::Membership)),

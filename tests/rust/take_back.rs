@@ -41,7 +41,12 @@ fn users_that_this_run_made_and_whose_every_row_failed_are_deleted() {
     assert_eq!(done.calls_of("delete user"), 2);
     // A fresh read before each deletion.
     assert_eq!(done.calls_of("list memberships"), 2);
-    let line = |number: usize| (&done.lines[number - 1].texts[3], &done.lines[number - 1].texts[6]);
+    let line = |number: usize| {
+        (
+            &done.lines[number - 1].texts[3],
+            &done.lines[number - 1].texts[6],
+        )
+    };
     assert_eq!(line(1), (&Some("deleted".into()), &None));
     assert_eq!(line(3).0.as_deref(), Some("deleted"));
     assert_eq!(line(4).0.as_deref(), Some("created"));
@@ -72,7 +77,10 @@ fn users_who_were_there_stay() {
     scenario.sandbox.user(json!({"email": "old@x.com"}));
     let done = scenario.run();
     assert_eq!(done.outcomes(), ["failed"]);
-    assert_eq!((done.tally.taken_back, done.calls_of("delete user")), (0, 0));
+    assert_eq!(
+        (done.tally.taken_back, done.calls_of("delete user")),
+        (0, 0)
+    );
     assert_eq!(emails(&scenario.sandbox), ["old@x.com"]);
     assert!(done.message(1).contains("was kept"), "{}", done.message(1));
 }
@@ -86,7 +94,10 @@ fn what_is_only_inferred_to_be_ours_stays() {
     let done = scenario.run();
     assert_eq!(done.outcomes(), ["failed"]);
     assert_eq!(done.effect(1, Kind::User), "created");
-    assert_eq!((done.tally.taken_back, done.calls_of("delete user")), (0, 0));
+    assert_eq!(
+        (done.tally.taken_back, done.calls_of("delete user")),
+        (0, 0)
+    );
     assert_eq!(emails(&scenario.sandbox), ["a@x.com"]);
     assert!(done.message(1).contains("was kept"), "{}", done.message(1));
 }
@@ -96,14 +107,20 @@ fn a_user_whom_somebody_else_gave_a_membership_meanwhile_stays() {
     let mut scenario = scenario("a@x.com,,acme,wizard\n");
     scenario.meddle(|sandbox, request| {
         if request.method == "GET" && request.target.contains("organization_memberships?user_id") {
-            let user = sandbox.find_user("a@x.com")["id"].as_str().unwrap().to_owned();
+            let user = sandbox.find_user("a@x.com")["id"]
+                .as_str()
+                .unwrap()
+                .to_owned();
             let other = sandbox.organization("other", "Other");
             sandbox.membership(&user, &other, &[]);
         }
         Meddle::Pass
     });
     let done = scenario.run();
-    assert_eq!((done.tally.taken_back, done.calls_of("delete user")), (0, 0));
+    assert_eq!(
+        (done.tally.taken_back, done.calls_of("delete user")),
+        (0, 0)
+    );
     assert_eq!(memberships(&scenario.sandbox).len(), 1);
 }
 
@@ -119,9 +136,7 @@ fn a_deletion_whose_answer_is_lost_is_looked_at_again_before_it_is_repeated() {
         },
     ] {
         let scenario = scenario("a@x.com,,acme,wizard\n");
-        scenario
-            .sandbox
-            .fail_next(Method::DELETE, USERS, fault, 1);
+        scenario.sandbox.fail_next(Method::DELETE, USERS, fault, 1);
         let done = scenario.run();
         assert_eq!(done.tally.taken_back, 1, "{fault}");
         assert_eq!(done.calls_of("delete user"), 2, "{fault}");
@@ -137,7 +152,10 @@ fn one_person_under_two_emails_stays_if_either_row_succeeded() {
     let done = scenario.run();
     assert_eq!(done.outcomes(), ["failed", "unchanged"]);
     assert_eq!(done.id(1, Kind::User), done.id(2, Kind::User));
-    assert_eq!((done.tally.taken_back, emails(&scenario.sandbox).len()), (0, 1));
+    assert_eq!(
+        (done.tally.taken_back, emails(&scenario.sandbox).len()),
+        (0, 1)
+    );
 }
 
 #[test]

@@ -32,7 +32,11 @@ fn a_user_found_by_email_is_left_as_is_and_still_becomes_a_member() {
     assert_eq!(done.calls_of("update user"), 0);
     assert_eq!(
         memberships(&scenario.sandbox),
-        [("alice@acme.com".into(), "acme".into(), vec!["member".into()])]
+        [(
+            "alice@acme.com".into(),
+            "acme".into(),
+            vec!["member".into()]
+        )]
     );
 }
 
@@ -195,7 +199,10 @@ fn update_writes_what_the_row_says_and_differs_and_nothing_else() {
     again.policy.update_passwords = true;
     let done = again.run();
     assert_eq!(done.outcomes(), ["updated"]);
-    assert_eq!(scenario.sandbox.find_user("a@x.com")["password"], "password");
+    assert_eq!(
+        scenario.sandbox.find_user("a@x.com")["password"],
+        "password"
+    );
     let update = done
         .log
         .iter()

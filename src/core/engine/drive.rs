@@ -298,20 +298,20 @@ impl Way {
         for ((earlier, key), base) in first.steps.into_iter().zip(first.keys).zip(first.bases) {
             let place = self.steps.iter().position(|step| step.kind == earlier.kind);
             match place.and_then(|index| self.steps.get_mut(index).zip(self.keys.get_mut(index))) {
-                Some((step, (_, effect))) => {
-                    if step.id == earlier.id && step.effect == Effect::Existing {
-                        step.effect = earlier.effect;
-                        step.evidence = earlier.evidence;
-                        step.differs = earlier.differs;
-                        *effect = earlier.effect.as_str();
-                    }
+                Some((step, (_, effect)))
+                    if step.id == earlier.id && step.effect == Effect::Existing =>
+                {
+                    step.effect = earlier.effect;
+                    step.evidence = earlier.evidence;
+                    step.differs = earlier.differs;
+                    *effect = earlier.effect.as_str();
                 }
                 None if earlier.kind != gone => {
                     self.steps.push(earlier);
                     self.keys.push(key);
                     self.bases.push(base);
                 }
-                None => {}
+                _ => {}
             }
         }
     }

@@ -4,25 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::settled::{Ensured, Progress, evidence, existing, recall};
 use super::{Ended, Engine};
 use crate::clock::Clock;
 use crate::directory::{
-    Applied, Approach, Ask, BeforeSend, CallError, Change, Doubt, Found, Refusal, Settling, State,
-    Then, Write,
+    Applied, Approach, Ask, BeforeSend, CallError, Change, Refusal, Settling, State, Then, Write,
 };
-use crate::journal::outcome::{ApiDetails, Effect, Evidence, StepResult};
+use crate::journal::outcome::{Effect, Evidence};
 use crate::journal::{Journal, JournalError, Remembered};
 use crate::pace::Backoff;
 use crate::row::{Kind, StepKey};
-
-/// A step that is done.
-pub(super) struct Ensured {
-    pub(super) result: StepResult,
-    /// This run created the object, through this row or another one.
-    pub(super) ours: bool,
-    /// A part of the claim that could not be met.
-    pub(super) shortfall: Option<Refusal>,
-}
 
 /// A step that is not done.
 pub(super) enum Failure {
@@ -60,22 +51,6 @@ impl BeforeSend for Intent<'_> {
     }
 }
 
-/// What is known while one step is being ensured.
-#[derive(Default)]
-struct Progress {
-    writes: u32,
-    /// What earlier writes of this step did.
-    did: Option<Effect>,
-    /// A write whose answer was lost: what it was to do, and when it can have happened.
-    in_doubt: Option<(Effect, Doubt)>,
-    inferred: bool,
-    /// The refusal that made us look: it counts if there is nothing to be found.
-    looked_because: Option<Refusal>,
-    last_error: Option<Refusal>,
-    /// A part of the claim that the environment does not allow.
-    shortfall: Option<Refusal>,
-}
-
 /// Where one write leaves its step.
 enum Wrote {
     Done(Ensured),
@@ -88,15 +63,15 @@ enum Wrote {
 impl Engine<'_> {
     /// Ensures a step under its key: one flight at a time, done once.
     pub(super) async fn ensure(&self, key: &StepKey, ask: &Ask<'_>) -> Result<Ensured, Failure> {
-        if let Some(known) = self.memo.get(key).await? {
-            if let Some(ensured) = self.from_memory(key, ask, &known) {
-                return Ok(ensured);
-            }
+        if let Some(known) = self.memo.get(key).await?
+            && let Some(ensured) = self.recalled(key, ask, &known)
+        {
+            return Ok(ensured);
         }
         let _flight = self.memo.flight(key).await;
         let state = match self.memo.get(key).await? {
             Some(known) => {
-                if let Some(ensured) = self.from_memory(key, ask, &known) {
+                if let Some(ensured) = self.recalled(key, ask, &known) {
                     return Ok(ensured);
                 }
                 recall(&known)
@@ -122,12 +97,7 @@ impl Engine<'_> {
     }
 
     /// The answer that the memo has, if it needs no call.
-    fn from_memory(
-        &self,
-        key: &StepKey,
-        ask: &Ask<'_>,
-        known: &Arc<Remembered>,
-    ) -> Option<Ensured> {
+    fn recalled(&self, key: &StepKey, ask: &Ask<'_>, known: &Arc<Remembered>) -> Option<Ensured> {
         let id = known.id.clone()?;
         if let Some(state) = recall(known) {
             if let Change::None { .. } = self.directory.diff(ask, &state, &self.options.policy) {
@@ -156,17 +126,18 @@ impl Engine<'_> {
             };
             if let (State::Found(found), Some((Effect::Created, doubt))) =
                 (&current, progress.in_doubt)
+                && self.directory.is_outcome_of(ask, found, doubt)
             {
-                if self.directory.is_outcome_of(ask, found, doubt) {
-                    progress.inferred = true;
-                    progress.did = Some(Effect::Created);
-                }
+                progress.inferred = true;
+                progress.did = Some(Effect::Created);
             }
             if let (State::Absent, Some(refusal)) = (&current, progress.looked_because.take()) {
                 return Err(Failure::Row(refusal));
             }
             let write = match self.directory.diff(ask, &current, &self.options.policy) {
-                Change::None { found, differs } => return self.done(key, found, differs, progress),
+                Change::None { found, differs } => {
+                    return Ok(self.done(key, found, differs, progress)?);
+                }
                 Change::Missing {
                     refusal,
                     another_row_may_help,
@@ -187,7 +158,7 @@ impl Engine<'_> {
                 }
                 // What we made ourselves is not "there already".
                 Change::Refuse(_) if progress.did == Some(Effect::Created) => match current {
-                    State::Found(found) => return self.done(key, found, false, progress),
+                    State::Found(found) => return Ok(self.done(key, found, false, progress)?),
                     _ => return Err(Failure::Row(self.in_doubt(key, &progress))),
                 },
                 Change::Refuse(refusal) => return Err(Failure::Row(refusal)),
@@ -205,7 +176,7 @@ impl Engine<'_> {
             match (wrote.await?, current) {
                 (Wrote::Done(ensured), _) => return Ok(ensured),
                 (Wrote::AsItIs, State::Found(found)) => {
-                    return self.done(key, found, false, progress);
+                    return Ok(self.done(key, found, false, progress)?);
                 }
                 (Wrote::Again | Wrote::AsItIs, _) => {}
             }
@@ -316,123 +287,4 @@ impl Engine<'_> {
             None => Err(Failure::Row(self.in_doubt(key, progress))),
         }
     }
-
-    /// The directory matches: what the step did follows from what was written, or may have been.
-    fn done(
-        &self,
-        key: &StepKey,
-        found: Found,
-        differs: bool,
-        mut progress: Progress,
-    ) -> Result<Ensured, Failure> {
-        let effect = match (progress.did, progress.in_doubt) {
-            (Some(effect), _) => effect,
-            // A change whose answer was lost, and that is now there.
-            (None, Some((effect, _))) if effect != Effect::Created => {
-                progress.inferred = true;
-                effect
-            }
-            _ => Effect::Existing,
-        };
-        self.keep(key, &found, effect == Effect::Created, evidence(&progress))?;
-        let differs = differs && effect == Effect::Existing;
-        let mut ensured = self.ensured(key, found, effect, &progress);
-        ensured.result.differs = differs;
-        Ok(ensured)
-    }
-
-    fn keep(
-        &self,
-        key: &StepKey,
-        found: &Found,
-        ours: bool,
-        evidence: Evidence,
-    ) -> Result<(), JournalError> {
-        let detail = match &found.details {
-            details @ crate::directory::Details::Membership { .. } => {
-                serde_json::to_string(details).ok()
-            }
-            _ => None,
-        };
-        self.memo.put(
-            key,
-            Remembered {
-                id: Some(found.id.clone()),
-                ours,
-                evidence,
-                detail,
-            },
-        )
-    }
-
-    fn ensured(&self, key: &StepKey, found: Found, effect: Effect, progress: &Progress) -> Ensured {
-        Ensured {
-            result: StepResult {
-                kind: key.kind,
-                effect,
-                id: found.id,
-                evidence: evidence(progress),
-                differs: false,
-            },
-            ours: effect == Effect::Created,
-            shortfall: progress.shortfall.clone(),
-        }
-    }
-
-    fn in_doubt(&self, key: &StepKey, progress: &Progress) -> Refusal {
-        let cause = progress
-            .last_error
-            .as_ref()
-            .map(|error| error.message.as_str())
-            .unwrap_or("no answer came");
-        Refusal {
-            error_type: "in_doubt",
-            code: "in_doubt",
-            message: format!(
-                "It is not known whether the {} was written, and reading back failed ({cause}). Import again: what is \
-                 there will be found.",
-                key.kind.as_str()
-            ),
-            api: progress
-                .last_error
-                .as_ref()
-                .map(|error| error.api.clone())
-                .unwrap_or_else(ApiDetails::default),
-        }
-    }
-}
-
-fn evidence(progress: &Progress) -> Evidence {
-    if progress.inferred {
-        Evidence::Inferred
-    } else {
-        Evidence::Confirmed
-    }
-}
-
-fn existing(kind: Kind, id: String, ours: bool) -> Ensured {
-    Ensured {
-        result: StepResult {
-            kind,
-            effect: Effect::Existing,
-            id,
-            evidence: Evidence::Confirmed,
-            differs: false,
-        },
-        ours,
-        shortfall: None,
-    }
-}
-
-/// The state that the memo knows in enough detail to compare with; `Absent` for what is known to be missing.
-fn recall(known: &Remembered) -> Option<State> {
-    let Some(id) = &known.id else {
-        return Some(State::Absent);
-    };
-    let details = serde_json::from_str(known.detail.as_deref()?).ok()?;
-    Some(State::Found(Found {
-        id: id.clone(),
-        created_at: None,
-        details,
-    }))
 }

@@ -33,10 +33,10 @@ impl<'a> Memo<'a> {
 
     /// What is known about a key.
     pub(super) async fn get(&self, key: &StepKey) -> Result<Option<Arc<Remembered>>, JournalError> {
-        if is_shared(key.kind) {
-            if let Some(known) = self.cache.get(key) {
-                return Ok(Some(known));
-            }
+        if is_shared(key.kind)
+            && let Some(known) = self.cache.get(key)
+        {
+            return Ok(Some(known));
         }
         let asked = key.clone();
         let known = self

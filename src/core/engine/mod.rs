@@ -5,6 +5,7 @@ mod drive;
 mod ensure;
 mod memo;
 mod pass;
+mod settled;
 mod take_back;
 mod tally;
 

@@ -5,6 +5,7 @@
 //! (`synchronous=FULL`), [`Journal::note`] for nothing. What was only noted may be lost in a power cut; losing it
 //! costs work that is repeated harmlessly, because every step is ensured by looking at the directory.
 
+mod orphans;
 pub mod outcome;
 mod schema;
 mod store;
@@ -15,9 +16,9 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+pub use orphans::Orphan;
 pub use store::{
-    EndedRow, Orphan, RESULT_COLUMNS, Registered, Registration, Remembered, ResultLine, RunRecord,
-    Store,
+    EndedRow, RESULT_COLUMNS, Registered, Registration, Remembered, ResultLine, RunRecord, Store,
 };
 
 /// Something in the journal failed: a full disk, a folder that cannot be written.
@@ -31,14 +32,16 @@ impl From<rusqlite::Error> for JournalError {
     }
 }
 
+type Question = Box<dyn FnOnce(&Store) + Send>;
+type Edit = Box<dyn FnOnce(&Store) -> rusqlite::Result<()> + Send>;
 type Done = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
 
 enum Job {
     /// Runs at once; the answer does not wait for the disk.
-    Ask(Box<dyn FnOnce(&Store) + Send>),
+    Ask(Question),
     /// Runs, and `Done` is called when it is on disk.
-    Commit(Box<dyn FnOnce(&Store) -> rusqlite::Result<()> + Send>, Done),
-    Note(Box<dyn FnOnce(&Store) -> rusqlite::Result<()> + Send>),
+    Commit(Edit, Done),
+    Note(Edit),
 }
 
 enum Driver {

@@ -190,10 +190,10 @@ impl State {
             return Err(Wait::ForChange);
         }
         for index in windows {
-            if let Some(window) = self.windows.get_mut(index.0) {
-                if let Some(free_at) = window.busy_until(now) {
-                    return Err(free_at.map_or(Wait::ForChange, Wait::Until));
-                }
+            if let Some(window) = self.windows.get_mut(index.0)
+                && let Some(free_at) = window.busy_until(now)
+            {
+                return Err(free_at.map_or(Wait::ForChange, Wait::Until));
             }
         }
         for index in windows {

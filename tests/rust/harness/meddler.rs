@@ -16,10 +16,8 @@ pub enum Meddle {
     Pass,
     /// This answer is given in its place.
     Answer(Answer),
-    /// The network fails before or after.
+    /// The network fails in this way, and the sandbox sees nothing.
     Fail(SendError),
-    /// It goes to the sandbox, and then this takes the place of the answer.
-    Afterwards(SendError),
 }
 
 /// One exchange as it was seen on the way.
@@ -38,15 +36,17 @@ pub struct Meddler {
     inner: InProcess,
     sandbox: Sandbox,
     hook: Option<super::Hook>,
+    logs: bool,
     log: Mutex<Vec<Exchange>>,
 }
 
 impl Meddler {
-    pub fn new(inner: InProcess, sandbox: Sandbox, hook: Option<super::Hook>) -> Self {
+    pub fn new(inner: InProcess, sandbox: Sandbox, hook: Option<super::Hook>, logs: bool) -> Self {
         Self {
             inner,
             sandbox,
             hook,
+            logs,
             log: Mutex::default(),
         }
     }
@@ -59,6 +59,9 @@ impl Meddler {
 #[async_trait]
 impl Transport for Meddler {
     async fn send(&self, request: Request) -> Result<Answer, SendError> {
+        if !self.logs {
+            return self.inner.send(request).await;
+        }
         let index = {
             let mut log = self.log.lock().unwrap();
             log.push(Exchange {
@@ -78,10 +81,6 @@ impl Transport for Meddler {
             Meddle::Pass => self.inner.send(request).await,
             Meddle::Answer(answer) => Ok(answer),
             Meddle::Fail(error) => Err(error),
-            Meddle::Afterwards(error) => {
-                let _ = self.inner.send(request).await;
-                Err(error)
-            }
         };
         if let Ok(answer) = &answered {
             let mut log = self.log.lock().unwrap();

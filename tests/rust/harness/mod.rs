@@ -49,6 +49,8 @@ pub struct Scenario {
     pub hook: Option<Hook>,
     /// Where the journal is, if not in memory.
     pub journal: Option<std::path::PathBuf>,
+    /// Whether exchanges are written down; a large run has too many.
+    pub logs: bool,
     /// What the caller does with results.
     pub sink: fn() -> Collected,
 }
@@ -104,6 +106,7 @@ impl Scenario {
             seed: 1,
             hook: None,
             journal: None,
+            logs: true,
             sink: Collected::default,
         }
     }
@@ -148,7 +151,8 @@ impl Scenario {
         let clock = Clock::simulated("2026-01-01T00:00:00Z".parse().unwrap());
         let started = tokio::time::Instant::now();
         let inner = InProcess::new(self.sandbox.clone(), KEY, clock.clone());
-        let meddler = Arc::new(Meddler::new(inner, self.sandbox.clone(), self.hook.clone()));
+        let meddler = Meddler::new(inner, self.sandbox.clone(), self.hook.clone(), self.logs);
+        let meddler = Arc::new(meddler);
         let transport: Arc<dyn Transport> = Arc::clone(&meddler) as Arc<dyn Transport>;
         let limits = self.limits.as_ref();
         let directory = WorkOs::new(

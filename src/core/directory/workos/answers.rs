@@ -81,10 +81,10 @@ pub(super) fn membership(body: &Value) -> Option<(Option<String>, Option<String>
         .flatten();
     for role in one.chain(many) {
         let slug = text(role, "slug").or_else(|| role.as_str().map(str::to_owned));
-        if let Some(slug) = slug {
-            if !roles.contains(&slug) {
-                roles.push(slug);
-            }
+        if let Some(slug) = slug
+            && !roles.contains(&slug)
+        {
+            roles.push(slug);
         }
     }
     let active = text(body, "status").is_none_or(|status| status != "inactive");

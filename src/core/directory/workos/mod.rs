@@ -3,6 +3,7 @@
 mod answers;
 mod calls;
 mod compare;
+mod failures;
 mod requests;
 mod scrub;
 
@@ -172,11 +173,10 @@ impl WorkOs {
         let Some(external_id) = &claim.external_id else {
             return Ok(by_email.map_or(State::Absent, State::Found));
         };
-        if let Some(found) = &by_email {
-            if matches!(&found.details, Details::User(user) if user.external_id.as_deref() == Some(external_id))
-            {
-                return Ok(State::Found(found.clone()));
-            }
+        if let Some(found) = &by_email
+            && matches!(&found.details, Details::User(user) if user.external_id.as_deref() == Some(external_id))
+        {
+            return Ok(State::Found(found.clone()));
         }
         let by_external_id = self
             .get(
@@ -233,7 +233,7 @@ impl WorkOs {
                 }
             }
             Heard::Refused(error) => {
-                let then = compare::after_refusal(write, &error);
+                let then = failures::after_refusal(write, &error);
                 Applied::Refused { error, then }
             }
             Heard::Doubt(doubt, error) => Applied::InDoubt { doubt, error },
@@ -351,7 +351,7 @@ impl Directory for WorkOs {
     }
 
     fn refusal(&self, kind: Kind, error: &CallError) -> Refusal {
-        compare::refusal(kind, error)
+        failures::refusal(kind, error)
     }
 
     fn calls(&self) -> BTreeMap<&'static str, u64> {

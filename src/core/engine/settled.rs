@@ -1,0 +1,159 @@
+//! Owns how a step ends: what it did, how sure that is, what the memo keeps of it.
+
+use super::Engine;
+use crate::directory::{Doubt, Found, Refusal, State};
+use crate::journal::outcome::{Effect, Evidence, StepResult};
+use crate::journal::{JournalError, Remembered};
+use crate::row::{Kind, StepKey};
+
+/// A step that is done.
+pub(super) struct Ensured {
+    pub(super) result: StepResult,
+    /// This run created the object, through this row or another one.
+    pub(super) ours: bool,
+    /// A part of the claim that could not be met.
+    pub(super) shortfall: Option<Refusal>,
+}
+
+/// What is known while one step is being ensured.
+#[derive(Default)]
+pub(super) struct Progress {
+    pub(super) writes: u32,
+    /// What earlier writes of this step did.
+    pub(super) did: Option<Effect>,
+    /// A write whose answer was lost: what it was to do, and when it can have happened.
+    pub(super) in_doubt: Option<(Effect, Doubt)>,
+    pub(super) inferred: bool,
+    /// The refusal that made us look: it counts if there is nothing to be found.
+    pub(super) looked_because: Option<Refusal>,
+    pub(super) last_error: Option<Refusal>,
+    /// A part of the claim that the environment does not allow.
+    pub(super) shortfall: Option<Refusal>,
+}
+
+impl Engine<'_> {
+    /// The directory matches: what the step did follows from what was written, or may have been.
+    pub(super) fn done(
+        &self,
+        key: &StepKey,
+        found: Found,
+        differs: bool,
+        mut progress: Progress,
+    ) -> Result<Ensured, JournalError> {
+        let effect = match (progress.did, progress.in_doubt) {
+            (Some(effect), _) => effect,
+            // A change whose answer was lost, and that is now there.
+            (None, Some((effect, _))) if effect != Effect::Created => {
+                progress.inferred = true;
+                effect
+            }
+            _ => Effect::Existing,
+        };
+        self.keep(key, &found, effect == Effect::Created, evidence(&progress))?;
+        let differs = differs && effect == Effect::Existing;
+        let mut ensured = self.ensured(key, found, effect, &progress);
+        ensured.result.differs = differs;
+        Ok(ensured)
+    }
+
+    pub(super) fn keep(
+        &self,
+        key: &StepKey,
+        found: &Found,
+        ours: bool,
+        evidence: Evidence,
+    ) -> Result<(), JournalError> {
+        let detail = match &found.details {
+            details @ crate::directory::Details::Membership { .. } => {
+                serde_json::to_string(details).ok()
+            }
+            _ => None,
+        };
+        self.memo.put(
+            key,
+            Remembered {
+                id: Some(found.id.clone()),
+                ours,
+                evidence,
+                detail,
+            },
+        )
+    }
+
+    pub(super) fn ensured(
+        &self,
+        key: &StepKey,
+        found: Found,
+        effect: Effect,
+        progress: &Progress,
+    ) -> Ensured {
+        Ensured {
+            result: StepResult {
+                kind: key.kind,
+                effect,
+                id: found.id,
+                evidence: evidence(progress),
+                differs: false,
+            },
+            ours: effect == Effect::Created,
+            shortfall: progress.shortfall.clone(),
+        }
+    }
+
+    pub(super) fn in_doubt(&self, key: &StepKey, progress: &Progress) -> Refusal {
+        let cause = progress
+            .last_error
+            .as_ref()
+            .map(|error| error.message.as_str())
+            .unwrap_or("no answer came");
+        Refusal {
+            error_type: "in_doubt",
+            code: "in_doubt",
+            message: format!(
+                "It is not known whether the {} was written, and reading back failed ({cause}). Import again: what is \
+                 there will be found.",
+                key.kind.as_str()
+            ),
+            api: progress
+                .last_error
+                .as_ref()
+                .map(|error| error.api.clone())
+                .unwrap_or_default(),
+        }
+    }
+}
+
+pub(super) fn evidence(progress: &Progress) -> Evidence {
+    if progress.inferred {
+        Evidence::Inferred
+    } else {
+        Evidence::Confirmed
+    }
+}
+
+pub(super) fn existing(kind: Kind, id: String, ours: bool) -> Ensured {
+    Ensured {
+        result: StepResult {
+            kind,
+            effect: Effect::Existing,
+            id,
+            evidence: Evidence::Confirmed,
+            differs: false,
+        },
+        ours,
+        shortfall: None,
+    }
+}
+
+/// The state that the memo knows in enough detail to compare with; `Absent` for what is known to be missing.
+pub(super) fn recall(known: &Remembered) -> Option<State> {
+    let Some(id) = &known.id else {
+        return Some(State::Absent);
+    };
+    let details = serde_json::from_str(known.detail.as_deref()?).ok()?;
+    Some(State::Found(Found {
+        id: id.clone(),
+        created_at: None,
+        details,
+    }))
+}
