@@ -45,7 +45,8 @@ def row_result(value: tuple[Any, ...]) -> RowResult:
         external_id=external_id,
         outcome=outcome,
         user=user,
-        membership=membership,
+        # A row whose user is known has a word for its membership, even when it has none.
+        membership="none" if membership is None and user is not None else membership,
         evidence=evidence,
         user_id=user_id,
         organization_id=organization_id,

@@ -57,7 +57,7 @@ class RowResult(_Brief):
     outcome: Outcome
     #: `created`, `updated`, `existing` or `deleted`; None if the row did not get that far.
     user: str | None = None
-    #: `created`, `updated`, `reactivated` or `existing`; None without a membership.
+    #: `created`, `updated`, `reactivated`, `existing` or `none`; None if the row failed before its user was known.
     membership: str | None = None
     #: `confirmed`: the API said so; `inferred`: its answer was lost, and reading back found it.
     evidence: str | None = None

@@ -279,7 +279,7 @@ fn results_have_the_documented_columns_in_each_form() {
             "-new@x.com|crm-1|created|created|created|confirmed",
             "old@x.com||updated|existing|created|confirmed",
             "lost@x.com||created|created|none|inferred",
-            "bad@x.com||failed|created||",
+            "bad@x.com||failed|created|none|",
             "nobody||failed|||",
         ]
     );

@@ -1,11 +1,9 @@
 //! Each request that our client builds is the one that WorkOS' own Rust client builds from the same data.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+mod pair;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 use workos::organization_membership::{
     CreateOrganizationMembershipParams, CreateOrganizationMembershipParamsBody,
@@ -13,147 +11,20 @@ use workos::organization_membership::{
     UpdateOrganizationMembershipParamsBody,
 };
 use workos::organizations::CreateOrganizationParams;
-use workos::transport::{HttpRequest, HttpResponse, HttpTransport, TransportError};
 use workos::user_management::{
     CreateUserParams, CreateUserParamsBody, ListUsersParams, Password as TheirPassword,
     UpdateUserParams, UpdateUserParamsBody,
 };
 use workos::{OrganizationInput, UserManagementOrganizationMembershipStatuses as Status};
-use workos_importer_core::clock::Clock;
-use workos_importer_core::directory::workos::WorkOs;
-use workos_importer_core::directory::{
-    Ask, Base, BeforeSend, Change, Details, Directory, Found, OnExisting, Policy, State,
-    UserDetails, Write,
-};
-use workos_importer_core::journal::JournalError;
+use workos_importer_core::directory::{Ask, Base, Details, Directory, Found, State, UserDetails};
 use workos_importer_core::row::{
     Claim, HashKind, Kind, MembershipClaim, OrganizationClaim, OrganizationReference, Password,
     UserClaim,
 };
 use workos_importer_core::secret::Secret;
-use workos_importer_core::wire::{Answer, Request, SendError, Transport};
 
 use crate::harness::virtual_time;
-
-/// What a server would see of a request, decoded: how a comma or a space is escaped is no difference.
-#[derive(Debug, PartialEq)]
-struct Seen {
-    method: Method,
-    path: Vec<String>,
-    query: BTreeMap<String, String>,
-    body: Value,
-}
-
-impl Seen {
-    fn new(method: Method, url: &str, body: Option<&Bytes>) -> Self {
-        let url = url::Url::parse("https://api.workos.com")
-            .unwrap()
-            .join(url)
-            .unwrap();
-        let decode = |segment: &str| {
-            let pair = format!("x={}", segment.replace('+', "%2B"));
-            url::form_urlencoded::parse(pair.as_bytes())
-                .next()
-                .unwrap()
-                .1
-                .into_owned()
-        };
-        Self {
-            method,
-            path: url.path_segments().unwrap().map(decode).collect(),
-            query: url.query_pairs().into_owned().collect(),
-            body: body.map_or(Value::Null, |body| serde_json::from_slice(body).unwrap()),
-        }
-    }
-}
-
-/// Keeps requests, and answers each with an empty object.
-#[derive(Default)]
-struct Recorder(Mutex<Vec<Seen>>);
-
-impl Recorder {
-    fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-}
-
-#[async_trait]
-impl Transport for Recorder {
-    async fn send(&self, request: Request) -> Result<Answer, SendError> {
-        let seen = Seen::new(request.method, &request.target, request.body.as_ref());
-        self.0.lock().unwrap().push(seen);
-        Ok(Answer {
-            status: 404,
-            headers: HeaderMap::new(),
-            body: Bytes::from_static(b"{}"),
-        })
-    }
-}
-
-#[async_trait]
-impl HttpTransport for Recorder {
-    async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let seen = Seen::new(request.method, &request.url, request.body.as_ref());
-        self.0.lock().unwrap().push(seen);
-        Ok(HttpResponse {
-            status: StatusCode::NOT_FOUND,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        })
-    }
-}
-
-struct NoIntent;
-
-#[async_trait]
-impl BeforeSend for NoIntent {
-    async fn commit(&self) -> Result<(), JournalError> {
-        Ok(())
-    }
-}
-
-/// Both clients, and what they send.
-struct Pair {
-    ours: WorkOs,
-    theirs: workos::Client,
-    our_requests: Arc<Recorder>,
-    their_requests: Arc<Recorder>,
-}
-
-impl Pair {
-    fn new() -> Self {
-        let (our_requests, their_requests) =
-            (Arc::<Recorder>::default(), Arc::<Recorder>::default());
-        let transport = Arc::clone(&our_requests) as Arc<dyn Transport>;
-        Self {
-            ours: WorkOs::new(transport, None, None, Clock::System, 1),
-            theirs: workos::Client::builder()
-                .api_key("sk_test_1")
-                .max_retries(0)
-                .transport(Arc::clone(&their_requests) as Arc<dyn HttpTransport>)
-                .build(),
-            our_requests,
-            their_requests,
-        }
-    }
-
-    async fn apply(&self, write: Write) {
-        self.ours.apply(&[write], &NoIntent).await.unwrap();
-    }
-
-    fn assert_same(&self, what: &str) {
-        let (ours, theirs) = (self.our_requests.take(), self.their_requests.take());
-        assert!(!theirs.is_empty(), "{what}");
-        assert_eq!(ours, theirs, "{what}");
-    }
-}
-
-fn written(change: Change) -> Write {
-    match change {
-        Change::Write(write) => *write,
-        other => panic!("not written: {other:?}"),
-    }
-}
+use pair::{POLICY, Pair, written};
 
 /// Each field alone, all together, none; texts that need escaping.
 fn users() -> Vec<UserClaim> {
@@ -245,13 +116,6 @@ fn password_of(claim: &UserClaim) -> Option<TheirPassword> {
         },
     })
 }
-
-const POLICY: Policy = Policy {
-    on_existing: OnExisting::Update,
-    update_passwords: true,
-    reactivate: true,
-    create_organizations: true,
-};
 
 #[test]
 fn creating_and_updating_users() {

@@ -1,10 +1,12 @@
 //! Users who are there already, users in several rows, and rows that disagree about a user.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::json;
 use workos_importer_core::directory::OnExisting;
 use workos_importer_core::row::Kind;
 
-use crate::harness::{Scenario, World, emails, memberships};
+use crate::harness::{Meddle, Scenario, World, emails, memberships};
 
 #[test]
 fn a_user_found_by_email_is_left_as_is_and_still_becomes_a_member() {
@@ -228,18 +230,14 @@ fn on_existing_fail_fails_those_who_were_there_and_not_our_own() {
 fn a_user_who_is_deleted_meanwhile_is_made_again() {
     let csv = "email,org_external_id,org_name\na@x.com,acme,Acme\n";
     let mut scenario = Scenario::new(csv);
-    scenario.meddle(|sandbox, request| {
-        let first_membership =
-            request.method == "POST" && request.target.ends_with("organization_memberships");
-        if first_membership && sandbox.counters().by_route.get("DELETE").is_none() {
-            let dump = sandbox.dump();
-            let users = dump["users"].as_array().unwrap();
-            if users.len() == 1 && sandbox.counters().total < 5 {
-                let id = users[0]["id"].as_str().unwrap();
-                sandbox.delete(&format!("/user_management/users/{id}"));
-            }
+    let deleted = AtomicBool::new(false);
+    scenario.meddle(move |sandbox, request| {
+        let joins = request.method == "POST" && request.target.contains("memberships");
+        if joins && !deleted.swap(true, Ordering::Relaxed) {
+            let id = sandbox.find_user("a@x.com")["id"].clone();
+            sandbox.delete(&format!("/user_management/users/{}", id.as_str().unwrap()));
         }
-        crate::harness::Meddle::Pass
+        Meddle::Pass
     });
     let done = scenario.run();
     assert_eq!(done.outcomes(), ["created"], "{:?}", done.result(1));

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::ensure::Failure;
 use super::{Claimed, Ended, Engine, Tally};
-use crate::directory::{Approach, Ask, Base, Change, Refusal, State};
+use crate::directory::{Approach, Ask, Base, CallError, Change, Refusal, State};
 use crate::journal::Remembered;
 use crate::journal::outcome::{
     Effect, Evidence, Outcome, RowError, RowResult, StepResult, outcome_of,
@@ -66,6 +66,12 @@ impl Engine<'_> {
                 claim: &step.claim,
                 bases: &[],
             };
+            // An id that is wrong is better known now than after the first users were made. A key that may not read it
+            // (403) may still be good enough to write.
+            let trusted = matches!(self.directory.approach(&ask), Approach::Trust(_));
+            if trusted && self.is_absent(&ask).await? {
+                self.memo.put(&key, Remembered::missing())?;
+            }
             match self.ensure(&key, &ask).await {
                 Ok(ensured) => {
                     if ensured.result.effect == Effect::Created {
@@ -81,6 +87,15 @@ impl Engine<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a look says for certain that the object is not there.
+    async fn is_absent(&self, ask: &Ask<'_>) -> Result<bool, Ended> {
+        match self.directory.observe(&[*ask]).await.pop() {
+            Some(Ok(state)) => Ok(state == State::Absent),
+            Some(Err(CallError::Key(error))) => Err(Ended::Key(error)),
+            Some(Err(_)) | None => Ok(false),
+        }
     }
 
     /// Drives one row to its end. Rows of the same subject wait for each other: `predecessor` ends before this one
@@ -232,13 +247,7 @@ impl Engine<'_> {
         if !matches!(self.directory.approach(&ask), Approach::Trust(_)) {
             return None;
         }
-        let known = Remembered {
-            id: None,
-            ours: false,
-            evidence: Evidence::Confirmed,
-            detail: None,
-        };
-        self.memo.put(key, known).ok()?;
+        self.memo.put(key, Remembered::missing()).ok()?;
         match self
             .directory
             .diff(&ask, &State::Absent, &self.options.policy)
@@ -272,7 +281,11 @@ impl Engine<'_> {
                 "The {kind} was kept ({id}): it is not certain that this run created it. Run again to retry."
             )
         };
-        error.message = format!("{what} failed: {sentence}. {then}");
+        error.message = match at {
+            // "Organization not found" says it already.
+            Kind::Organization => format!("{sentence}. {then}"),
+            _ => format!("{what} failed: {sentence}. {then}"),
+        };
         error
     }
 }

@@ -161,6 +161,7 @@ pub struct Engine<'a> {
     memo: Memo<'a>,
     backoff: Backoff,
     can_park: bool,
+    rows_in_flight: usize,
     /// Whether any row was set aside: as long as none was, nobody has to ask which.
     any_parked: AtomicBool,
 }
@@ -181,8 +182,18 @@ impl<'a> Engine<'a> {
             memo: Memo::new(journal),
             backoff,
             can_park: false,
+            rows_in_flight: ROWS_IN_FLIGHT,
             any_parked: AtomicBool::new(false),
         }
+    }
+
+    /// Keeps few rows under way where few requests may be in flight: a run that is asked to stop ends them all.
+    #[must_use]
+    pub fn with_concurrency(mut self, concurrency: Option<usize>) -> Self {
+        if let Some(concurrency) = concurrency {
+            self.rows_in_flight = concurrency.saturating_mul(2).clamp(8, ROWS_IN_FLIGHT);
+        }
+        self
     }
 
     /// Runs until every row has its outcome or something ends the run. `prelude` is ensured before the first row is

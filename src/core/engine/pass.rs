@@ -12,8 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::drive::{Driven, Finished};
 use super::{
-    Claimed, DRAIN, Disagreement, Ended, Engine, Halt, MaxErrors, ROWS_IN_FLIGHT, ReadRow, Rows,
-    Sink, Tally,
+    Claimed, DRAIN, Disagreement, Ended, Engine, Halt, MaxErrors, ReadRow, Rows, Sink, Tally,
 };
 use crate::directory::relabel;
 use crate::journal::outcome::{Outcome, RowResult};
@@ -63,7 +62,7 @@ impl Engine<'_> {
         let mut ending: Option<Ending> = None;
         loop {
             if ending.is_none() && held.is_empty() {
-                while under_way.len() < ROWS_IN_FLIGHT {
+                while under_way.len() < self.rows_in_flight {
                     let Some(row) = waiting.pop_front() else {
                         break;
                     };
@@ -171,9 +170,6 @@ impl Engine<'_> {
             return Ok(rows);
         }
         self.register(&mut rows, sink).await?;
-        for row in &rows {
-            tally.read(row);
-        }
         Ok(rows)
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::Claimed;
 use crate::journal::outcome::{Effect, Evidence, Outcome, RowResult};
 use crate::row::Kind;
 
@@ -17,7 +16,7 @@ pub struct Tally {
     pub effects: BTreeMap<(Kind, &'static str), u64>,
     /// Objects that the run made although no row's own step did, such as organizations.
     pub created: BTreeMap<Kind, u64>,
-    /// Rows that name a shared object (an organization).
+    /// Rows that ended and name a shared object (an organization) in their own columns.
     pub shared_uses: u64,
     /// Shared objects that the API was asked for.
     pub lookups: u64,
@@ -30,13 +29,17 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub(super) fn read(&mut self, row: &Claimed) {
-        if row.steps.iter().any(|step| step.kind == Kind::Organization) {
+    pub(super) fn ended(&mut self, result: &RowResult) {
+        let was_checked = result
+            .error
+            .as_ref()
+            .is_none_or(|error| error.error_type != "validation");
+        let identity = &result.identity;
+        let names_shared =
+            identity.organization_id().is_some() || identity.organization_external_id().is_some();
+        if was_checked && names_shared {
             self.shared_uses += 1;
         }
-    }
-
-    pub(super) fn ended(&mut self, result: &RowResult) {
         *self.outcomes.entry(result.outcome.as_str()).or_insert(0) += 1;
         for step in &result.steps {
             *self

@@ -21,6 +21,8 @@ pub(super) struct Figures {
     pub(super) results_out: Option<PathBuf>,
     pub(super) calls: BTreeMap<&'static str, u64>,
     pub(super) strict_failed: bool,
+    /// The options name the organization by its WorkOS id: it is not made if it is missing.
+    pub(super) organization_by_id: bool,
     /// What to say of a source without rows.
     pub(super) no_rows: &'static str,
 }
@@ -97,10 +99,10 @@ impl Figures {
             Ended::Source(message) => stopped("source", message.clone(), 2),
             Ended::Prelude(error) => {
                 let not_found = error.code == "org_resolution";
-                let advice = if not_found {
-                    " Add --create-org-if-missing --org-name \"…\"."
-                } else {
-                    ""
+                let advice = match (not_found, self.organization_by_id) {
+                    (true, false) => " Add --create-org-if-missing --org-name \"…\".",
+                    (true, true) => " Nothing was imported. Check --org-id.",
+                    (false, _) => "",
                 };
                 stopped(
                     "organization",

@@ -25,7 +25,8 @@ pub(super) struct Prepared {
     pub(super) folder: Folder,
     pub(super) source_name: String,
     pub(super) options: ImportOptions,
-    pub(super) origin: Origin,
+    /// Taken when reading begins.
+    pub(super) origin: Option<Origin>,
     pub(super) target: Target,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) counters: Arc<Counters>,
@@ -123,7 +124,7 @@ pub(super) fn prepare(
         folder,
         source_name,
         options,
-        origin,
+        origin: Some(origin),
         target,
         events,
         counters,

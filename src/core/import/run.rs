@@ -1,10 +1,11 @@
 //! One import from its first check to its summary.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::json;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::event::{Event, Started};
@@ -19,7 +20,7 @@ use crate::directory::{CallError, Directory, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
 use crate::journal::{Journal, RunRecord};
 use crate::report::{ErrorFile, write_results};
-use crate::row::{Claim, Columns, Issue, IssueCode, Mode, Rules, Step};
+use crate::row::{Claim, Columns, Issue, IssueCode, Mode, Step};
 use crate::source::Source;
 use crate::validate::{ValidateOptions, validate};
 
@@ -39,6 +40,7 @@ impl Prepared {
             results_out: self.options.results_out.clone(),
             calls: Default::default(),
             strict_failed: false,
+            organization_by_id: self.options.organization.id.is_some(),
             no_rows: "The file has a header but no rows.",
         };
         let (ended, tally) = self.work(halt, &mut figures).await;
@@ -49,9 +51,10 @@ impl Prepared {
 
     async fn work(mut self, halt: watch::Receiver<Halt>, figures: &mut Figures) -> (Ended, Tally) {
         let nothing = Tally::default();
-        let (mode, mut rows) = match self.read(figures).await {
-            Ok(read) => read,
-            Err(error) => return (Ended::Source(error), nothing),
+        let (mode, unread, odd) = match unless_halted(&halt, self.read(figures)).await {
+            Some(Ok(read)) => read,
+            Some(Err(error)) => return (Ended::Source(error), nothing),
+            None => return (Ended::Halted, nothing),
         };
         figures.mode = mode.as_str().to_owned();
         let journal = match Journal::on_disk(&self.folder.journal(), &self.run_record(&mode)) {
@@ -63,6 +66,13 @@ impl Prepared {
             .store(figures.total.unwrap_or(0), Ordering::Relaxed);
         let started = self.started(&mode, figures.total);
         let _ = self.events.send(Event::Started(Box::new(started))).await;
+        for issue in odd {
+            self.warnings.tell(issue).await;
+        }
+        let mut rows = match unread.start(&self.warnings) {
+            Ok(rows) => rows,
+            Err(error) => return (Ended::Source(error.to_string()), nothing),
+        };
         let directory = WorkOs::new(
             Arc::clone(&self.connection.transport),
             self.connection.limits.as_ref(),
@@ -79,7 +89,8 @@ impl Prepared {
         let checked = if figures.strict_failed {
             Ok(())
         } else {
-            check(&directory).await
+            let checked = unless_halted(&halt, check(&directory)).await;
+            checked.unwrap_or(Err(Ended::Halted))
         };
         let (mut ended, tally) = match checked {
             Err(ended) => (ended, nothing),
@@ -96,7 +107,8 @@ impl Prepared {
                     }
                     _ => Vec::new(),
                 };
-                let mut engine = Engine::new(&directory, &journal, Clock::System, options);
+                let mut engine = Engine::new(&directory, &journal, Clock::System, options)
+                    .with_concurrency(self.options.concurrency);
                 engine
                     .run(rows.as_mut(), &prelude, &mut reporter, halt)
                     .await
@@ -120,81 +132,78 @@ impl Prepared {
         (ended, tally)
     }
 
-    /// Makes rows of the source: counts it, checks it as a whole where that is asked for, decides the mode.
-    async fn read(&mut self, figures: &mut Figures) -> Result<(Mode, Box<dyn Rows>), String> {
-        let rules = Rules {
-            create_organizations: !self.options.no_create_orgs,
+    /// Makes rows of the source: counts it, checks it as a whole where that is asked for, decides the mode. Returns
+    /// also what has to be said about the source.
+    async fn read(&mut self, figures: &mut Figures) -> Result<(Mode, Unread, Vec<Issue>), String> {
+        match self.origin.take() {
+            Some(Origin::File(file)) => self.read_file(*file, figures).await,
+            Some(Origin::Fed(rows)) => self.read_fed(rows, figures).await,
+            None => Err("the source was read already".into()),
+        }
+    }
+
+    async fn read_file(
+        &mut self,
+        file: OpenFile,
+        figures: &mut Figures,
+    ) -> Result<(Mode, Unread, Vec<Issue>), String> {
+        let OpenFile {
+            source,
+            columns,
+            mode,
+            said,
+        } = file;
+        let strict = self.options.strict.then(|| self.options.validation());
+        let (source, counted) = tokio::task::spawn_blocking(move || count(source, strict))
+            .await
+            .map_err(|error| error.to_string())??;
+        let can_rewind = counted.is_some();
+        figures.total = counted.as_ref().map(|counted| counted.records);
+        figures.strict_failed = counted.is_some_and(|counted| counted.errors > 0);
+        let mut odd: Vec<Issue> = source
+            .warnings()
+            .iter()
+            .map(|text| Issue::about_source(IssueCode::EncodingDoubt, text))
+            .collect();
+        odd.extend(columns.warnings().iter().cloned().chain(said));
+        let meaning = Box::new(self.meaning(columns, &mode, figures.strict_failed));
+        let unread = Unread::File {
+            source,
+            meaning,
+            can_rewind,
         };
-        let digest_key: [u8; 32] = rand::random();
-        // The reader is needed whole; what stays behind is never read.
-        let origin = std::mem::replace(
-            &mut self.origin,
-            Origin::Fed(Box::new(empty_rows(&self.warnings))),
-        );
-        match origin {
-            Origin::File(file) => {
-                let OpenFile {
-                    source,
-                    columns,
-                    mode,
-                    said,
-                } = *file;
-                let strict = self.options.strict.then(|| self.options.validation());
-                let (source, counted) = tokio::task::spawn_blocking(move || count(source, strict))
-                    .await
-                    .map_err(|error| error.to_string())??;
-                figures.total = counted.as_ref().map(|counted| counted.records);
-                let invalid_only = counted.as_ref().is_some_and(|counted| counted.errors > 0);
-                figures.strict_failed = invalid_only;
-                let odd: Vec<Issue> = source
-                    .warnings()
-                    .iter()
-                    .map(|text| Issue::about_source(IssueCode::EncodingDoubt, text))
-                    .collect();
-                for issue in odd {
-                    self.warnings.tell(issue).await;
-                }
-                for issue in columns.warnings().iter().cloned().chain(said) {
-                    self.warnings.tell(issue).await;
-                }
-                let meaning = Meaning {
-                    columns,
-                    mode: mode.clone(),
-                    rules,
-                    digest_key,
-                    invalid_only,
-                    warn: true,
-                };
-                let rows =
-                    FileRows::start(source, meaning, self.warnings.clone(), counted.is_some())
-                        .map_err(|error| error.to_string())?;
-                Ok((mode, Box::new(rows)))
-            }
-            Origin::Fed(mut rows) => {
-                let Some(names) = rows.peek().await?.map(<[String]>::to_vec) else {
-                    figures.no_rows = "The source has no rows.";
-                    return Ok((Mode::UserOnly, rows));
-                };
-                let columns = Columns::resolve_growing(&names, &self.options.mapping)
-                    .map_err(|error| error.to_string())?;
-                let (mode, said) = Mode::decide(&self.options.organization, &columns)
-                    .map_err(|error| error.to_string())?;
-                for issue in columns.warnings().iter().cloned().chain(said) {
-                    self.warnings.tell(issue).await;
-                }
-                rows.set_meaning(Meaning {
-                    columns,
-                    mode: mode.clone(),
-                    rules,
-                    digest_key,
-                    invalid_only: false,
-                    warn: true,
-                });
-                if self.options.strict && rows.has_invalid().await? {
-                    figures.strict_failed = true;
-                }
-                Ok((mode, rows))
-            }
+        Ok((mode, unread, odd))
+    }
+
+    async fn read_fed(
+        &mut self,
+        mut rows: Box<FedRows>,
+        figures: &mut Figures,
+    ) -> Result<(Mode, Unread, Vec<Issue>), String> {
+        let Some(names) = rows.peek().await?.map(<[String]>::to_vec) else {
+            figures.no_rows = "The source has no rows.";
+            return Ok((Mode::UserOnly, Unread::Fed(rows), Vec::new()));
+        };
+        let columns = Columns::resolve_growing(&names, &self.options.mapping)
+            .map_err(|error| error.to_string())?;
+        let (mode, said) = Mode::decide(&self.options.organization, &columns)
+            .map_err(|error| error.to_string())?;
+        let odd = columns.warnings().iter().cloned().chain(said).collect();
+        rows.set_meaning(self.meaning(columns, &mode, false));
+        if self.options.strict {
+            figures.strict_failed = rows.has_invalid().await?;
+        }
+        Ok((mode, Unread::Fed(rows), odd))
+    }
+
+    fn meaning(&self, columns: Columns, mode: &Mode, invalid_only: bool) -> Meaning {
+        Meaning {
+            columns,
+            mode: mode.clone(),
+            rules: self.options.validation().rules,
+            digest_key: rand::random(),
+            invalid_only,
+            warn: true,
         }
     }
 
@@ -327,8 +336,50 @@ fn count(
     Ok((source, Some(counted)))
 }
 
-/// A reader of nothing.
-fn empty_rows(warnings: &Warnings) -> FedRows {
-    let (_, nothing) = mpsc::unbounded_channel();
-    FedRows::new(nothing, warnings.clone(), false)
+/// A source whose meaning is known and whose rows are not read yet.
+enum Unread {
+    File {
+        source: Box<dyn Source>,
+        meaning: Box<Meaning>,
+        can_rewind: bool,
+    },
+    Fed(Box<FedRows>),
+}
+
+impl Unread {
+    /// Begins to read.
+    fn start(self, warnings: &Warnings) -> io::Result<Box<dyn Rows>> {
+        Ok(match self {
+            Self::File {
+                source,
+                meaning,
+                can_rewind,
+            } => Box::new(FileRows::start(
+                source,
+                *meaning,
+                warnings.clone(),
+                can_rewind,
+            )?),
+            Self::Fed(rows) => rows,
+        })
+    }
+}
+
+/// The future's output, or `None` as soon as the run is asked to stop. For what changes nothing when it is dropped.
+async fn unless_halted<T>(
+    halt: &watch::Receiver<Halt>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let mut halt = halt.clone();
+    let asked = async {
+        if halt.wait_for(|level| *level >= Halt::Drain).await.is_err() {
+            // Nobody can ask any more.
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = asked => None,
+        output = future => Some(output),
+    }
 }

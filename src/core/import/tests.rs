@@ -154,6 +154,17 @@ fn the_options_own_organization_is_looked_up_before_the_first_row() {
     );
     assert_eq!(sandbox.dump()["users"].as_array().unwrap().len(), 0);
 
+    let mut by_id = options.clone();
+    by_id.organization.external_id = None;
+    by_id.organization.id = Some("org_wrong".into());
+    let (_, summary) = run(by_id, file(folder.path(), "email\na@x.com\n"), &sandbox).unwrap();
+    assert_eq!(summary.exit_code, 2);
+    assert_eq!(
+        summary.stopped.unwrap().message,
+        "Organization not found: org_wrong. Nothing was imported. Check --org-id."
+    );
+    assert_eq!(sandbox.dump()["users"].as_array().unwrap().len(), 0);
+
     options.organization.create_if_missing = true;
     options.organization.name = Some("Acme Inc.".into());
     let (_, summary) = run(options, file(folder.path(), "email\na@x.com\n"), &sandbox).unwrap();
@@ -287,6 +298,28 @@ fn a_halted_run_ends_its_rows_and_says_so() {
         sandbox.dump()["users"].as_array().unwrap().len() as u64,
         rows
     );
+}
+
+#[test]
+fn a_run_that_hangs_on_its_first_read_stops_at_once() {
+    let folder = TempDir::new().unwrap();
+    let sandbox = sandbox();
+    let hang = workos_importer_sandbox::Fault::Hang { applied: false };
+    sandbox.fail_next(None, "/user_management/users", hang, 100);
+    let runtime = Runtime::new().unwrap();
+    let input = file(folder.path(), "email,wrong\na@x.com,\n");
+    let target = Target::Sandbox(sandbox);
+    let import = start(options(folder.path()), input, target, runtime.handle()).unwrap();
+    let mut events = import.poll(1, Duration::from_secs(10));
+    assert!(
+        matches!(events.remove(0), Event::Started(_)),
+        "it comes before the warnings"
+    );
+    import.halt(Halt::Drain);
+    let (_, summary) = drain(&import, no_rows);
+    assert_eq!((summary.status, summary.pending), (Status::Interrupted, 1));
+    // Far below the time in which the read itself would be given up.
+    assert!(summary.duration_seconds < 10.0);
 }
 
 #[test]

@@ -63,7 +63,7 @@ CREATE TABLE parked (
 
 CREATE VIEW results AS
 SELECT o.record_number, o.email, o.external_id, o.outcome,
-       u.effect AS user, coalesce(m.effect, CASE WHEN o.outcome <> 'failed' THEN 'none' END) AS membership, o.evidence,
+       u.effect AS user, coalesce(m.effect, CASE WHEN u.effect IS NOT NULL THEN 'none' END) AS membership, o.evidence,
        us.remote_id AS user_id, os.remote_id AS organization_id, ms.remote_id AS membership_id,
        json_extract(o.error, '$.code') AS error_code, json_extract(o.error, '$.message') AS error_message
 FROM outcome o

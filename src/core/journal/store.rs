@@ -54,6 +54,18 @@ pub struct Remembered {
     pub detail: Option<String>,
 }
 
+impl Remembered {
+    /// The directory is known not to have it.
+    pub fn missing() -> Self {
+        Self {
+            id: None,
+            ours: false,
+            evidence: Evidence::Confirmed,
+            detail: None,
+        }
+    }
+}
+
 /// How a row ended, as the journal keeps it: without the row itself.
 #[derive(Clone, Debug)]
 pub struct EndedRow {
