@@ -43,10 +43,10 @@ class Measured:
 def prepare() -> Path:
     """Builds the package as users get it, and the yardstick; returns the yardstick's path."""
     subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    pip = [BIN / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--force-reinstall", str(ROOT)], check=True)
-    build = ["cargo", "build", "--release", "--quiet", "--locked", "-p", "workos-importer-core", "--example", "bare_csv"]
-    subprocess.run(build, check=True, cwd=ROOT)
+    build = ["cargo", "build", "--release", "--quiet", "--locked", "--package", "workos-importer-core"]
+    subprocess.run([*build, "--example", "bare_csv"], check=True, cwd=ROOT)
     return ROOT / "target" / "release" / "examples" / "bare_csv"
 
 
@@ -82,9 +82,7 @@ def validate(path: Path, folder: Path) -> Measured:
 
 def import_file(path: Path, folder: Path) -> Measured:
     """An import into a sandbox in another process, which has no limits."""
-    server = subprocess.Popen(
-        [BIN / "python", "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen([BIN / "python", "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
@@ -124,7 +122,8 @@ def main() -> None:
         checked = {path: validate(path, folder) for path in (small, large)}
         row("`validate`", options.rows // 10, checked[small])
         row("`validate`", options.rows, checked[large])
-        tenth, whole = (generate(rows, rows // 100, folder) for rows in (options.import_rows // 10, options.import_rows))
+        tenth = generate(options.import_rows // 10, options.import_rows // 1_000, folder)
+        whole = generate(options.import_rows, options.import_rows // 100, folder)
         imported = {path: import_file(path, folder) for path in (tenth, whole)}
         row("`import`, two writes a row", options.import_rows // 10, imported[tenth])
         row("`import`, two writes a row", options.import_rows, imported[whole])
@@ -134,21 +133,15 @@ def main() -> None:
         f"- `validate` of ten times the rows: {flat(checked[small], checked[large])}.",
         f"- `import` of ten times the rows: {flat(imported[tenth], imported[whole])}.",
     ]
-    text = "\n".join(
-        [
-            "# Results of `make bench`",
-            "",
-            f"{datetime.date.today().isoformat()}, {os.cpu_count()} cores, {platform.machine()} {platform.system()}, "
-            f"Python {platform.python_version()}. Each ratio comes from this one run; times vary with the machine.",
-            "The import goes to a sandbox without limits in another process on the same cores.",
-            "",
-            *lines,
-            "",
-            *ratios,
-            "",
-        ]
-    )
-    RESULTS.write_text(text, "utf-8")
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    machine = f"{os.cpu_count()} cores, {platform.machine()} {platform.system()}, Python {platform.python_version()}"
+    head = [
+        "# Results of `make bench`",
+        "",
+        f"{today}, {machine}. Each ratio comes from this one run; times vary with the machine.",
+        "The import goes to a sandbox without limits in another process on the same cores.",
+    ]
+    RESULTS.write_text("\n".join([*head, "", *lines, "", *ratios, ""]), "utf-8")
     print("\n".join(ratios))
 
 

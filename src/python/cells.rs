@@ -13,7 +13,10 @@ const DEEPEST: usize = 32;
 
 /// The rows that Python handed over; `before` is how many came before them, for messages.
 pub fn rows(rows: &Bound<'_, PyList>, before: u64) -> PyResult<Vec<FedRow>> {
-    rows.iter().zip(before + 1..).map(|(row, number)| fed_row(&row, number)).collect()
+    rows.iter()
+        .zip(before + 1..)
+        .map(|(row, number)| fed_row(&row, number))
+        .collect()
 }
 
 fn fed_row(row: &Bound<'_, PyAny>, number: u64) -> PyResult<FedRow> {
@@ -57,19 +60,25 @@ fn cell(value: &Bound<'_, PyAny>, depth: usize) -> Result<Cell, Refused> {
         return Ok(cell);
     }
     let py = value.py();
-    let made = py.import("workos_importer._values")?.call_method1("plain", (value,))?;
+    let made = py
+        .import("workos_importer._values")?
+        .call_method1("plain", (value,))?;
     match plain(&made, depth)? {
         Some(cell) => Ok(cell),
         None => {
             let kind = value.get_type().name()?;
-            Err(Refused::Because(format!("a value of type {kind} cannot be used. Give text, a number, a boolean, a list or a mapping.")))
+            Err(Refused::Because(format!(
+                "a value of type {kind} cannot be used. Give text, a number, a boolean, a list or a mapping."
+            )))
         }
     }
 }
 
 fn plain(value: &Bound<'_, PyAny>, depth: usize) -> Result<Option<Cell>, Refused> {
     if depth > DEEPEST {
-        return Err(Refused::Because(format!("lists and mappings are nested more than {DEEPEST} deep.")));
+        return Err(Refused::Because(format!(
+            "lists and mappings are nested more than {DEEPEST} deep."
+        )));
     }
     if value.is_none() {
         return Ok(Some(Cell::Absent));
@@ -84,9 +93,17 @@ fn plain(value: &Bound<'_, PyAny>, depth: usize) -> Result<Option<Cell>, Refused
         return Ok(Some(match value.extract::<i64>() {
             Ok(integer) => Cell::Integer(integer),
             Err(_) => {
-                let digits: String = value.py().get_type::<PyInt>().call_method1("__repr__", (value,))?.extract()?;
+                let digits: String = value
+                    .py()
+                    .get_type::<PyInt>()
+                    .call_method1("__repr__", (value,))?
+                    .extract()?;
                 // An id with many digits is its digits.
-                if depth == 0 { Cell::text(digits) } else { Cell::Number(digits) }
+                if depth == 0 {
+                    Cell::text(digits)
+                } else {
+                    Cell::Number(digits)
+                }
             }
         }));
     }
@@ -94,7 +111,10 @@ fn plain(value: &Bound<'_, PyAny>, depth: usize) -> Result<Option<Cell>, Refused
         return Ok(Some(number(float.value(), depth)));
     }
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        let items: Result<Vec<Cell>, Refused> = value.try_iter()?.map(|item| cell(&item?, depth + 1)).collect();
+        let items: Result<Vec<Cell>, Refused> = value
+            .try_iter()?
+            .map(|item| cell(&item?, depth + 1))
+            .collect();
         return Ok(Some(Cell::List(items?)));
     }
     if value.cast::<PyDict>().is_err() && value.cast::<PyMapping>().is_err() {
@@ -132,14 +152,21 @@ fn number(value: f64, depth: usize) -> Cell {
 
 fn text(value: &Bound<'_, PyAny>) -> Result<String, Refused> {
     let Ok(string) = value.cast::<PyString>() else {
-        return Err(Refused::Because("a name inside a mapping is no text.".into()));
+        return Err(Refused::Because(
+            "a name inside a mapping is no text.".into(),
+        ));
     };
     // Half of a surrogate pair is no character; the exception would quote the text.
-    string.to_str().map(str::to_owned).map_err(|_| Refused::Because("a text is not valid Unicode.".into()))
+    string
+        .to_str()
+        .map(str::to_owned)
+        .map_err(|_| Refused::Because("a text is not valid Unicode.".into()))
 }
 
 fn is_blank_list(value: &Bound<'_, PyAny>) -> bool {
-    value.extract::<Vec<String>>().is_ok_and(|cells| cells.iter().all(|cell| cell.trim().is_empty()))
+    value
+        .extract::<Vec<String>>()
+        .is_ok_and(|cells| cells.iter().all(|cell| cell.trim().is_empty()))
 }
 
 fn for_each_pair<'py>(

@@ -14,7 +14,14 @@ pub struct Connection {
 impl Connection {
     #[new]
     fn new(base_url: String, key: String, ca_bundle: Option<Vec<u8>>, insecure_http: bool) -> Self {
-        Self { inner: wire::Connection { base_url, key: Secret::new(key), ca_bundle, insecure_http } }
+        Self {
+            inner: wire::Connection {
+                base_url,
+                key: Secret::new(key),
+                ca_bundle,
+                insecure_http,
+            },
+        }
     }
 
     fn __repr__(&self) -> &'static str {

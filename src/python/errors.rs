@@ -52,14 +52,18 @@ pub fn source(py: Python<'_>, error: &SourceError) -> PyErr {
 
 pub fn mode(py: Python<'_>, error: &ModeError) -> PyErr {
     match error {
-        ModeError::OrganizationNameColumnAlone { .. } => source_error(py, "columns", &error.to_string()),
+        ModeError::OrganizationNameColumnAlone { .. } => {
+            source_error(py, "columns", &error.to_string())
+        }
         _ => config(py, "mode", &error.to_string()),
     }
 }
 
 fn columns(py: Python<'_>, error: &ColumnsError) -> PyErr {
     match error {
-        ColumnsError::NoEmail { .. } | ColumnsError::Duplicate { .. } => source_error(py, "columns", &error.to_string()),
+        ColumnsError::NoEmail { .. } | ColumnsError::Duplicate { .. } => {
+            source_error(py, "columns", &error.to_string())
+        }
         _ => config(py, "mapping", &error.to_string()),
     }
 }

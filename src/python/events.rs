@@ -13,25 +13,49 @@ use workos_importer_core::row::{Issue, Kind};
 /// One event as `(name, value)`.
 pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyAny>> {
     let (name, value) = match event {
-        Event::Started(started) => (intern!(py, "started"), self::started(py, &started)?.into_any()),
+        Event::Started(started) => (
+            intern!(py, "started"),
+            self::started(py, &started)?.into_any(),
+        ),
         Event::Warning(issue) => (intern!(py, "warning"), self::issue(py, &issue)?),
         Event::Row(result) => (intern!(py, "row"), row(py, &result)?),
         Event::WantRows { rewind } => (intern!(py, "want_rows"), rewind.into_bound_py_any(py)?),
-        Event::Ended(summary) => (intern!(py, "ended"), self::summary(py, &summary)?.into_any()),
+        Event::Ended(summary) => (
+            intern!(py, "ended"),
+            self::summary(py, &summary)?.into_any(),
+        ),
     };
     (name, value).into_bound_py_any(py)
 }
 
 /// An issue's parts.
 pub fn issue<'py>(py: Python<'py>, issue: &Issue) -> PyResult<Bound<'py, PyAny>> {
-    let Issue { severity, code, record_number, line, column, message } = issue;
-    (severity.as_str(), code.as_str(), message, *record_number, *line, column).into_bound_py_any(py)
+    let Issue {
+        severity,
+        code,
+        record_number,
+        line,
+        column,
+        message,
+    } = issue;
+    (
+        severity.as_str(),
+        code.as_str(),
+        message,
+        *record_number,
+        *line,
+        column,
+    )
+        .into_bound_py_any(py)
 }
 
 /// One line of the results.
 pub fn result_line<'py>(py: Python<'py>, line: ResultLine) -> PyResult<Bound<'py, PyTuple>> {
     let number = line.record_number.into_bound_py_any(py)?;
-    let texts = line.texts.into_iter().map(|text| text.into_bound_py_any(py));
+    let texts = line
+        .texts
+        .into_iter()
+        .map(|text| text.into_bound_py_any(py));
     let parts: PyResult<Vec<_>> = std::iter::once(Ok(number)).chain(texts).collect();
     PyTuple::new(py, parts?)
 }
@@ -49,12 +73,20 @@ fn row<'py>(py: Python<'py>, result: &RowResult) -> PyResult<Bound<'py, PyAny>> 
         result.outcome.as_str().into_bound_py_any(py)?,
         effect(user).into_bound_py_any(py)?,
         effect(membership).into_bound_py_any(py)?,
-        result.evidence().map(Evidence::as_str).into_bound_py_any(py)?,
+        result
+            .evidence()
+            .map(Evidence::as_str)
+            .into_bound_py_any(py)?,
         id(user).into_bound_py_any(py)?,
         id(result.step(Kind::Organization)).into_bound_py_any(py)?,
         id(membership).into_bound_py_any(py)?,
         result.at.as_millisecond().into_bound_py_any(py)?,
-        result.error.as_ref().map(|error| row_error(py, error)).transpose()?.into_bound_py_any(py)?,
+        result
+            .error
+            .as_ref()
+            .map(|error| row_error(py, error))
+            .transpose()?
+            .into_bound_py_any(py)?,
     ];
     PyTuple::new(py, parts)?.into_bound_py_any(py)
 }
@@ -62,9 +94,17 @@ fn row<'py>(py: Python<'py>, result: &RowResult) -> PyResult<Bound<'py, PyAny>> 
 fn row_error<'py>(py: Python<'py>, error: &RowError) -> PyResult<Bound<'py, PyAny>> {
     let api = &error.api;
     // Rare and of any shape: as JSON text, which Python reads.
-    let errors = (!api.workos_errors.is_empty()).then(|| serde_json::Value::from(api.workos_errors.clone()).to_string());
-    let parts =
-        (error.error_type, error.code, &error.message, api.http_status, &api.workos_code, &api.workos_request_id, errors);
+    let errors = (!api.workos_errors.is_empty())
+        .then(|| serde_json::Value::from(api.workos_errors.clone()).to_string());
+    let parts = (
+        error.error_type,
+        error.code,
+        &error.message,
+        api.http_status,
+        &api.workos_code,
+        &api.workos_request_id,
+        errors,
+    );
     parts.into_bound_py_any(py)
 }
 

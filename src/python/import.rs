@@ -31,7 +31,11 @@ impl Import {
     fn inner(&self, py: Python<'_>) -> PyResult<&core::Import> {
         match &self.inner {
             Some(inner) if self.process == process::id() => Ok(inner),
-            _ => Err(errors::run(py, "forked", "A run cannot be used in a forked process. Start it there.")),
+            _ => Err(errors::run(
+                py,
+                "forked",
+                "A run cannot be used in a forked process. Start it there.",
+            )),
         }
     }
 }
@@ -66,7 +70,10 @@ pub fn start(
 ) -> PyResult<Import> {
     let options = options.into_core(py)?;
     let input = match path {
-        Some(path) => Input::Path { path, format: format(py, delimiter, encoding)? },
+        Some(path) => Input::Path {
+            path,
+            format: format(py, delimiter, encoding)?,
+        },
         None => Input::Fed { can_rewind },
     };
     let target = match target {
@@ -77,13 +84,21 @@ pub fn start(
     // Opening can wait for a pipe.
     let started = py.detach(|| core::start(options, input, target, &runtime));
     let inner = started.map_err(|error| errors::start(py, &error))?;
-    Ok(Import { inner: Some(inner), process: process::id() })
+    Ok(Import {
+        inner: Some(inner),
+        process: process::id(),
+    })
 }
 
 #[pymethods]
 impl Import {
     /// Waits up to `timeout` seconds for events and returns up to `most` of them.
-    fn poll<'py>(&self, py: Python<'py>, most: usize, timeout: f64) -> PyResult<Bound<'py, PyList>> {
+    fn poll<'py>(
+        &self,
+        py: Python<'py>,
+        most: usize,
+        timeout: f64,
+    ) -> PyResult<Bound<'py, PyList>> {
         let inner = self.inner(py)?;
         let patience = Duration::try_from_secs_f64(timeout).unwrap_or(SLICE);
         let begun = Instant::now();
@@ -95,7 +110,10 @@ impl Import {
             let taken = py.detach(|| inner.poll(most, slice));
             if !taken.is_empty() {
                 // Signals wait: an exception here would lose what was taken.
-                let converted: PyResult<Vec<_>> = taken.into_iter().map(|one| events::event(py, one)).collect();
+                let converted: PyResult<Vec<_>> = taken
+                    .into_iter()
+                    .map(|one| events::event(py, one))
+                    .collect();
                 return PyList::new(py, converted?);
             }
             py.check_signals()?;
@@ -105,7 +123,11 @@ impl Import {
             if asked.elapsed() < slice / 2 {
                 empty += 1;
                 if empty >= EMPTY_ANSWERS {
-                    return Err(errors::run(py, "internal", "The run ended without a summary. Please report this."));
+                    return Err(errors::run(
+                        py,
+                        "internal",
+                        "The run ended without a summary. Please report this.",
+                    ));
                 }
             }
         }
@@ -125,7 +147,8 @@ impl Import {
 
     /// Asks the run to stop: at once with `now`, else when what is in flight has ended.
     fn halt(&self, py: Python<'_>, now: bool) -> PyResult<()> {
-        self.inner(py)?.halt(if now { Halt::Now } else { Halt::Drain });
+        self.inner(py)?
+            .halt(if now { Halt::Now } else { Halt::Drain });
         Ok(())
     }
 
@@ -136,10 +159,18 @@ impl Import {
     }
 
     /// Up to `limit` results after a record number, in the order of the results file's columns.
-    fn results<'py>(&self, py: Python<'py>, after: u64, limit: usize) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+    fn results<'py>(
+        &self,
+        py: Python<'py>,
+        after: u64,
+        limit: usize,
+    ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         let inner = self.inner(py)?;
         let lines = py.detach(|| inner.results(after, limit));
         let lines = lines.map_err(|error| errors::journal(py, &error.to_string()))?;
-        lines.into_iter().map(|line| events::result_line(py, line)).collect()
+        lines
+            .into_iter()
+            .map(|line| events::result_line(py, line))
+            .collect()
     }
 }

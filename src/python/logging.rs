@@ -45,7 +45,10 @@ impl Log for Queue {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let queued = Queued { level: record.level(), message: record.args().to_string() };
+        let queued = Queued {
+            level: record.level(),
+            message: record.args().to_string(),
+        };
         if let Some(mut queue) = self.lock() {
             if queue.len() >= MOST_RECORDS {
                 queue.pop_front();
@@ -67,7 +70,9 @@ pub fn install() {
 /// Hands the records that wait to the logger `workos_importer`, and takes over its level.
 #[pyfunction]
 pub fn drain_logs(py: Python<'_>) -> PyResult<()> {
-    let logger = py.import("logging")?.call_method1("getLogger", ("workos_importer",))?;
+    let logger = py
+        .import("logging")?
+        .call_method1("getLogger", ("workos_importer",))?;
     let level: i64 = logger.call_method0("getEffectiveLevel")?.extract()?;
     log::set_max_level(match level {
         ..10 => LevelFilter::Trace,

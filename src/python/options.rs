@@ -45,11 +45,18 @@ impl Options {
             "skip" => OnExisting::Skip,
             "update" => OnExisting::Update,
             "fail" => OnExisting::Fail,
-            _ => return Err(errors::config(py, "config", "on_existing must be \"skip\", \"update\" or \"fail\"")),
+            _ => {
+                return Err(errors::config(
+                    py,
+                    "config",
+                    "on_existing must be \"skip\", \"update\" or \"fail\"",
+                ));
+            }
         };
         let limit = |(count, seconds)| {
-            let period = Duration::try_from_secs_f64(seconds)
-                .map_err(|_| errors::config(py, "config", "The period of the rate limit is no time"))?;
+            let period = Duration::try_from_secs_f64(seconds).map_err(|_| {
+                errors::config(py, "config", "The period of the rate limit is no time")
+            })?;
             Ok::<_, PyErr>(Limit { count, period })
         };
         Ok(ImportOptions {
@@ -85,7 +92,9 @@ impl Options {
 pub fn check_options(py: Python<'_>, options: Options) -> PyResult<()> {
     let options = options.into_core(py)?;
     // No source has fewer columns, so what is wrong now is wrong with every source.
-    let Ok(columns) = Columns::resolve(&["email".to_owned()], &[]) else { return Ok(()) };
+    let Ok(columns) = Columns::resolve(&["email".to_owned()], &[]) else {
+        return Ok(());
+    };
     match Mode::decide(&options.organization, &columns) {
         Ok(_) | Err(ModeError::OrganizationNameColumnAlone { .. }) => Ok(()),
         Err(error) => Err(errors::mode(py, &error)),
@@ -93,15 +102,28 @@ pub fn check_options(py: Python<'_>, options: Options) -> PyResult<()> {
 }
 
 /// How a file is written, as far as the caller says it.
-pub fn format(py: Python<'_>, delimiter: Option<&str>, encoding: Option<String>) -> PyResult<Format> {
+pub fn format(
+    py: Python<'_>,
+    delimiter: Option<&str>,
+    encoding: Option<String>,
+) -> PyResult<Format> {
     let delimiter = match delimiter {
         None => None,
         // Shells do not write tabs easily.
         Some("\\t" | "tab") => Some(b'\t'),
         Some(text) => match text.as_bytes() {
             [byte] => Some(*byte),
-            _ => return Err(errors::config(py, "config", "The delimiter must be one plain character such as , ; or a tab")),
+            _ => {
+                return Err(errors::config(
+                    py,
+                    "config",
+                    "The delimiter must be one plain character such as , ; or a tab",
+                ));
+            }
         },
     };
-    Ok(Format { delimiter, encoding })
+    Ok(Format {
+        delimiter,
+        encoding,
+    })
 }

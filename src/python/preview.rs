@@ -8,9 +8,9 @@ use workos_importer_core::import as core;
 use workos_importer_core::source::{self, Source};
 use workos_importer_core::validate::{self as check, ValidateError};
 
+use crate::errors;
 use crate::options::{Options, format};
 use crate::rows::{self, Bundle, Pulled, Watched};
-use crate::errors;
 
 /// Checks a file (`path`), or the rows that `pull` gives; `take` gets lists of issues.
 #[pyfunction]
@@ -25,9 +25,15 @@ pub fn validate<'py>(
     take: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let options = options.into_core(py)?.validation();
-    let found = checked(py, path, pull, delimiter, encoding, take, move |source, bundle| {
-        check::validate(source, &options, |issue| bundle.tell(issue))
-    })?;
+    let found = checked(
+        py,
+        path,
+        pull,
+        delimiter,
+        encoding,
+        take,
+        move |source, bundle| check::validate(source, &options, |issue| bundle.tell(issue)),
+    )?;
     let values = PyDict::new(py);
     values.set_item("mode", found.mode.as_str())?;
     values.set_item("mode_sentence", found.mode.sentence())?;
@@ -55,9 +61,15 @@ pub fn dry_run<'py>(
     take: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let options = options.into_core(py)?;
-    let found = checked(py, path, pull, delimiter, encoding, take, move |source, bundle| {
-        core::dry_run(&options, source, |issue| bundle.tell(issue))
-    })?;
+    let found = checked(
+        py,
+        path,
+        pull,
+        delimiter,
+        encoding,
+        take,
+        move |source, bundle| core::dry_run(&options, source, |issue| bundle.tell(issue)),
+    )?;
     let values = PyDict::new(py);
     values.set_item("mode", found.mode)?;
     values.set_item("mode_sentence", found.mode_sentence)?;
@@ -89,7 +101,10 @@ fn checked<Found: Send + 'static>(
     let check = move || {
         let mut bundle = Bundle::new(caller.clone());
         let mut source: Box<dyn Source> = match path {
-            Some(path) => Box::new(Watched { inner: source::open(&path, &format)?, caller }),
+            Some(path) => Box::new(Watched {
+                inner: source::open(&path, &format)?,
+                caller,
+            }),
             None => Box::new(Pulled::open(caller)?),
         };
         let found = work(source.as_mut(), &mut bundle);
@@ -99,12 +114,22 @@ fn checked<Found: Send + 'static>(
     let thread = thread::Builder::new()
         .name("workos-importer-check".into())
         .spawn(check)
-        .map_err(|error| errors::run(py, "internal", &format!("No thread can be started: {error}")))?;
+        .map_err(|error| {
+            errors::run(
+                py,
+                "internal",
+                &format!("No thread can be started: {error}"),
+            )
+        })?;
     let answered = desk.answer(py, pull, take);
     let found = py.detach(|| thread.join());
     answered?;
     match found {
         Ok(found) => found.map_err(|error| errors::validate(py, &error)),
-        Err(_) => Err(errors::run(py, "internal", "The check ended unexpectedly. Please report this.")),
+        Err(_) => Err(errors::run(
+            py,
+            "internal",
+            "The check ended unexpectedly. Please report this.",
+        )),
     }
 }

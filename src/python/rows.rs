@@ -47,7 +47,13 @@ pub struct Desk {
 pub fn ends() -> (Caller, Desk) {
     let (sender, asked) = sync_channel(BUNDLES);
     let stopped = Arc::new(AtomicBool::new(false));
-    (Caller { asked: sender, stopped: Arc::clone(&stopped) }, Desk { asked, stopped })
+    (
+        Caller {
+            asked: sender,
+            stopped: Arc::clone(&stopped),
+        },
+        Desk { asked, stopped },
+    )
 }
 
 impl Caller {
@@ -66,7 +72,11 @@ impl Caller {
     }
 
     fn look(&self) -> Result<(), SourceError> {
-        if self.stopped.load(Ordering::Relaxed) { Err(stopped()) } else { Ok(()) }
+        if self.stopped.load(Ordering::Relaxed) {
+            Err(stopped())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -81,7 +91,12 @@ impl Desk {
     ///
     /// # Errors
     /// What Python raised, a signal's exception included; the check has ended then too.
-    pub fn answer(self, py: Python<'_>, pull: Option<&Bound<'_, PyAny>>, take: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn answer(
+        self,
+        py: Python<'_>,
+        pull: Option<&Bound<'_, PyAny>>,
+        take: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let mut raised = None;
         let mut receiver = self.asked;
         loop {
@@ -112,14 +127,19 @@ impl Desk {
 }
 
 fn hand_over(py: Python<'_>, take: &Bound<'_, PyAny>, issues: &[Issue]) -> PyResult<()> {
-    let issues: PyResult<Vec<_>> = issues.iter().map(|issue| events::issue(py, issue)).collect();
+    let issues: PyResult<Vec<_>> = issues
+        .iter()
+        .map(|issue| events::issue(py, issue))
+        .collect();
     take.call1((issues?,))?;
     // Native callbacks run no Python code in which a signal would be noticed.
     py.check_signals()
 }
 
 fn pulled(pull: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<FedRow>> {
-    let Some(pull) = pull else { return Ok(Vec::new()) };
+    let Some(pull) = pull else {
+        return Ok(Vec::new());
+    };
     let (before, rows): (u64, Bound<'_, PyList>) = pull.call0()?.extract()?;
     cells::rows(&rows, before)
 }
@@ -132,7 +152,10 @@ pub struct Bundle {
 
 impl Bundle {
     pub fn new(caller: Caller) -> Self {
-        Self { caller, waiting: Vec::new() }
+        Self {
+            caller,
+            waiting: Vec::new(),
+        }
     }
 
     pub fn tell(&mut self, issue: Issue) {
@@ -197,7 +220,12 @@ impl Pulled {
     /// # Errors
     /// When Python raised.
     pub fn open(caller: Caller) -> Result<Self, SourceError> {
-        let mut opened = Self { caller, builder: RecordBuilder::default(), ready: VecDeque::new(), ended: false };
+        let mut opened = Self {
+            caller,
+            builder: RecordBuilder::default(),
+            ready: VecDeque::new(),
+            ended: false,
+        };
         opened.fetch()?;
         Ok(opened)
     }
@@ -207,7 +235,8 @@ impl Pulled {
             let rows = self.caller.rows()?;
             self.ended = rows.is_empty();
             let builder = &mut self.builder;
-            self.ready.extend(rows.into_iter().filter_map(|row| builder.record(None, row)));
+            self.ready
+                .extend(rows.into_iter().filter_map(|row| builder.record(None, row)));
         }
         Ok(())
     }

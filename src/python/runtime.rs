@@ -29,8 +29,17 @@ pub fn handle(py: Python<'_>) -> PyResult<Handle> {
         .thread_name("workos-importer")
         .enable_all()
         .build()
-        .map_err(|error| errors::run(py, "internal", &format!("No threads can be started: {error}")))?;
-    let made = Box::into_raw(Box::new(Slot { process: process::id(), runtime }));
+        .map_err(|error| {
+            errors::run(
+                py,
+                "internal",
+                &format!("No threads can be started: {error}"),
+            )
+        })?;
+    let made = Box::into_raw(Box::new(Slot {
+        process: process::id(),
+        runtime,
+    }));
     match SLOT.compare_exchange(seen, made, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {}
         // Another thread was faster: its runtime is used. The one made here is idle, and dropping it waits for nothing.
@@ -42,7 +51,11 @@ pub fn handle(py: Python<'_>) -> PyResult<Handle> {
     }
     match slot(SLOT.load(Ordering::Acquire)) {
         Some(slot) => Ok(slot.runtime.handle().clone()),
-        None => Err(errors::run(py, "internal", "The runtime of another process is in the way")),
+        None => Err(errors::run(
+            py,
+            "internal",
+            "The runtime of another process is in the way",
+        )),
     }
 }
 

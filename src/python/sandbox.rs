@@ -9,7 +9,9 @@ use http::{Method, StatusCode};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use serde_json::Value;
-use workos_importer_sandbox::{self as sandbox, Fault, Faults, Limits, RetryAfter, Script, Server, Settings};
+use workos_importer_sandbox::{
+    self as sandbox, Fault, Faults, Limits, RetryAfter, Script, Server, Settings,
+};
 
 use crate::{errors, runtime};
 
@@ -56,32 +58,54 @@ impl Sandbox {
             Some(Latency::Fixed(seconds)) => (seconds, seconds),
             Some(Latency::Between(least, most)) => (least, most),
         };
-        let seconds = |value: f64| Duration::try_from_secs_f64(value).ok().filter(|time| time.as_secs() < 3_600);
+        let seconds = |value: f64| {
+            Duration::try_from_secs_f64(value)
+                .ok()
+                .filter(|time| time.as_secs() < 3_600)
+        };
         let (Some(least), Some(most)) = (seconds(least), seconds(most)) else {
-            return Err(refuse("latency must be a number of seconds from 0 on, or the least and the largest"));
+            return Err(refuse(
+                "latency must be a number of seconds from 0 on, or the least and the largest",
+            ));
         };
         if !(0.0..=1.0).contains(&fault_rate) {
             return Err(refuse("fault_rate must be from 0 to 1"));
         }
         let kinds = match faults {
             None => Fault::all(),
-            Some(names) => names.iter().map(|name| fault(py, name)).collect::<PyResult<_>>()?,
+            Some(names) => names
+                .iter()
+                .map(|name| fault(py, name))
+                .collect::<PyResult<_>>()?,
         };
         let roles = roles.unwrap_or_else(|| Settings::default().roles);
         if roles.is_empty() {
             return Err(refuse("roles must name at least one role"));
         }
-        let limits = if limits { Limits { strict: strict_limits, ..Limits::documented() } } else { Limits::none() };
+        let limits = if limits {
+            Limits {
+                strict: strict_limits,
+                ..Limits::documented()
+            }
+        } else {
+            Limits::none()
+        };
         let settings = Settings {
             seed,
             latency: (least, most.max(least)),
             limits,
-            faults: Faults { rate: fault_rate, kinds },
+            faults: Faults {
+                rate: fault_rate,
+                kinds,
+            },
             multiple_roles,
             roles,
             key,
         };
-        Ok(Self { inner: sandbox::Sandbox::new(settings), seed })
+        Ok(Self {
+            inner: sandbox::Sandbox::new(settings),
+            seed,
+        })
     }
 
     /// What was counted so far.
@@ -125,7 +149,13 @@ impl Sandbox {
     ) -> PyResult<()> {
         let method = method.map(|method| parse_method(py, method)).transpose()?;
         let fault = self::fault(py, fault)?;
-        self.inner.script(Script { method, path: path.to_owned(), skip, fault, times });
+        self.inner.script(Script {
+            method,
+            path: path.to_owned(),
+            skip,
+            fault,
+            times,
+        });
         Ok(())
     }
 
@@ -142,9 +172,17 @@ impl Sandbox {
         let environment = self.inner.clone();
         let served = py.detach(|| runtime.block_on(sandbox::serve(environment, address)));
         let server = served.map_err(|error| {
-            errors::config(py, "sandbox", &format!("The sandbox cannot listen on {address}: {error}. Choose another port."))
+            errors::config(
+                py,
+                "sandbox",
+                &format!("The sandbox cannot listen on {address}: {error}. Choose another port."),
+            )
         })?;
-        Ok(SandboxServer { url: server.url(), server: Mutex::new(Some(server)), process: process::id() })
+        Ok(SandboxServer {
+            url: server.url(),
+            server: Mutex::new(Some(server)),
+            process: process::id(),
+        })
     }
 
     fn __repr__(&self) -> String {
@@ -167,9 +205,17 @@ impl SandboxServer {
     /// Stops listening and lets the answers that are on their way end.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         if self.process != process::id() {
-            return Err(errors::run(py, "forked", "A server cannot be used in a forked process."));
+            return Err(errors::run(
+                py,
+                "forked",
+                "A server cannot be used in a forked process.",
+            ));
         }
-        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let server = self
+            .server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(server) = server {
             let runtime = runtime::handle(py)?;
             py.detach(|| {
@@ -200,7 +246,11 @@ impl SandboxServer {
 impl Drop for SandboxServer {
     fn drop(&mut self) {
         if self.process != process::id() {
-            let server = self.server.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+            let server = self
+                .server
+                .get_mut()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             std::mem::forget(server);
         }
     }
@@ -213,14 +263,22 @@ fn fault(py: Python<'_>, name: &str) -> PyResult<Fault> {
         None => (name, None),
     };
     let known = match (kind, seconds) {
-        ("429_seconds", Some(seconds)) => Some(Fault::TooManyRequests(RetryAfter::Seconds(seconds))),
+        ("429_seconds", Some(seconds)) => {
+            Some(Fault::TooManyRequests(RetryAfter::Seconds(seconds)))
+        }
         ("429_date", Some(seconds)) => Some(Fault::TooManyRequests(RetryAfter::Date(seconds))),
         _ if name.contains(':') => None,
-        _ => Fault::all().into_iter().find(|fault| fault.to_string() == name).or_else(|| of_status(name)),
+        _ => Fault::all()
+            .into_iter()
+            .find(|fault| fault.to_string() == name)
+            .or_else(|| of_status(name)),
     };
     known.ok_or_else(|| {
         let names: Vec<String> = Fault::all().iter().map(Fault::to_string).collect();
-        let message = format!("There is no fault {name:?}. There are: {}", names.join(", "));
+        let message = format!(
+            "There is no fault {name:?}. There are: {}",
+            names.join(", ")
+        );
         errors::config(py, "sandbox", &message)
     })
 }
@@ -232,7 +290,9 @@ fn of_status(name: &str) -> Option<Fault> {
         None => (name, false),
     };
     let (number, shape) = name.split_once('_').unwrap_or((name, ""));
-    let status = StatusCode::from_bytes(number.as_bytes()).ok().filter(|status| status.as_u16() >= 400)?;
+    let status = StatusCode::from_bytes(number.as_bytes())
+        .ok()
+        .filter(|status| status.as_u16() >= 400)?;
     match shape {
         "" => Some(Fault::Status { status, applied }),
         "html" => Some(Fault::HtmlPage { status, applied }),
@@ -242,16 +302,36 @@ fn of_status(name: &str) -> Option<Fault> {
 }
 
 fn parse_method(py: Python<'_>, method: &str) -> PyResult<Method> {
-    let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    let found = known.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(method));
-    found.ok_or_else(|| errors::config(py, "sandbox", "The method must be GET, POST, PUT, PATCH or DELETE"))
+    let known = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+    ];
+    let found = known
+        .into_iter()
+        .find(|known| known.as_str().eq_ignore_ascii_case(method));
+    found.ok_or_else(|| {
+        errors::config(
+            py,
+            "sandbox",
+            "The method must be GET, POST, PUT, PATCH or DELETE",
+        )
+    })
 }
 
 fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    py.import("json")?.call_method1("loads", (value.to_string(),))
+    py.import("json")?
+        .call_method1("loads", (value.to_string(),))
 }
 
 fn to_json(value: &Bound<'_, PyAny>) -> PyResult<Value> {
-    let text: String = value.py().import("json")?.call_method1("dumps", (value,))?.extract()?;
-    serde_json::from_str(&text).map_err(|error| errors::config(value.py(), "sandbox", &error.to_string()))
+    let text: String = value
+        .py()
+        .import("json")?
+        .call_method1("dumps", (value,))?
+        .extract()?;
+    serde_json::from_str(&text)
+        .map_err(|error| errors::config(value.py(), "sandbox", &error.to_string()))
 }

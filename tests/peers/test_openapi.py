@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from .conftest import KEY, NODE_FOLDER
@@ -39,7 +39,7 @@ class Checked:
     def __init__(self, url: str, document: dict[str, Any]) -> None:
         self.url = url
         self.paths = document["paths"]
-        resource = Resource(contents=document, specification=DRAFT202012)
+        resource = DRAFT202012.create_resource(document)
         self.registry = Registry().with_resource("urn:workos", resource)
         self.seen: set[tuple[str, str, int]] = set()
 

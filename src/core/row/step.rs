@@ -30,7 +30,10 @@ pub struct StepKey {
 
 impl StepKey {
     pub fn new(kind: Kind, name: impl Into<String>) -> Self {
-        Self { kind, name: name.into() }
+        Self {
+            kind,
+            name: name.into(),
+        }
     }
 }
 
