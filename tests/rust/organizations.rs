@@ -1,12 +1,14 @@
 //! How rows name organizations, who makes them, and what happens when they are not there.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 use workos_importer_core::engine::Ended;
 use workos_importer_core::row::Kind;
+use workos_importer_sandbox::{Sandbox, Settings};
 
-use crate::harness::{Meddle, Scenario, World, answer, emails, memberships};
+use crate::harness::{Meddle, Scenario, World, answer, emails, memberships, unlimited};
 
 #[test]
 fn one_organization_named_by_its_id_and_by_its_external_id_has_one_membership() {
@@ -160,7 +162,12 @@ fn a_403_about_one_organization_fails_its_rows_and_no_others() {
 fn the_name_that_was_read_first_counts_even_where_its_row_comes_late() {
     // The second row of `a` waits for the first one, so the row with the other name gets to the organization first.
     let csv = "email,org_external_id,org_name\na@x.com,beta,Beta\na@x.com,acme,First\nb@x.com,acme,Second\n";
-    let scenario = Scenario::new(csv);
+    let latency = Duration::from_millis(100);
+    let settings = Settings {
+        latency: (latency, latency),
+        ..unlimited()
+    };
+    let scenario = Scenario::on(Sandbox::new(settings), csv);
     let done = scenario.run();
     assert_eq!(done.tally.failed(), 0);
     let dump = scenario.sandbox.dump();

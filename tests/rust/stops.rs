@@ -58,6 +58,8 @@ fn a_key_that_is_refused_in_the_middle_stops_the_run_at_once() {
     };
     assert_eq!(error.details.http_status, Some(401));
     assert!(done.results.len() < 200);
+    let refused = done.log.iter().filter(|one| one.status == Some(401));
+    assert_eq!(refused.count(), 1, "nothing is sent after the first");
     assert_eq!(
         done.tally.failed(),
         0,
