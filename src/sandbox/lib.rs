@@ -52,6 +52,7 @@ use std::time::{Duration, SystemTime};
 pub struct Sandbox {
     machine: Arc<Mutex<Machine>>,
     latency: Latency,
+    identity: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ impl Sandbox {
                 ))),
             },
             machine: Arc::new(Mutex::new(Machine::new(settings))),
+            // Not from the seed: two environments made alike are two environments.
+            identity: rand::random(),
         }
     }
 
@@ -93,6 +96,11 @@ impl Sandbox {
         };
         let before = whole / 2;
         (before, whole - before)
+    }
+
+    /// Tells environments in one process, or in several, from each other. Clones have the same.
+    pub fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// The limits that it enforces.

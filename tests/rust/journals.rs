@@ -56,7 +56,13 @@ fn a_commit_is_in_the_file_when_it_returns_and_a_note_when_the_journal_is_closed
         for number in 0..20 {
             let key = key(&format!("u{number}@x.com"));
             journal
-                .commit(move |store| store.intent(&key, "2026-01-01T00:00:00Z"))
+                .commit(move |store| {
+                    store.intent(
+                        &key,
+                        workos_importer_core::journal::outcome::Effect::Created,
+                        "2026-01-01T00:00:00Z",
+                    )
+                })
                 .await
                 .unwrap();
             assert_eq!(count(&path, "step WHERE intent_at IS NOT NULL"), number + 1);
@@ -79,7 +85,13 @@ fn many_commits_at_once_share_the_wait_and_all_arrive() {
         let journal = Journal::on_disk(&path, &record()).unwrap();
         let commits = (0..2_000).map(|number| {
             let key = key(&format!("u{number}@x.com"));
-            journal.commit(move |store| store.intent(&key, "2026-01-01T00:00:00Z"))
+            journal.commit(move |store| {
+                store.intent(
+                    &key,
+                    workos_importer_core::journal::outcome::Effect::Created,
+                    "2026-01-01T00:00:00Z",
+                )
+            })
         });
         let done = futures_util::future::join_all(commits).await;
         assert!(done.into_iter().all(|result| result.is_ok()));
@@ -99,7 +111,13 @@ fn after_a_failure_nothing_is_confirmed_any_more() {
         // Only changes of one table fail; the journal refuses the others too, for its record has a hole.
         let commits = (0..50).map(|number| {
             let key = key(&format!("u{number}@x.com"));
-            journal.commit(move |store| store.intent(&key, "2026-01-01T00:00:00Z"))
+            journal.commit(move |store| {
+                store.intent(
+                    &key,
+                    workos_importer_core::journal::outcome::Effect::Created,
+                    "2026-01-01T00:00:00Z",
+                )
+            })
         });
         for result in futures_util::future::join_all(commits).await {
             assert!(result.unwrap_err().0.contains("disk is full"));

@@ -16,6 +16,7 @@ use crate::harness::{Done, Scenario, World};
 
 const ROWS: usize = 40;
 const SEEDS: u64 = 300;
+const KILLED_SEEDS: u64 = 300;
 
 /// One row as it was written down.
 struct Line {
@@ -124,7 +125,7 @@ fn roles(membership: &Value) -> BTreeSet<&str> {
         .collect()
 }
 
-fn one(seed: u64) -> (Done, usize) {
+fn one(seed: u64, killed: bool) -> (Done, usize) {
     let mut random = StdRng::seed_from_u64(seed);
     let settings = Settings {
         seed,
@@ -153,11 +154,15 @@ fn one(seed: u64) -> (Done, usize) {
     if random.random_bool(0.3) {
         scenario.concurrency = Some(random.random_range(1..5));
     }
+    if killed {
+        let kills = random.random_range(1..5);
+        scenario.kills = (0..kills).map(|_| random.random_range(1..600)).collect();
+    }
     let before = scenario.sandbox.dump();
     let done = scenario.run();
     if matches!(done.ended, Ended::Unreachable(_)) {
-        // The very first read failed six times: nothing was written.
-        assert_eq!(scenario.sandbox.dump(), before);
+        // The very first read failed six times: nothing was written by this attempt.
+        assert!(killed || scenario.sandbox.dump() == before);
         return (done, 0);
     }
     assert_eq!(done.ended, Ended::Complete);
@@ -262,12 +267,14 @@ fn check(scenario: &Scenario, lines: &[Line], before: &Value, done: &Done) {
             "{} was there",
             step.id
         );
-        assert_eq!(
-            step.evidence == Evidence::Confirmed,
-            answered.contains(step.id.as_str()),
-            "{}",
-            step.id
-        );
+        let confirmed = step.evidence == Evidence::Confirmed;
+        let heard = answered.contains(step.id.as_str());
+        // A kill can come between hearing an answer and noting it.
+        let as_it_should = match scenario.kills.is_empty() {
+            true => confirmed == heard,
+            false => heard || !confirmed,
+        };
+        assert!(as_it_should, "{}", step.id);
     }
     for (id, user) in users
         .iter()
@@ -309,14 +316,14 @@ fn check(scenario: &Scenario, lines: &[Line], before: &Value, done: &Done) {
 #[test]
 fn whatever_goes_wrong_each_row_that_did_not_fail_is_true() {
     if let Ok(seed) = std::env::var("SEED") {
-        one(seed.parse().unwrap());
+        one(seed.parse().unwrap(), false);
         return;
     }
     let (mut rows, mut failed, mut inferred) = (0, 0, 0);
     for seed in 0..SEEDS {
         // Shown if the test fails.
         println!("seed {seed}");
-        let (done, more) = one(seed);
+        let (done, more) = one(seed, false);
         rows += more;
         failed += done.tally.failed();
         inferred += done.tally.inferred;
@@ -326,4 +333,22 @@ fn whatever_goes_wrong_each_row_that_did_not_fail_is_true() {
     assert!(rows > 11_000, "{rows}");
     assert!((failed as f64) < rows as f64 * 0.25, "{failed} of {rows}");
     assert!(inferred > 300, "{inferred}");
+}
+
+#[test]
+fn killed_at_any_await_and_started_again_it_loses_nothing_and_makes_nothing_twice() {
+    if let Ok(seed) = std::env::var("SEED") {
+        one(seed.parse().unwrap(), true);
+        return;
+    }
+    let (mut rows, mut inferred) = (0, 0);
+    for seed in 10_000..10_000 + KILLED_SEEDS {
+        println!("seed {seed}");
+        let (done, more) = one(seed, true);
+        rows += more;
+        inferred += done.tally.inferred;
+    }
+    println!("{rows} rows, {inferred} inferred");
+    assert!(rows as u64 > KILLED_SEEDS * 35, "{rows}");
+    assert!(inferred > KILLED_SEEDS, "{inferred}");
 }

@@ -325,6 +325,10 @@ pub trait Directory: Send + Sync {
     /// How doubt about a write is settled.
     fn settling(&self, write: &Write) -> Settling;
 
+    /// The time in which writes that were about to be sent between `first` and `last`, by our clock, can have been
+    /// applied, when nobody was there any more to hear of it.
+    fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt;
+
     /// Whether `found` is what `ask` would have created, judged by the fields that were sent and the time in doubt.
     fn is_outcome_of(&self, ask: &Ask<'_>, found: &Found, doubt: Doubt) -> bool;
 

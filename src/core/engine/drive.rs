@@ -25,10 +25,8 @@ pub(super) enum Finished {
         result: Box<RowResult>,
         keys: Vec<(StepKey, &'static str)>,
     },
-    /// It was set aside until the source has been read; what it made until then.
-    Parked {
-        created: Vec<Kind>,
-    },
+    /// It was set aside until the source has been read.
+    Parked,
     Stop(Ended),
 }
 
@@ -57,6 +55,9 @@ enum Stopped {
     Run(Ended),
 }
 
+/// Stands for the record number of what is ensured before the first row.
+const PRELUDE: u64 = 0;
+
 impl Engine<'_> {
     /// Ensures what every row needs, before the first row.
     pub(super) async fn prelude(&self, steps: &[Step], tally: &mut Tally) -> Result<(), Ended> {
@@ -72,7 +73,7 @@ impl Engine<'_> {
             if trusted && self.is_absent(&ask).await? {
                 self.memo.put(&key, Remembered::missing())?;
             }
-            match self.ensure(&key, &ask).await {
+            match self.ensure(&key, &ask, PRELUDE).await {
                 Ok(ensured) => {
                     if ensured.result.effect == Effect::Created {
                         *tally.created.entry(step.kind).or_insert(0) += 1;
@@ -151,8 +152,7 @@ impl Engine<'_> {
                 let number = row.identity.record_number;
                 self.journal.note(move |store| store.park(number, &key))?;
                 self.any_parked.store(true, Ordering::Relaxed);
-                let created = way.created();
-                return Ok(Finished::Parked { created });
+                return Ok(Finished::Parked);
             }
             Err(Stopped::Run(ended)) => return Err(ended),
         };
@@ -185,7 +185,7 @@ impl Engine<'_> {
                 claim: &step.claim,
                 bases: &way.bases,
             };
-            let ensured = match self.ensure(&key, &ask).await {
+            let ensured = match self.ensure(&key, &ask, row.identity.record_number).await {
                 Ok(ensured) => ensured,
                 Err(Failure::Row(refusal)) => {
                     let at = step.kind;
@@ -295,14 +295,6 @@ impl Way {
         self.steps
             .iter()
             .any(|step| step.effect != Effect::Existing)
-    }
-
-    fn created(&self) -> Vec<Kind> {
-        let created = self
-            .steps
-            .iter()
-            .filter(|step| step.effect == Effect::Created);
-        created.map(|step| step.kind).collect()
     }
 
     /// A second walk finds what the first one did, or does not get that far: it stays this row's doing. What is gone

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::settled::{Ensured, Progress, evidence, existing, recall};
+use super::settled::{Ensured, Progress, existing, recall};
 use super::{Ended, Engine};
 use crate::clock::Clock;
 use crate::directory::{
     Applied, Approach, Ask, BeforeSend, CallError, Change, Refusal, Settling, State, Then, Write,
 };
-use crate::journal::outcome::{Effect, Evidence};
-use crate::journal::{Journal, JournalError, Remembered};
+use crate::journal::outcome::Effect;
+use crate::journal::{Journal, JournalError, OpenIntent, Remembered};
 use crate::pace::Backoff;
 use crate::row::{Kind, StepKey};
 
@@ -38,15 +38,16 @@ impl From<JournalError> for Failure {
 struct Intent<'a> {
     journal: &'a Journal,
     key: &'a StepKey,
+    effect: Effect,
     clock: &'a Clock,
 }
 
 #[async_trait]
 impl BeforeSend for Intent<'_> {
     async fn commit(&self) -> Result<(), JournalError> {
-        let (key, at) = (self.key.clone(), self.clock.now().to_string());
+        let (key, effect, at) = (self.key.clone(), self.effect, self.clock.now().to_string());
         self.journal
-            .commit(move |store| store.intent(&key, &at))
+            .commit(move |store| store.intent(&key, effect, &at))
             .await
     }
 }
@@ -61,20 +62,34 @@ enum Wrote {
 }
 
 impl Engine<'_> {
-    /// Ensures a step under its key: one flight at a time, done once.
-    pub(super) async fn ensure(&self, key: &StepKey, ask: &Ask<'_>) -> Result<Ensured, Failure> {
+    /// Ensures a step under its key for a row: one flight at a time, done once.
+    pub(super) async fn ensure(
+        &self,
+        key: &StepKey,
+        ask: &Ask<'_>,
+        record: u64,
+    ) -> Result<Ensured, Failure> {
         if let Some(known) = self.memo.get(key).await?
-            && let Some(ensured) = self.recalled(key, ask, &known)
+            && let Some(ensured) = self.recalled(key, ask, &known, record)
         {
             return Ok(ensured);
         }
         let _flight = self.memo.flight(key).await;
+        let mut progress = Progress::new(record);
         let state = match self.memo.get(key).await? {
             Some(known) => {
-                if let Some(ensured) = self.recalled(key, ask, &known) {
+                if let Some(ensured) = self.recalled(key, ask, &known, record) {
                     return Ok(ensured);
                 }
                 recall(&known)
+            }
+            // An earlier attempt of this run may have written it, and did not hear: look before anything is sent.
+            None if let Some(intent) = self.left_in_doubt(key).await? => {
+                progress.in_doubt = Some((
+                    intent.effect,
+                    self.directory.doubt_since(intent.first, intent.last),
+                ));
+                None
             }
             None => match self.directory.approach(ask) {
                 Approach::Trust(id) => {
@@ -82,9 +97,7 @@ impl Engine<'_> {
                         key,
                         Remembered {
                             id: Some(id.clone()),
-                            ours: false,
-                            evidence: Evidence::Confirmed,
-                            detail: None,
+                            ..Remembered::missing()
                         },
                     )?;
                     return Ok(existing(key.kind, id, false));
@@ -93,19 +106,43 @@ impl Engine<'_> {
                 Approach::LookFirst => None,
             },
         };
-        self.settle(key, ask, state).await
+        self.settle(key, ask, state, progress).await
+    }
+
+    async fn left_in_doubt(&self, key: &StepKey) -> Result<Option<OpenIntent>, JournalError> {
+        if !self.goes_on {
+            return Ok(None);
+        }
+        let key = key.clone();
+        self.journal.ask(move |store| store.open_intent(&key)).await
     }
 
     /// The answer that the memo has, if it needs no call.
-    fn recalled(&self, key: &StepKey, ask: &Ask<'_>, known: &Arc<Remembered>) -> Option<Ensured> {
+    fn recalled(
+        &self,
+        key: &StepKey,
+        ask: &Ask<'_>,
+        known: &Arc<Remembered>,
+        record: u64,
+    ) -> Option<Ensured> {
         let id = known.id.clone()?;
-        if let Some(state) = recall(known) {
-            if let Change::None { .. } = self.directory.diff(ask, &state, &self.options.policy) {
-                return Some(existing(key.kind, id, known.ours));
-            }
+        if let Some(state) = recall(known)
+            && !matches!(
+                self.directory.diff(ask, &state, &self.options.policy),
+                Change::None { .. }
+            )
+        {
             return None;
         }
-        Some(existing(key.kind, id, known.ours))
+        let mut ensured = existing(key.kind, id, known.ours);
+        // What an earlier attempt of this very row did stays its doing.
+        if let Some((by, effect)) = known.done
+            && by == record
+        {
+            ensured.result.effect = effect;
+            ensured.result.evidence = known.evidence;
+        }
+        Some(ensured)
     }
 
     async fn settle(
@@ -113,8 +150,8 @@ impl Engine<'_> {
         key: &StepKey,
         ask: &Ask<'_>,
         first: Option<State>,
+        mut progress: Progress,
     ) -> Result<Ensured, Failure> {
-        let mut progress = Progress::default();
         let mut state = first;
         if state.is_none() {
             self.memo.count_lookup(key.kind);
@@ -142,15 +179,7 @@ impl Engine<'_> {
                     refusal,
                     another_row_may_help,
                 } => {
-                    self.memo.put(
-                        key,
-                        Remembered {
-                            id: None,
-                            ours: false,
-                            evidence: Evidence::Confirmed,
-                            detail: None,
-                        },
-                    )?;
+                    self.memo.put(key, Remembered::missing())?;
                     return Err(Failure::Missing {
                         refusal,
                         another_row_may_help,
@@ -213,6 +242,7 @@ impl Engine<'_> {
         let intent = Intent {
             journal: self.journal,
             key,
+            effect: write.effect,
             clock: &self.clock,
         };
         let applied = self
@@ -228,7 +258,7 @@ impl Engine<'_> {
                     return Ok(Wrote::Again);
                 }
                 let effect = progress.did.unwrap_or(write.effect);
-                self.keep(key, &found, effect == Effect::Created, evidence(progress))?;
+                self.keep(key, &found, effect, progress)?;
                 Ok(Wrote::Done(self.ensured(key, found, effect, progress)))
             }
             Some(Applied::Refused {
@@ -241,7 +271,13 @@ impl Engine<'_> {
             Some(Applied::Refused {
                 then: Then::Fail(refusal),
                 ..
-            }) => Err(Failure::Row(refusal)),
+            }) => {
+                if progress.in_doubt.is_none() {
+                    let key = key.clone();
+                    self.journal.note(move |store| store.refused(&key))?;
+                }
+                Err(Failure::Row(refusal))
+            }
             Some(Applied::Refused {
                 then: Then::FallBack(refusal),
                 ..

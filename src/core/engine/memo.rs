@@ -93,6 +93,11 @@ impl<'a> Memo<'a> {
         }
     }
 
+    /// Counts those of earlier attempts of the run.
+    pub(super) fn add_lookups(&self, lookups: u64) {
+        self.lookups.fetch_add(lookups, Ordering::Relaxed);
+    }
+
     pub(super) fn lookups(&self) -> u64 {
         self.lookups.load(Ordering::Relaxed)
     }

@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::directory::{ApiError, Directory, Policy};
 use crate::journal::outcome::{RowError, RowResult};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Counters, FailedBefore, Journal, JournalError};
 use crate::pace::Backoff;
 use crate::row::{Kind, RowIdentity, Step, StepKey};
 use memo::Memo;
@@ -53,6 +54,15 @@ pub enum ReadRow {
     },
 }
 
+impl ReadRow {
+    pub fn identity(&self) -> &RowIdentity {
+        match self {
+            Self::Claimed(row) => &row.identity,
+            Self::Invalid { identity, .. } => identity,
+        }
+    }
+}
+
 /// Where rows come from, in the order of the source.
 #[async_trait]
 pub trait Rows: Send {
@@ -72,6 +82,16 @@ pub trait Rows: Send {
 /// Where what happens is handed to, in the order in which it happens.
 #[async_trait]
 pub trait Sink: Send {
+    /// A row failed in an earlier attempt of the run and is not tried again; what it failed with.
+    ///
+    /// # Errors
+    /// When a file that belongs to the run cannot be written; this stops the run.
+    fn failed_before(
+        &mut self,
+        identity: &RowIdentity,
+        failure: &FailedBefore,
+    ) -> Result<(), String>;
+
     /// A row ended. Called once for each row.
     ///
     /// # Errors
@@ -161,6 +181,13 @@ pub struct Engine<'a> {
     memo: Memo<'a>,
     backoff: Backoff,
     can_park: bool,
+    /// Earlier attempts of this run are in the journal.
+    goes_on: bool,
+    /// Rows that failed in them are tried again.
+    retries: bool,
+    /// What they had counted.
+    earlier: Counters,
+    began: Instant,
     rows_in_flight: usize,
     /// Whether any row was set aside: as long as none was, nobody has to ask which.
     any_parked: AtomicBool,
@@ -182,6 +209,10 @@ impl<'a> Engine<'a> {
             memo: Memo::new(journal),
             backoff,
             can_park: false,
+            goes_on: false,
+            retries: false,
+            earlier: Counters::default(),
+            began: Instant::now(),
             rows_in_flight: ROWS_IN_FLIGHT,
             any_parked: AtomicBool::new(false),
         }
@@ -196,6 +227,15 @@ impl<'a> Engine<'a> {
         self
     }
 
+    /// Goes on from what the journal knows of earlier attempts: rows that ended are not looked at again; with `retry`
+    /// those that failed are.
+    #[must_use]
+    pub fn going_on(mut self, retry: bool) -> Self {
+        self.goes_on = true;
+        self.retries = retry;
+        self
+    }
+
     /// Runs until every row has its outcome or something ends the run. `prelude` is ensured before the first row is
     /// read: what every row needs.
     pub async fn run(
@@ -205,7 +245,10 @@ impl<'a> Engine<'a> {
         sink: &mut dyn Sink,
         mut halt: watch::Receiver<Halt>,
     ) -> (Ended, Tally) {
-        let mut tally = Tally::default();
+        let mut tally = match self.tally_so_far().await {
+            Ok(tally) => tally,
+            Err(error) => return (error.into(), Tally::default()),
+        };
         self.can_park = rows.can_rewind();
         let prepared = until_halted(self.prelude(prelude, &mut tally), &mut halt).await;
         let mut ended = match prepared {
@@ -226,6 +269,38 @@ impl<'a> Engine<'a> {
                 .unwrap_or(Ended::Halted);
         }
         (ended, tally)
+    }
+
+    /// The counts of what earlier attempts did and this one does not look at again.
+    async fn tally_so_far(&mut self) -> Result<Tally, JournalError> {
+        if !self.goes_on {
+            return Ok(Tally::default());
+        }
+        let retry = self.retries;
+        let (kept, counters) = self
+            .journal
+            .ask(move |store| Ok((store.kept(retry)?, store.run_info()?.counters)))
+            .await?;
+        self.memo.add_lookups(counters.lookups);
+        let tally = Tally::from_earlier(kept, &counters);
+        self.earlier = counters;
+        Ok(tally)
+    }
+
+    /// What the journal's tables do not tell, all attempts together.
+    pub fn counters(&self, tally: &Tally, warnings: u64) -> Counters {
+        let mut calls = self.earlier.calls.clone();
+        for (call, count) in self.directory.calls() {
+            *calls.entry(call.to_owned()).or_insert(0) += count;
+        }
+        Counters {
+            lookups: tally.lookups,
+            differing: tally.differing,
+            taken_back: tally.taken_back,
+            warnings,
+            duration_seconds: self.earlier.duration_seconds + self.began.elapsed().as_secs_f64(),
+            calls,
+        }
     }
 
     /// Rows that were set aside are tried once more, now that every row's organizations are known.

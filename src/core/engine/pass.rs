@@ -16,11 +16,14 @@ use super::{
 };
 use crate::directory::relabel;
 use crate::journal::outcome::{Outcome, RowResult};
-use crate::journal::{EndedRow, JournalError, Registration};
+use crate::journal::{Before, EndedRow, JournalError, Registration};
 use crate::row::{Step, StepKey};
 
 /// The last row of each subject that is under way: rows of one subject go one after another, in the order of reading.
 type LastOf = HashMap<StepKey, (u64, oneshot::Receiver<()>)>;
+
+/// After how many rows the counters are noted: a kill loses what came after.
+const COUNTED_EVERY: u64 = 256;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
@@ -135,9 +138,13 @@ impl Engine<'_> {
         tally: &mut Tally,
     ) -> Result<Vec<Claimed>, Ended> {
         let mut rows = Vec::with_capacity(batch.len());
-        if pass == Pass::First {
-            tally.rows_read += batch.len() as u64;
-        }
+        let batch = match pass {
+            Pass::First => {
+                tally.rows_read += batch.len() as u64;
+                self.still_open(batch, sink).await?
+            }
+            Pass::Parked => batch,
+        };
         for read in batch {
             match read {
                 ReadRow::Invalid { identity, error } if pass == Pass::First => {
@@ -171,6 +178,37 @@ impl Engine<'_> {
         }
         self.register(&mut rows, sink).await?;
         Ok(rows)
+    }
+
+    /// Leaves out the rows that ended in an earlier attempt of the run.
+    async fn still_open(
+        &self,
+        batch: Vec<ReadRow>,
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<ReadRow>, Ended> {
+        if !self.goes_on {
+            return Ok(batch);
+        }
+        let numbers: Vec<u64> = batch
+            .iter()
+            .map(|read| read.identity().record_number)
+            .collect();
+        let before = self
+            .journal
+            .ask(move |store| store.before(&numbers))
+            .await?;
+        let mut open = Vec::new();
+        for (read, before) in batch.into_iter().zip(before) {
+            match before {
+                Before::Done => {}
+                Before::Failed(failure) if !self.retries => {
+                    let told = sink.failed_before(read.identity(), &failure);
+                    told.map_err(Ended::Output)?;
+                }
+                Before::Open | Before::Failed(_) => open.push(read),
+            }
+        }
+        Ok(open)
     }
 
     async fn register(
@@ -246,12 +284,8 @@ impl Engine<'_> {
         }
         match driven.finished {
             Finished::Ended { result, keys } => self.record(&result, keys, sink, tally).await,
-            Finished::Parked { created } => {
-                for kind in created {
-                    *tally.created.entry(kind).or_insert(0) += 1;
-                }
-                Ok(())
-            }
+            // What it made until then is counted when it ends.
+            Finished::Parked => Ok(()),
             Finished::Stop(ended) => Err(ended),
         }
     }
@@ -268,6 +302,11 @@ impl Engine<'_> {
         tally.lookups = self.memo.lookups();
         let ended = EndedRow::of(result, keys);
         self.journal.note(move |store| store.outcome(&ended))?;
+        if tally.rows_ended().is_multiple_of(COUNTED_EVERY) {
+            let counters = self.counters(tally, self.earlier.warnings);
+            self.journal
+                .note(move |store| store.note_counters(&counters, None))?;
+        }
         sink.row(result).await.map_err(Ended::Output)?;
         sink.tally(tally);
         Ok(())

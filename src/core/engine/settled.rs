@@ -18,6 +18,8 @@ pub(super) struct Ensured {
 /// What is known while one step is being ensured.
 #[derive(Default)]
 pub(super) struct Progress {
+    /// The row for which it is ensured.
+    record: u64,
     pub(super) writes: u32,
     /// What earlier writes of this step did.
     pub(super) did: Option<Effect>,
@@ -29,6 +31,15 @@ pub(super) struct Progress {
     pub(super) last_error: Option<Refusal>,
     /// A part of the claim that the environment does not allow.
     pub(super) shortfall: Option<Refusal>,
+}
+
+impl Progress {
+    pub(super) fn new(record: u64) -> Self {
+        Self {
+            record,
+            ..Self::default()
+        }
+    }
 }
 
 impl Engine<'_> {
@@ -49,7 +60,7 @@ impl Engine<'_> {
             }
             _ => Effect::Existing,
         };
-        self.keep(key, &found, effect == Effect::Created, evidence(&progress))?;
+        self.keep(key, &found, effect, &progress)?;
         let differs = differs && effect == Effect::Existing;
         let mut ensured = self.ensured(key, found, effect, &progress);
         ensured.result.differs = differs;
@@ -60,8 +71,8 @@ impl Engine<'_> {
         &self,
         key: &StepKey,
         found: &Found,
-        ours: bool,
-        evidence: Evidence,
+        effect: Effect,
+        progress: &Progress,
     ) -> Result<(), JournalError> {
         let detail = match &found.details {
             details @ crate::directory::Details::Membership { .. } => {
@@ -73,8 +84,9 @@ impl Engine<'_> {
             key,
             Remembered {
                 id: Some(found.id.clone()),
-                ours,
-                evidence,
+                ours: effect == Effect::Created,
+                evidence: evidence(progress),
+                done: (effect != Effect::Existing).then_some((progress.record, effect)),
                 detail,
             },
         )
@@ -123,7 +135,7 @@ impl Engine<'_> {
     }
 }
 
-pub(super) fn evidence(progress: &Progress) -> Evidence {
+fn evidence(progress: &Progress) -> Evidence {
     if progress.inferred {
         Evidence::Inferred
     } else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::journal::outcome::{Effect, Evidence, Outcome, RowResult};
+use crate::journal::{Counters, Kept};
 use crate::row::Kind;
 
 /// Counts of one run.
@@ -29,6 +30,21 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// The counts from which a later attempt goes on.
+    pub fn from_earlier(kept: Kept, counters: &Counters) -> Self {
+        Self {
+            outcomes: kept.outcomes,
+            effects: kept.effects,
+            created: kept.created,
+            shared_uses: kept.shared_uses,
+            lookups: counters.lookups,
+            differing: counters.differing,
+            inferred: kept.inferred,
+            taken_back: counters.taken_back,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn ended(&mut self, result: &RowResult) {
         let was_checked = result
             .error

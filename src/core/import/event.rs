@@ -41,6 +41,8 @@ pub struct Started {
     pub headroom: f64,
     /// The least time that the limits allow, in seconds.
     pub least_seconds: Option<f64>,
+    /// What has to be said of earlier runs: that one goes on, or that this one is new although there was another.
+    pub note: Option<String>,
     /// Where the journal is.
     pub folder: PathBuf,
 }
@@ -109,9 +111,11 @@ pub struct Summary {
     pub cache_hits: Option<u64>,
     pub cache_misses: Option<u64>,
     /// How many calls were made, by name.
-    pub api_calls: BTreeMap<&'static str, u64>,
+    pub api_calls: BTreeMap<String, u64>,
     pub duration_seconds: f64,
     pub stopped: Option<Stopped>,
+    /// Said when nothing was sent because an earlier run had done it all.
+    pub note: Option<String>,
     /// 0, 1, 2, 3, 4 or 130, as documented.
     pub exit_code: i32,
     pub folder: PathBuf,

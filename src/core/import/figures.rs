@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::event::{Status, Stopped, Summary};
+use super::runs::FoundRun;
 use crate::engine::{Ended, Tally};
 use crate::journal::outcome::{Effect, Outcome};
+use crate::journal::{JournalError, Store};
 use crate::row::Kind;
 
 /// What the summary is made of beside the tally.
@@ -19,7 +21,7 @@ pub(super) struct Figures {
     pub(super) folder: PathBuf,
     pub(super) errors_out: Option<PathBuf>,
     pub(super) results_out: Option<PathBuf>,
-    pub(super) calls: BTreeMap<&'static str, u64>,
+    pub(super) calls: BTreeMap<String, u64>,
     pub(super) strict_failed: bool,
     /// The options name the organization by its WorkOS id: it is not made if it is missing.
     pub(super) organization_by_id: bool,
@@ -143,9 +145,55 @@ impl Figures {
             duration_seconds,
             stopped,
             exit_code: code.unwrap_or(i32::from(tally.failed() > 0 || Self::imported(tally) == 0)),
+            note: None,
             folder: self.folder.clone(),
             errors_out: self.errors_out.clone(),
             results_out: self.results_out.clone(),
         }
     }
+}
+
+/// The figures of a run, as its journal has them.
+pub(super) fn recorded(run: &FoundRun) -> Result<Summary, JournalError> {
+    let kept = Store::open(&run.journal())?.kept(false)?;
+    let counters = run.info.counters.clone();
+    let tally = Tally::from_earlier(kept, &counters);
+    let ended = match run.info.status.as_deref() {
+        Some("Stopped") => Ended::Output("the run was stopped".into()),
+        _ if run.is_whole() => Ended::Complete,
+        _ => Ended::Halted,
+    };
+    let figures = Figures {
+        run_id: run.info.id.clone(),
+        mode: run.info.mode.clone(),
+        total: run.info.total,
+        warnings: Arc::new(AtomicU64::new(counters.warnings)),
+        folder: run.folder.clone(),
+        errors_out: None,
+        results_out: None,
+        calls: counters.calls,
+        strict_failed: false,
+        organization_by_id: false,
+        no_rows: "",
+    };
+    Ok(figures.summary(ended, &tally, counters.duration_seconds))
+}
+
+/// The figures of a run that had done it all, for an import that sends nothing.
+pub(super) fn already_done(run: &FoundRun) -> Result<Summary, JournalError> {
+    let mut summary = recorded(run)?;
+    summary.note = Some(format!(
+        "Already imported by run {} on {}: {} rows, {} failed. Nothing was sent. `--no-resume` imports again.",
+        run.info.id,
+        day(run.info.ended_at.as_deref().unwrap_or(&run.info.started_at)),
+        summary.total,
+        summary.failed
+    ));
+    Ok(summary)
+}
+
+/// Such as `22 Nov`.
+fn day(at: &str) -> String {
+    let parsed: Option<jiff::Timestamp> = at.parse().ok();
+    parsed.map_or_else(|| at.to_owned(), |at| at.strftime("%-d %b").to_string())
 }

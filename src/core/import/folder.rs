@@ -5,20 +5,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::StartError;
+use super::lock::RunLock;
+use super::runs::{FoundRun, run_folder};
 
 /// The folder of one run.
 pub(super) struct Folder {
     pub(super) id: String,
     pub(super) path: PathBuf,
+    /// Nobody else works on the run while it is held.
+    _lock: RunLock,
 }
 
 impl Folder {
     /// Makes the folder of a new run below `run_dir`, for its owner only, and keeps it out of version control.
     pub(super) fn create(run_dir: Option<&Path>) -> Result<Self, StartError> {
-        let parent = run_dir.map_or_else(
-            || Path::new(".workos-importer").join("runs"),
-            Path::to_owned,
-        );
+        let parent = run_folder(run_dir);
         let refuse = |path: &Path, error: io::Error| StartError::Folder {
             path: path.display().to_string(),
             reason: error.to_string(),
@@ -34,13 +35,33 @@ impl Folder {
             let path = parent.join(&id);
             match make_one(&path) {
                 Ok(()) => {
-                    let folder = Self { id, path };
+                    let folder = Self::locked(id, path)?;
                     make_file(&folder.journal()).map_err(|error| refuse(&folder.path, error))?;
                     return Ok(folder);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(refuse(&path, error)),
             }
+        }
+    }
+
+    /// The folder of a run that goes on.
+    pub(super) fn of(run: &FoundRun) -> Result<Self, StartError> {
+        Self::locked(run.info.id.clone(), run.folder.clone())
+    }
+
+    fn locked(id: String, path: PathBuf) -> Result<Self, StartError> {
+        match RunLock::take(&path) {
+            Ok(Some(lock)) => Ok(Self {
+                id,
+                path,
+                _lock: lock,
+            }),
+            Ok(None) => Err(StartError::Locked(id)),
+            Err(error) => Err(StartError::Folder {
+                path: path.display().to_string(),
+                reason: error.to_string(),
+            }),
         }
     }
 

@@ -3,13 +3,16 @@
 
 mod event;
 mod figures;
+mod fingerprint;
 mod folder;
+mod lock;
 mod options;
 mod prepare;
 mod preview;
 mod reading;
 mod reporter;
 mod run;
+mod runs;
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +26,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 pub use event::{Event, Progress, Started, Status, Stopped, Summary};
-pub use options::{FedRow, ImportOptions, Input, Target};
+use figures::{already_done, recorded};
+pub use options::{Again, FedRow, ImportOptions, Input, Target};
+use prepare::Ready;
 pub use preview::{DryRun, dry_run};
 use reading::Fed;
 use reporter::Counters;
+pub use runs::{FoundRun, find_run, run_folder, runs};
 
 use crate::engine::Halt;
 use crate::journal::{JournalError, ResultLine, Store};
@@ -56,6 +62,16 @@ pub enum StartError {
         "The run folder {path} cannot be made: {reason}. Nothing was sent. --run-dir names another place."
     )]
     Folder { path: String, reason: String },
+    #[error("{0}")]
+    NoRun(String),
+    #[error("Another process works on run {0} at this moment. Wait for it, or stop it.")]
+    Locked(String),
+    #[error(
+        "Run {run} cannot go on: {what}. `import` begins a new run; what is already there is kept."
+    )]
+    SourceChanged { run: String, what: String },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 /// A running import. Dropping it stops the run at once.
@@ -145,6 +161,14 @@ pub fn results(journal: &Path, after: u64, limit: usize) -> Result<Vec<ResultLin
     Ok(Store::open(journal)?.results(after, limit)?)
 }
 
+/// The figures of a run, as its journal has them.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn show(run: &FoundRun) -> Result<Summary, JournalError> {
+    recorded(run)
+}
+
 /// Begins an import: everything that can be refused at once is refused here, and nothing is sent yet.
 ///
 /// # Errors
@@ -159,9 +183,21 @@ pub fn start(
     let (fed, rows) = mpsc::unbounded_channel();
     let (halt, halted) = watch::channel(Halt::Run);
     let counters = Arc::new(Counters::default());
-    let prepared = prepare::prepare(options, input, target, rows, events, Arc::clone(&counters))?;
-    let (journal, run_id) = (prepared.folder.journal(), prepared.folder.id.clone());
-    runtime.spawn(prepared.run(halted));
+    let done = events.clone();
+    let ready = prepare::prepare(options, input, target, rows, events, Arc::clone(&counters))?;
+    let (journal, run_id) = match ready {
+        Ready::Import(prepared) => {
+            let place = (prepared.folder.journal(), prepared.folder.id.clone());
+            runtime.spawn(prepared.run(halted));
+            place
+        }
+        Ready::Done(run) => {
+            let summary = already_done(&run)?;
+            // There is room: nothing was put in yet.
+            let _ = done.try_send(Event::Ended(Box::new(summary)));
+            (run.journal(), run.info.id)
+        }
+    };
     Ok(Import {
         runtime: runtime.clone(),
         events: Mutex::new(receiver),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use crate::directory::OnExisting;
 use crate::engine::MaxErrors;
 use crate::pace::Limit;
@@ -37,12 +39,72 @@ pub struct ImportOptions {
     pub results_out: Option<PathBuf>,
     /// Where run folders are made; default `.workos-importer/runs` in the current folder.
     pub run_dir: Option<PathBuf>,
+    pub again: Again,
+    /// `--new-key`: the run to go on with was begun with another key of the same environment.
+    pub new_key: bool,
+}
+
+impl ImportOptions {
+    /// The options that shape the result, as the journal records them.
+    pub(super) fn shape(&self, format: &Format) -> Value {
+        json!({
+            "organization": {
+                "id": self.organization.id,
+                "external_id": self.organization.external_id,
+                "create_if_missing": self.organization.create_if_missing,
+                "name": self.organization.name,
+            },
+            "on_existing": match self.on_existing {
+                OnExisting::Skip => "skip",
+                OnExisting::Update => "update",
+                OnExisting::Fail => "fail",
+            },
+            "update_passwords": self.update_passwords,
+            "reactivate": self.reactivate,
+            "create_organizations": !self.no_create_orgs,
+            "require_membership": self.require_membership,
+            "mapping": self.mapping,
+            "delimiter": format.delimiter,
+            "encoding": format.encoding,
+        })
+    }
+
+    /// Takes the options that shape the result from a journal, and returns how its source is written.
+    pub(super) fn take_shape(&mut self, shape: &Value) -> Format {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let flag = |name: &str| shape[name].as_bool().unwrap_or(false);
+        let organization = &shape["organization"];
+        self.organization = OrganizationOptions {
+            id: text(&organization["id"]),
+            external_id: text(&organization["external_id"]),
+            create_if_missing: organization["create_if_missing"].as_bool().unwrap_or(false),
+            name: text(&organization["name"]),
+        };
+        self.on_existing = match shape["on_existing"].as_str() {
+            Some("update") => OnExisting::Update,
+            Some("fail") => OnExisting::Fail,
+            _ => OnExisting::Skip,
+        };
+        self.update_passwords = flag("update_passwords");
+        self.reactivate = flag("reactivate");
+        self.no_create_orgs = !flag("create_organizations");
+        self.require_membership = flag("require_membership");
+        self.mapping = serde_json::from_value(shape["mapping"].clone()).unwrap_or_default();
+        Format {
+            delimiter: shape["delimiter"]
+                .as_u64()
+                .and_then(|byte| u8::try_from(byte).ok()),
+            encoding: text(&shape["encoding"]),
+        }
+    }
 }
 
 /// Where rows come from.
 pub enum Input {
     /// A file, or `-` for standard input.
     Path { path: String, format: Format },
+    /// The file of the run that [`Again::Resume`] or [`Again::Retry`] names.
+    Recorded,
     /// Rows that the caller hands over when [`super::Event::WantRows`] asks for them.
     Fed { can_rewind: bool },
 }
@@ -55,4 +117,18 @@ pub enum Target {
     Api(Connection),
     #[cfg(feature = "sandbox")]
     Sandbox(workos_importer_sandbox::Sandbox),
+}
+
+/// What to make of earlier runs of the same import.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Again {
+    /// Goes on with one that did not end, tries failed rows again, does nothing where all is done.
+    #[default]
+    GoOn,
+    /// `--no-resume`: a new run, whatever was before.
+    New,
+    /// `resume RUN`: this one, or nothing.
+    Resume(String),
+    /// `retry RUN`: the failed rows of this one, or nothing.
+    Retry(String),
 }

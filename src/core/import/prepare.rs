@@ -7,32 +7,57 @@ use tokio::sync::mpsc;
 
 use super::StartError;
 use super::event::Event;
+use super::fingerprint::ContentDigest;
 use super::folder::Folder;
-use super::options::{ImportOptions, Input, Target};
+use super::options::{Again, ImportOptions, Input, Target};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::Counters;
+use super::runs::{Earlier, FoundRun, Identity, earlier, find_run};
 #[cfg(feature = "sandbox")]
 use crate::clock::Clock;
 use crate::directory::OnExisting;
 use crate::directory::workos::Limits;
+use crate::journal::RunInfo;
 use crate::report::ErrorFile;
 use crate::row::{Columns, Issue, Mode};
-use crate::source::{self, Source};
+use crate::secret::Secret;
+use crate::source::{self, Format, Source};
 use crate::wire::{HttpTransport, Transport};
 
 /// Everything that an import needs, checked. Nothing was sent.
 pub(super) struct Prepared {
     pub(super) folder: Folder,
+    /// What the journal knows of earlier attempts, and whether failed rows are tried again.
+    pub(super) going_on: Option<GoingOn>,
+    pub(super) identity: Identity,
+    /// Keys the digests of the run.
+    pub(super) key: [u8; 32],
+    /// JSON of the options that shape the result.
+    pub(super) shape: String,
+    /// What has to be said of earlier runs.
+    pub(super) note: Option<String>,
     pub(super) source_name: String,
     pub(super) options: ImportOptions,
     /// Taken when reading begins.
     pub(super) origin: Option<Origin>,
-    pub(super) target: Target,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) counters: Arc<Counters>,
     pub(super) warnings: Warnings,
     pub(super) errors: Option<ErrorFile>,
     pub(super) connection: Connected,
+}
+
+/// An import that is one of an earlier run again.
+pub(super) struct GoingOn {
+    pub(super) info: RunInfo,
+    pub(super) retry: bool,
+}
+
+/// What an import turned out to be.
+pub(super) enum Ready {
+    Import(Box<Prepared>),
+    /// All of it is done by this run.
+    Done(Box<FoundRun>),
 }
 
 pub(super) struct Connected {
@@ -63,11 +88,48 @@ pub(super) fn prepare(
     rows: mpsc::UnboundedReceiver<Fed>,
     events: mpsc::Sender<Event>,
     counters: Arc<Counters>,
-) -> Result<Prepared, StartError> {
+) -> Result<Ready, StartError> {
+    let (mut options, mut named) = (options, None);
+    let input = match input {
+        Input::Recorded => {
+            let (Again::Resume(name) | Again::Retry(name)) = &options.again else {
+                return Err(StartError::Options("No run is named.".into()));
+            };
+            let run = find_run(options.run_dir.as_deref(), name)?;
+            if run.info.source_digest.is_none() {
+                return Err(cannot_be_read_again(run.info.id));
+            }
+            let shape = serde_json::from_str(&run.info.options).unwrap_or_default();
+            let format = options.take_shape(&shape);
+            let path = run.info.source.clone();
+            named = Some(run);
+            Input::Path { path, format }
+        }
+        input => input,
+    };
     check_options(&options)?;
-    let source_name = match &input {
-        Input::Path { path, .. } => path.clone(),
-        Input::Fed { .. } => "rows".to_owned(),
+    let (source_name, content, shape) = match &input {
+        Input::Path { path, format } => {
+            let file = source::expand_home(path);
+            let content = match path.as_str() {
+                "-" => None,
+                // What cannot be read is said better when it is opened.
+                _ => ContentDigest::of_file(&file).ok().flatten(),
+            };
+            let name = match &content {
+                Some(_) => std::path::absolute(&file)
+                    .unwrap_or(file)
+                    .display()
+                    .to_string(),
+                None => path.clone(),
+            };
+            (name, content, options.shape(format).to_string())
+        }
+        Input::Fed { .. } | Input::Recorded => (
+            "rows".to_owned(),
+            None,
+            options.shape(&Format::default()).to_string(),
+        ),
     };
     let warnings = Warnings {
         count: Arc::new(AtomicU64::new(0)),
@@ -80,6 +142,7 @@ pub(super) fn prepare(
             }
             Origin::Fed(Box::new(FedRows::new(rows, warnings.clone(), can_rewind)))
         }
+        Input::Recorded => return Err(StartError::Options("No run is named.".into())),
         Input::Path { path, format } => {
             if options.strict && path == "-" {
                 return Err(strict_needs_two_readings());
@@ -100,7 +163,21 @@ pub(super) fn prepare(
         }
     };
     let connection = connect(&options, &target)?;
-    let folder = Folder::create(options.run_dir.as_deref())?;
+    let identity = identity(content, &shape, &target);
+    let seen = match (&options.again, named) {
+        (Again::New, _) => Earlier::New(None),
+        (_, Some(run)) => checked(run, &identity, &options)?,
+        _ => earlier(options.run_dir.as_deref(), &identity, &source_name),
+    };
+    let (folder, going_on, note) = match seen {
+        Earlier::Done(run) => return Ok(Ready::Done(run)),
+        Earlier::New(note) => (Folder::create(options.run_dir.as_deref())?, None, note),
+        Earlier::GoesOn { run, retry } => {
+            let note = goes_on(&run, retry);
+            let (folder, info) = (Folder::of(&run)?, run.info);
+            (folder, Some(GoingOn { info, retry }), Some(note))
+        }
+    };
     let errors = match &options.errors_out {
         Some(path) => Some(ErrorFile::create(path).map_err(|error| StartError::Output {
             path: path.display().to_string(),
@@ -120,18 +197,92 @@ pub(super) fn prepare(
             });
         }
     }
-    Ok(Prepared {
+    let key = going_on
+        .as_ref()
+        .map_or_else(rand::random, |going_on: &GoingOn| going_on.info.key);
+    Ok(Ready::Import(Box::new(Prepared {
         folder,
+        key,
+        going_on,
+        identity,
+        shape,
+        note,
         source_name,
         options,
         origin: Some(origin),
-        target,
         events,
         counters,
         warnings,
         errors,
         connection,
+    })))
+}
+
+fn cannot_be_read_again(run: String) -> StartError {
+    let what =
+        "its rows came from standard input or from a program, and cannot be read again".into();
+    StartError::SourceChanged { run, what }
+}
+
+/// By what the import is known again.
+fn identity(content: Option<ContentDigest>, shape: &str, target: &Target) -> Identity {
+    let (target, base_url, api_key) = match target {
+        Target::Api(connection) => (
+            "workos",
+            connection.base_url.trim_end_matches('/').to_owned(),
+            connection.key.expose().to_owned(),
+        ),
+        #[cfg(feature = "sandbox")]
+        Target::Sandbox(sandbox) => ("sandbox", String::new(), sandbox.identity().to_string()),
+    };
+    Identity {
+        content,
+        options: shape.to_owned(),
+        target: target.to_owned(),
+        base_url,
+        api_key: Secret::new(api_key),
+    }
+}
+
+/// A run that was named: refused where going on would not be the same run.
+fn checked(
+    run: FoundRun,
+    identity: &Identity,
+    options: &ImportOptions,
+) -> Result<Earlier, StartError> {
+    let refuse = |what: &str| {
+        let (run, what) = (run.info.id.clone(), what.to_owned());
+        Err(StartError::SourceChanged { run, what })
+    };
+    if !identity.same_content(&run.info) {
+        return refuse(&format!("{} has changed since", run.info.source));
+    }
+    if !identity.same_environment(&run.info) && !options.new_key {
+        return refuse("the key or the base URL is another one (after a key rotation: --new-key)");
+    }
+    let retry = matches!(options.again, Again::Retry(_));
+    let nothing_left = run.is_whole() && (run.failed() == 0 || !retry);
+    Ok(match nothing_left {
+        true => Earlier::Done(Box::new(run)),
+        false => Earlier::GoesOn {
+            run: Box::new(run),
+            retry,
+        },
     })
+}
+
+/// What is said of a run that goes on.
+fn goes_on(run: &FoundRun, retry: bool) -> String {
+    let ended: u64 = run.info.outcomes.values().sum();
+    let id = &run.info.id;
+    if retry {
+        let failed = run.failed();
+        return format!("Run {id} goes on: {failed} failed rows are tried again.");
+    }
+    match run.info.total {
+        Some(total) => format!("Run {id} goes on: {ended} of {total} rows have ended."),
+        None => format!("Run {id} goes on: {ended} rows have ended."),
+    }
 }
 
 fn strict_needs_two_readings() -> StartError {

@@ -9,9 +9,10 @@ use tokio::sync::mpsc;
 use super::Event;
 use super::reading::Warnings;
 use crate::engine::{Disagreement, Sink, Tally};
+use crate::journal::FailedBefore;
 use crate::journal::outcome::RowResult;
 use crate::report::ErrorFile;
-use crate::row::{Issue, IssueCode, Severity};
+use crate::row::{Issue, IssueCode, RowIdentity, Severity};
 
 /// What can be looked at from outside while the run goes on.
 #[derive(Default)]
@@ -31,6 +32,18 @@ pub(super) struct Reporter {
 
 #[async_trait]
 impl Sink for Reporter {
+    fn failed_before(
+        &mut self,
+        identity: &RowIdentity,
+        failure: &FailedBefore,
+    ) -> Result<(), String> {
+        if let Some(file) = &mut self.errors {
+            file.add_earlier(identity, failure)
+                .map_err(|error| format!("the error file cannot be written: {error}"))?;
+        }
+        Ok(())
+    }
+
     async fn row(&mut self, result: &RowResult) -> Result<(), String> {
         if let Some(file) = &mut self.errors {
             file.add(result)

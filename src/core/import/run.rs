@@ -4,13 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::event::{Event, Started};
 use super::figures::Figures;
-use super::options::Target;
 use super::prepare::{OpenFile, Origin, Prepared, least_seconds};
 use super::reading::{BATCH, FedRows, FileRows, Meaning, Warnings};
 use super::reporter::Reporter;
@@ -18,7 +16,7 @@ use crate::clock::Clock;
 use crate::directory::workos::WorkOs;
 use crate::directory::{CallError, Directory, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
-use crate::journal::{Journal, RunRecord};
+use crate::journal::{self, Journal, JournalError, RunRecord};
 use crate::report::{ErrorFile, write_results};
 use crate::row::{Claim, Columns, Issue, IssueCode, Mode, Step};
 use crate::source::Source;
@@ -43,13 +41,20 @@ impl Prepared {
             organization_by_id: self.options.organization.id.is_some(),
             no_rows: "The file has a header but no rows.",
         };
-        let (ended, tally) = self.work(halt, &mut figures).await;
-        let summary = figures.summary(ended, &tally, started.elapsed().as_secs_f64());
+        let earlier = self.counters_so_far().duration_seconds;
+        let (ended, tally) = self.work(halt, &mut figures, started).await;
+        let seconds = earlier + started.elapsed().as_secs_f64();
+        let summary = figures.summary(ended, &tally, seconds);
         // A caller that is gone does not need it.
         let _ = events.send(Event::Ended(Box::new(summary))).await;
     }
 
-    async fn work(mut self, halt: watch::Receiver<Halt>, figures: &mut Figures) -> (Ended, Tally) {
+    async fn work(
+        mut self,
+        halt: watch::Receiver<Halt>,
+        figures: &mut Figures,
+        started_at: Instant,
+    ) -> (Ended, Tally) {
         let nothing = Tally::default();
         let (mode, unread, odd) = match unless_halted(&halt, self.read(figures)).await {
             Some(Ok(read)) => read,
@@ -57,7 +62,7 @@ impl Prepared {
             None => return (Ended::Halted, nothing),
         };
         figures.mode = mode.as_str().to_owned();
-        let journal = match Journal::on_disk(&self.folder.journal(), &self.run_record(&mode)) {
+        let journal = match self.open_journal(&mode, figures.total).await {
             Ok(journal) => journal,
             Err(error) => return (Ended::Journal(error.0), nothing),
         };
@@ -109,6 +114,9 @@ impl Prepared {
                 };
                 let mut engine = Engine::new(&directory, &journal, Clock::System, options)
                     .with_concurrency(self.options.concurrency);
+                if let Some(going_on) = &self.going_on {
+                    engine = engine.going_on(going_on.retry);
+                }
                 engine
                     .run(rows.as_mut(), &prelude, &mut reporter, halt)
                     .await
@@ -116,7 +124,11 @@ impl Prepared {
         };
         // The reading thread ends with its channel; a row that it still warns about is not ours any more.
         drop(rows);
-        figures.calls = directory.calls();
+        let so_far = self.counters_so_far();
+        figures.calls = so_far.calls.clone();
+        for (call, count) in directory.calls() {
+            *figures.calls.entry(call.to_owned()).or_insert(0) += count;
+        }
         let results_out = self.options.results_out.as_deref();
         let written = write_files(reporter.errors.take(), results_out, &journal).await;
         // What ended the run first is what has to be said; a failure while closing counts only after a complete run.
@@ -125,7 +137,22 @@ impl Prepared {
         }
         let status = figures.status(&ended, &tally).as_str();
         let at = Clock::System.now().to_string();
-        let finished = journal.commit(move |store| store.finish(status, &at)).await;
+        let counters = journal::Counters {
+            lookups: tally.lookups,
+            differing: tally.differing,
+            taken_back: tally.taken_back,
+            warnings: figures.warnings.load(Ordering::Relaxed),
+            duration_seconds: so_far.duration_seconds + started_at.elapsed().as_secs_f64(),
+            calls: figures.calls.clone(),
+        };
+        let total = figures
+            .total
+            .or((ended == Ended::Complete).then_some(tally.rows_read));
+        let finished = journal.commit(move |store| {
+            store.note_counters(&counters, total)?;
+            store.finish(status, &at)
+        });
+        let finished = finished.await;
         if let (Ended::Complete, Err(error)) = (&ended, finished) {
             ended = Ended::Journal(error.0);
         }
@@ -201,7 +228,7 @@ impl Prepared {
             columns,
             mode: mode.clone(),
             rules: self.options.validation().rules,
-            digest_key: rand::random(),
+            digest_key: self.key,
             invalid_only,
             warn: true,
         }
@@ -231,29 +258,54 @@ impl Prepared {
             least_seconds: rows
                 .zip(limits)
                 .map(|(rows, limits)| least_seconds(rows * writes_per_row, limits)),
+            note: self.note.clone(),
             folder: self.folder.path.clone(),
         }
     }
 
+    /// The counts of earlier attempts that the journal's tables do not tell.
+    fn counters_so_far(&self) -> journal::Counters {
+        let info = self.going_on.as_ref().map(|going_on| &going_on.info);
+        info.map(|info| info.counters.clone()).unwrap_or_default()
+    }
+
+    async fn open_journal(
+        &mut self,
+        mode: &Mode,
+        total: Option<u64>,
+    ) -> Result<Journal, JournalError> {
+        let path = self.folder.journal();
+        let counters = self.counters_so_far();
+        let Some(going_on) = &self.going_on else {
+            let journal = Journal::on_disk(&path, &self.run_record(mode))?;
+            journal.note(move |store| store.note_counters(&counters, total))?;
+            return Ok(journal);
+        };
+        let journal = Journal::reopen(&path)?;
+        // The same, unless a new key was given for it.
+        let environment = self.identity.environment(&going_on.info.key);
+        journal
+            .commit(move |store| {
+                store.note_counters(&counters, total)?;
+                store.note_environment(&environment)
+            })
+            .await?;
+        Ok(journal)
+    }
+
     fn run_record(&self, mode: &Mode) -> RunRecord {
-        let options = json!({
-            "on_existing": format!("{:?}", self.options.on_existing).to_lowercase(),
-            "update_passwords": self.options.update_passwords,
-            "reactivate": self.options.reactivate,
-            "create_organizations": !self.options.no_create_orgs,
-            "require_membership": self.options.require_membership,
-            "mapping": self.options.mapping,
-        });
         RunRecord {
             id: self.folder.id.clone(),
             source: self.source_name.clone(),
             mode: mode.as_str().to_owned(),
-            target: match self.target {
-                Target::Api(_) => "workos".to_owned(),
-                #[cfg(feature = "sandbox")]
-                Target::Sandbox(_) => "sandbox".to_owned(),
-            },
-            options: options.to_string(),
+            target: self.identity.target.clone(),
+            options: self.shape.clone(),
+            key: self.key,
+            source_digest: self
+                .identity
+                .content
+                .map(|content| content.keyed(&self.key)),
+            environment: self.identity.environment(&self.key),
             started_at: Clock::System.now().to_string(),
         }
     }

@@ -9,6 +9,7 @@ mod orphans;
 pub mod outcome;
 mod schema;
 mod store;
+mod totals;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -18,8 +19,10 @@ use tokio::sync::oneshot;
 
 pub use orphans::Orphan;
 pub use store::{
-    EndedRow, RESULT_COLUMNS, Registered, Registration, Remembered, ResultLine, RunRecord, Store,
+    Before, EndedRow, FailedBefore, OpenIntent, RESULT_COLUMNS, Registered, Registration,
+    Remembered, ResultLine, RunRecord, Store,
 };
+pub use totals::{Counters, Kept, RunInfo};
 
 /// Something in the journal failed: a full disk, a folder that cannot be written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -68,7 +71,10 @@ impl Journal {
     /// # Errors
     /// When the file or the thread cannot be made.
     pub fn on_disk(path: &Path, run: &RunRecord) -> Result<Self, JournalError> {
-        let store = Store::create(Some(path), run)?;
+        Self::threaded(Store::create(Some(path), run)?)
+    }
+
+    fn threaded(store: Store) -> Result<Self, JournalError> {
         let failed = Arc::new(Mutex::new(None));
         let (jobs, queue) = mpsc::sync_channel(Self::QUEUE);
         let shared = Arc::clone(&failed);
@@ -85,12 +91,31 @@ impl Journal {
         })
     }
 
+    /// The journal of a run that goes on, driven by a thread of its own.
+    ///
+    /// # Errors
+    /// When the file is not there or cannot be written, or the thread cannot be made.
+    pub fn reopen(path: &Path) -> Result<Self, JournalError> {
+        Self::threaded(Store::reopen(path)?)
+    }
+
     /// A journal that does everything in the calling thread, on disk or (`None`) in memory.
     ///
     /// # Errors
     /// When the file cannot be made.
     pub fn inline(path: Option<&Path>, run: &RunRecord) -> Result<Self, JournalError> {
-        let store = Store::create(path, run)?;
+        Self::in_place(Store::create(path, run)?)
+    }
+
+    /// The journal of a run that goes on, in the calling thread.
+    ///
+    /// # Errors
+    /// When the file is not there or cannot be written.
+    pub fn reopen_inline(path: &Path) -> Result<Self, JournalError> {
+        Self::in_place(Store::reopen(path)?)
+    }
+
+    fn in_place(store: Store) -> Result<Self, JournalError> {
         store.connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(Self {
             driver: Driver::Inline(Mutex::new(store)),

@@ -57,7 +57,8 @@ impl Store {
             [id],
         )?;
         self.connection.execute(
-            "UPDATE step SET remote_id = NULL, ours = NULL, detail = NULL WHERE id = ?",
+            "UPDATE step SET remote_id = NULL, ours = NULL, detail = NULL, intent = NULL, intent_at = NULL,
+             by_record = NULL, effect = NULL WHERE id = ?",
             [id],
         )?;
         Ok(())

@@ -67,6 +67,11 @@ impl Effect {
             Self::Deleted => "deleted",
         }
     }
+
+    /// The effect of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|effect| effect.as_str() == name)
+    }
 }
 
 /// How sure it is that a step did what it says.

@@ -13,6 +13,11 @@ CREATE TABLE run (
     mode           TEXT NOT NULL,
     target         TEXT NOT NULL,
     options        TEXT NOT NULL,      -- JSON; the options that shape the result
+    key            BLOB NOT NULL,      -- keys the digests of this run
+    source_digest  BLOB,               -- keyed digest of the source's content; absent for what is read only once
+    environment    BLOB NOT NULL,      -- keyed digest of base URL and key
+    total          INTEGER,            -- records of the source
+    counters       TEXT,               -- JSON; what the other tables do not tell, such as calls by name
     started_at     TEXT NOT NULL,      -- RFC 3339, UTC, as all times here
     ended_at       TEXT,
     status         TEXT
@@ -26,10 +31,14 @@ CREATE TABLE step (
     first_record INTEGER,              -- the row whose fields count
     fields       BLOB,                 -- keyed digest of that row's fields
     label        TEXT,                 -- the first name that a row gave to it (organizations)
-    intent_at    TEXT,                 -- when a write was first about to be sent
+    intent       TEXT,                 -- what a write that was about to be sent was to do: created, updated, …
+    intent_at    TEXT,                 -- when the first one was about to be sent
+    last_intent  TEXT,                 -- when the latest one was
     remote_id    TEXT,                 -- the directory's id
     missing      INTEGER,              -- 1: the directory does not have it
     ours         INTEGER,              -- 1: created by this run
+    by_record    INTEGER,              -- the row through which this run wrote it
+    effect       TEXT,                 -- what it did: created, updated, reactivated
     evidence     TEXT,
     detail       TEXT                  -- JSON; what is known of it, such as roles
 );

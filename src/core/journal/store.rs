@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::outcome::{Evidence, RowResult};
+use super::outcome::{Effect, Evidence, RowResult};
 use super::schema::{SCHEMA, SCHEMA_VERSION};
 use crate::row::{Kind, NOTHING_CLAIMED, StepKey};
 
@@ -17,7 +18,41 @@ pub struct RunRecord {
     pub target: String,
     /// JSON, without any secret.
     pub options: String,
+    /// Keys the digests of this run.
+    pub key: [u8; 32],
+    /// Keyed digest of the source's content; `None` for what can be read only once.
+    pub source_digest: Option<[u8; 32]>,
+    /// Keyed digest of base URL and key.
+    pub environment: [u8; 32],
     pub started_at: String,
+}
+
+/// How a row ended in an earlier attempt of the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// It has no outcome yet.
+    Open,
+    Done,
+    Failed(Box<FailedBefore>),
+}
+
+/// What the journal knows of a row that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedBefore {
+    /// JSON, as in the column `error`.
+    pub error: String,
+    pub at: String,
+    pub user_id: Option<String>,
+    pub organization_id: Option<String>,
+}
+
+/// A write of an earlier attempt whose answer is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenIntent {
+    pub effect: Effect,
+    /// When the first such write was about to be sent, and the latest.
+    pub first: Timestamp,
+    pub last: Timestamp,
 }
 
 /// What a row says about a key while it is read.
@@ -50,6 +85,8 @@ pub struct Remembered {
     /// This run created it.
     pub ours: bool,
     pub evidence: Evidence,
+    /// What this run did to it, and through which row.
+    pub done: Option<(u64, Effect)>,
     /// JSON of what else is known, such as the roles of a membership.
     pub detail: Option<String>,
 }
@@ -61,6 +98,7 @@ impl Remembered {
             id: None,
             ours: false,
             evidence: Evidence::Confirmed,
+            done: None,
             detail: None,
         }
     }
@@ -142,17 +180,26 @@ impl Store {
             Some(path) => Connection::open(path)?,
             None => Connection::open_in_memory()?,
         };
-        connection.set_prepared_statement_cache_capacity(64);
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "temp_store", "MEMORY")?;
-        // Bounds the page cache: memory does not grow with the file.
-        connection.pragma_update(None, "cache_size", -8192)?;
+        let store = Self::configured(connection)?;
+        let connection = &store.connection;
         connection.execute_batch(SCHEMA)?;
         connection.execute(
-            "INSERT INTO run (id, schema_version, source, mode, target, options, started_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![run.id, SCHEMA_VERSION, run.source, run.mode, run.target, run.options, run.started_at],
+            "INSERT INTO run (id, schema_version, source, mode, target, options, key, source_digest, environment, started_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                run.id,
+                SCHEMA_VERSION,
+                run.source,
+                run.mode,
+                run.target,
+                run.options,
+                run.key,
+                run.source_digest,
+                run.environment,
+                run.started_at
+            ],
         )?;
-        Ok(Self { connection })
+        Ok(store)
     }
 
     /// Opens a finished or running journal for reading.
@@ -166,6 +213,28 @@ impl Store {
                 rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
             )?,
         })
+    }
+
+    /// Opens the journal of a run to go on with it: rows that were set aside are looked at again from the beginning.
+    ///
+    /// # Errors
+    /// When the file is not there, is no journal, or cannot be written.
+    pub fn reopen(path: &Path) -> rusqlite::Result<Self> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let store = Self::configured(Connection::open_with_flags(path, flags)?)?;
+        store
+            .connection
+            .execute_batch("DELETE FROM parked; UPDATE run SET status = NULL, ended_at = NULL")?;
+        Ok(store)
+    }
+
+    fn configured(connection: Connection) -> rusqlite::Result<Self> {
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        // Bounds the page cache: memory does not grow with the file.
+        connection.pragma_update(None, "cache_size", -8192)?;
+        Ok(Self { connection })
     }
 
     /// Notes how the run ended.
@@ -255,20 +324,45 @@ impl Store {
         }
         self.connection
             .prepare_cached(
-                "SELECT remote_id, ours, evidence, detail FROM step
+                "SELECT remote_id, ours, evidence, detail, by_record, effect FROM step
                  WHERE id = ? AND (remote_id IS NOT NULL OR missing = 1)",
             )?
             .query_row([id], remembered_from)
             .optional()
     }
 
-    /// Notes that a write for the key is about to leave; the first intent stays.
-    pub fn intent(&self, key: &StepKey, at: &str) -> rusqlite::Result<()> {
+    /// Notes that a write for the key is about to leave; the time of the first one stays.
+    pub fn intent(&self, key: &StepKey, effect: Effect, at: &str) -> rusqlite::Result<()> {
         let id = self.ensure_place(key)?;
         self.connection
-            .prepare_cached("UPDATE step SET intent_at = coalesce(intent_at, ?) WHERE id = ?")?
-            .execute(params![at, id])?;
+            .prepare_cached(
+                "UPDATE step SET intent = ?, intent_at = coalesce(intent_at, ?2), last_intent = ?2 WHERE id = ?3",
+            )?
+            .execute(params![effect.as_str(), at, id])?;
         Ok(())
+    }
+
+    /// The write of an earlier attempt whose answer is not known; `None` if every answer is.
+    pub fn open_intent(&self, key: &StepKey) -> rusqlite::Result<Option<OpenIntent>> {
+        let (id, there) = self.place(key)?;
+        if !there {
+            return Ok(None);
+        }
+        let found: Option<(String, String, String)> = self
+            .connection
+            .prepare_cached(
+                "SELECT intent, intent_at, last_intent FROM step
+                 WHERE id = ? AND intent IS NOT NULL AND remote_id IS NULL",
+            )?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        Ok(found.and_then(|(effect, first, last)| {
+            Some(OpenIntent {
+                effect: Effect::named(&effect)?,
+                first: first.parse().ok()?,
+                last: last.parse().ok()?,
+            })
+        }))
     }
 
     /// Notes what the directory said about the key.
@@ -276,8 +370,8 @@ impl Store {
         let id = self.ensure_place(key)?;
         self.connection
             .prepare_cached(
-                "UPDATE step SET remote_id = ?, missing = ?, ours = max(coalesce(ours, 0), ?), evidence = ?, detail = ?
-                 WHERE id = ?",
+                "UPDATE step SET remote_id = ?, missing = ?, ours = max(coalesce(ours, 0), ?), evidence = ?, detail = ?,
+                 by_record = coalesce(?, by_record), effect = coalesce(?, effect) WHERE id = ?",
             )?
             .execute(params![
                 known.id,
@@ -285,16 +379,64 @@ impl Store {
                 known.ours,
                 known.evidence.as_str(),
                 known.detail,
+                known.done.map(|(record, _)| record),
+                known.done.map(|(_, effect)| effect.as_str()),
                 id
             ])?;
         Ok(())
+    }
+
+    /// Notes that the API's answer was no: nothing was written, and nothing is in doubt.
+    pub fn refused(&self, key: &StepKey) -> rusqlite::Result<()> {
+        let id = self.ensure_place(key)?;
+        self.connection
+            .prepare_cached("UPDATE step SET intent = NULL, intent_at = NULL WHERE id = ?")?
+            .execute([id])?;
+        Ok(())
+    }
+
+    /// How rows ended in earlier attempts of this run.
+    pub fn before(&self, record_numbers: &[u64]) -> rusqlite::Result<Vec<Before>> {
+        let mut outcome = self.connection.prepare_cached(
+            "SELECT outcome, coalesce(error, '{}'), at FROM outcome WHERE record_number = ?",
+        )?;
+        let mut remote_id = self.connection.prepare_cached(
+            "SELECT s.remote_id FROM outcome_step o JOIN step s ON s.id = o.step_id
+             WHERE o.record_number = ? AND o.kind = ?",
+        )?;
+        let mut found = Vec::with_capacity(record_numbers.len());
+        for number in record_numbers {
+            let ended: Option<(String, String, String)> = outcome
+                .query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()?;
+            found.push(match ended {
+                None => Before::Open,
+                Some((outcome, error, at)) if outcome == "failed" => {
+                    let mut id_of = |kind: Kind| -> rusqlite::Result<Option<String>> {
+                        let row = params![number, kind_number(kind)];
+                        let id: Option<Option<String>> =
+                            remote_id.query_row(row, |row| row.get(0)).optional()?;
+                        Ok(id.flatten())
+                    };
+                    Before::Failed(Box::new(FailedBefore {
+                        error,
+                        at,
+                        user_id: id_of(Kind::User)?,
+                        organization_id: id_of(Kind::Organization)?,
+                    }))
+                }
+                Some(_) => Before::Done,
+            });
+        }
+        Ok(found)
     }
 
     /// Forgets what the directory said: the next row asks again.
     pub fn forget(&self, key: &StepKey) -> rusqlite::Result<()> {
         let id = self.ensure_place(key)?;
         self.connection
-            .prepare_cached("UPDATE step SET remote_id = NULL, missing = NULL, ours = NULL, detail = NULL WHERE id = ?")?
+            .prepare_cached("UPDATE step SET remote_id = NULL, missing = NULL, ours = NULL, detail = NULL, intent = NULL, intent_at = NULL,
+                 by_record = NULL, effect = NULL WHERE id = ?")?
             .execute([id])?;
         Ok(())
     }
@@ -410,6 +552,11 @@ fn remembered_from(row: &Row<'_>) -> rusqlite::Result<Remembered> {
             Evidence::Confirmed
         },
         detail: row.get(3)?,
+        done: row.get::<_, Option<u64>>(4)?.zip(
+            row.get::<_, Option<String>>(5)?
+                .as_deref()
+                .and_then(Effect::named),
+        ),
     })
 }
 

@@ -5,12 +5,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::cells::guarded;
 use super::private_file;
+use crate::journal::FailedBefore;
 use crate::journal::outcome::{Outcome, RowResult};
-use crate::row::Kind;
+use crate::row::{Kind, RowIdentity};
 
 /// The columns of a `.csv` error file, in order.
 const COLUMNS: [&str; 9] = [
@@ -73,22 +75,45 @@ impl ErrorFile {
     /// # Errors
     /// When the disk is full or gone.
     pub fn add(&mut self, result: &RowResult) -> io::Result<()> {
-        if result.outcome != Outcome::Failed {
-            return Ok(());
+        match &result.error {
+            Some(error) if result.outcome == Outcome::Failed => self.write(entry(
+                &result.identity,
+                &serde_json::to_value(error)?,
+                result.step(Kind::User).map(|step| step.id.as_str()),
+                result.step(Kind::Organization).map(|step| step.id.as_str()),
+                result.at,
+            )),
+            _ => Ok(()),
         }
+    }
+
+    /// Adds a row that failed in an earlier attempt of the run.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn add_earlier(&mut self, identity: &RowIdentity, failed: &FailedBefore) -> io::Result<()> {
+        self.write(entry(
+            identity,
+            &serde_json::from_str(&failed.error)?,
+            failed.user_id.as_deref(),
+            failed.organization_id.as_deref(),
+            failed.at.parse().unwrap_or_default(),
+        ))
+    }
+
+    fn write(&mut self, entry: Map<String, Value>) -> io::Result<()> {
         match &mut self.form {
             Form::Lines(file) => {
-                writeln!(file, "{}", Value::Object(entry(result)))?;
+                writeln!(file, "{}", Value::Object(entry))?;
                 // Somebody may be watching the file: a line is there as soon as its row has failed.
                 file.flush()
             }
             Form::Array { file, empty } => {
                 file.write_all(if *empty { b"\n  " } else { b",\n  " })?;
                 *empty = false;
-                write!(file, "{}", Value::Object(entry(result)))
+                write!(file, "{}", Value::Object(entry))
             }
             Form::Csv(writer) => {
-                let entry = entry(result);
                 let cells = COLUMNS.map(|column| cell(entry.get(column)));
                 writer.write_record(cells.iter().map(|cell| guarded(cell).into_owned()))?;
                 Ok(())
@@ -119,58 +144,47 @@ impl ErrorFile {
     }
 }
 
-/// One failed row, with the keys of the JSON forms. What is unknown is left out.
-fn entry(result: &RowResult) -> Map<String, Value> {
+/// One failed row, with the keys of the JSON forms; `error` as the journal has it. What is unknown is left out.
+fn entry(
+    identity: &RowIdentity,
+    error: &Value,
+    user_id: Option<&str>,
+    organization_id: Option<&str>,
+    at: Timestamp,
+) -> Map<String, Value> {
     let mut entry = Map::new();
-    entry.insert("recordNumber".into(), json!(result.identity.record_number));
+    entry.insert("recordNumber".into(), json!(identity.record_number));
     let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
+        if let Some(value) = value.filter(|value| !value.is_null()) {
             entry.insert(name.into(), value);
         }
     };
-    let identity = &result.identity;
     put("email", identity.email().map(|text| json!(text)));
-    put("userId", result.step(Kind::User).map(|step| json!(step.id)));
-    if let Some(error) = &result.error {
-        put("errorType", Some(json!(error.error_type)));
-        put("errorMessage", Some(json!(error.message)));
-        put(
-            "httpStatus",
-            error.api.http_status.map(|status| json!(status)),
-        );
-        put(
-            "workosCode",
-            error.api.workos_code.as_ref().map(|code| json!(code)),
-        );
-        put(
-            "workosRequestId",
-            error.api.workos_request_id.as_ref().map(|id| json!(id)),
-        );
-        let errors = &error.api.workos_errors;
-        put(
-            "workosErrors",
-            (!errors.is_empty()).then(|| Value::Array(errors.clone())),
-        );
+    put("userId", user_id.map(|id| json!(id)));
+    for (name, field) in [
+        ("errorType", "error_type"),
+        ("errorMessage", "message"),
+        ("httpStatus", "http_status"),
+        ("workosCode", "workos_code"),
+        ("workosRequestId", "workos_request_id"),
+    ] {
+        put(name, error.get(field).cloned());
     }
-    let organization = result.step(Kind::Organization).map(|step| step.id.clone());
+    let errors = error.get("workos_errors").and_then(Value::as_array);
+    let errors = errors.filter(|errors| !errors.is_empty());
+    put("workosErrors", errors.map(|errors| json!(errors)));
+    let named = identity.organization_id();
     put(
         "orgId",
-        organization
-            .or_else(|| identity.organization_id().map(|id| id.into_owned()))
-            .map(|id| json!(id)),
+        organization_id.or(named.as_deref()).map(|id| json!(id)),
     );
-    put(
-        "orgExternalId",
-        identity.organization_external_id().map(|id| json!(id)),
-    );
-    put("timestamp", Some(json!(timestamp(result))));
+    let external_id = identity.organization_external_id();
+    put("orgExternalId", external_id.map(|id| json!(id)));
+    // In whole milliseconds, as others of this field write it.
+    let at = at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+    put("timestamp", Some(json!(at)));
     put("rawRow", identity.raw().map(Value::Object));
     entry
-}
-
-/// In whole milliseconds, as others of this field write it.
-fn timestamp(result: &RowResult) -> String {
-    result.at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// A value as a cell: texts as they are, everything else as its JSON text.

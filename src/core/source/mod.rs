@@ -20,7 +20,7 @@ pub use broken::{Broken, BrokenKind};
 pub use builder::{ColumnRegistry, RecordBuilder};
 pub use cell::{Cell, CellView, Cells};
 pub use error::SourceError;
-pub use open::{open, open_reader};
+pub use open::{expand_home, open, open_reader};
 
 /// A cell, or a text in a mapping, that is longer than this breaks its record.
 pub const CELL_LIMIT: usize = 1 << 20;

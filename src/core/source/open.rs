@@ -67,7 +67,8 @@ pub fn open_reader(
     Ok(Box::new(FileSource::open(origin, name, format, CHUNK)?))
 }
 
-fn expand_home(path: &str) -> PathBuf {
+/// The path with `~` for the home folder.
+pub fn expand_home(path: &str) -> PathBuf {
     let rest = match path.strip_prefix('~') {
         Some("") => Some(""),
         Some(rest) => rest.strip_prefix(['/', std::path::MAIN_SEPARATOR]),

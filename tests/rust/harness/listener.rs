@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use workos_importer_core::engine::{Disagreement, Sink, Tally};
+use workos_importer_core::journal::FailedBefore;
 use workos_importer_core::journal::outcome::RowResult;
+use workos_importer_core::row::RowIdentity;
 
 #[derive(Default)]
 pub struct Collected {
@@ -19,6 +21,14 @@ pub struct Collected {
 
 #[async_trait]
 impl Sink for Collected {
+    fn failed_before(
+        &mut self,
+        _identity: &RowIdentity,
+        _failure: &FailedBefore,
+    ) -> Result<(), String> {
+        Ok(())
+    }
+
     async fn row(&mut self, result: &RowResult) -> Result<(), String> {
         if self
             .breaks_after

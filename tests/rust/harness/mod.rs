@@ -1,6 +1,7 @@
 //! Runs the engine over a sandbox in this process, in virtual time, with the journal inline: the same seed gives the
 //! same run, bit for bit.
 
+mod killed;
 mod listener;
 mod meddler;
 mod rows;
@@ -49,6 +50,8 @@ pub struct Scenario {
     pub hook: Option<Hook>,
     /// Where the journal is, if not in memory.
     pub journal: Option<std::path::PathBuf>,
+    /// After how often being polled each attempt is killed; the one after the last is not.
+    pub kills: Vec<u32>,
     /// Whether exchanges are written down; a large run has too many.
     pub logs: bool,
     /// What the caller does with results.
@@ -106,6 +109,7 @@ impl Scenario {
             seed: 1,
             hook: None,
             journal: None,
+            kills: Vec::new(),
             logs: true,
             sink: Collected::default,
         }
@@ -154,15 +158,79 @@ impl Scenario {
         let meddler = Meddler::new(inner, self.sandbox.clone(), self.hook.clone(), self.logs);
         let meddler = Arc::new(meddler);
         let transport: Arc<dyn Transport> = Arc::clone(&meddler) as Arc<dyn Transport>;
-        let limits = self.limits.as_ref();
-        let directory = WorkOs::new(
-            transport,
-            limits,
-            self.concurrency,
-            clock.clone(),
-            self.seed,
-        );
-        let journal = Journal::inline(self.journal.as_deref(), &record()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let killed = folder.path().join("journal.sqlite3");
+        let path = match self.kills.is_empty() {
+            true => self.journal.clone(),
+            false => Some(self.journal.clone().unwrap_or(killed)),
+        };
+        let mut sink = (self.sink)();
+        let mut calls: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let (mut ended, mut tally) = (Ended::Halted, Tally::default());
+        let mut lines = Vec::new();
+        let mut goes_on = false;
+        for kill in self.kills.iter().copied().map(Some).chain([None]) {
+            // Everything but the journal and the sandbox is new: that is what a kill leaves.
+            let directory = WorkOs::new(
+                Arc::clone(&transport),
+                self.limits.as_ref(),
+                self.concurrency,
+                clock.clone(),
+                self.seed,
+            );
+            let journal = match (goes_on, &path) {
+                (true, Some(path)) => Journal::reopen_inline(path).unwrap(),
+                _ => Journal::inline(path.as_deref(), &record()).unwrap(),
+            };
+            let attempt = self.attempt(
+                &directory,
+                &journal,
+                &clock,
+                goes_on,
+                &mut sink,
+                halted.clone(),
+            );
+            let came_to_its_end = match kill {
+                Some(polls) => killed::after(polls, attempt).await,
+                None => Some(attempt.await),
+            };
+            for (call, count) in directory.calls() {
+                *calls.entry(call).or_insert(0) += count;
+            }
+            goes_on = true;
+            let Some(end) = came_to_its_end else { continue };
+            (ended, tally) = end;
+            if !matches!(ended, Ended::Journal(_)) {
+                lines = journal
+                    .ask(|store| store.results(0, 1_000_000))
+                    .await
+                    .unwrap();
+            }
+            break;
+        }
+        Done {
+            ended,
+            tally,
+            results: sink.results,
+            lines,
+            disagreements: sink.disagreements,
+            calls,
+            virtual_seconds: started.elapsed().as_secs_f64(),
+            log: meddler.log(),
+            logged: sink.tallies,
+        }
+    }
+
+    /// One attempt of the run: until it ends by itself.
+    async fn attempt(
+        &self,
+        directory: &WorkOs,
+        journal: &Journal,
+        clock: &Clock,
+        goes_on: bool,
+        sink: &mut Collected,
+        halted: watch::Receiver<Halt>,
+    ) -> (Ended, Tally) {
         let mut rows = InlineRows::new(
             &self.csv,
             &self.organization,
@@ -175,17 +243,20 @@ impl Scenario {
             }
             _ => Vec::new(),
         };
-        let mut sink = (self.sink)();
         let options = Options {
             policy: self.policy,
             require_membership: self.require_membership,
             max_errors: self.max_errors,
             seed: self.seed,
         };
-        let (ended, tally) = match directory.check().await {
+        match directory.check().await {
             Ok(_) => {
-                Engine::new(&directory, &journal, clock, options)
-                    .run(&mut rows, &prelude, &mut sink as &mut dyn Sink, halted)
+                let mut engine = Engine::new(directory, journal, clock.clone(), options);
+                if goes_on {
+                    engine = engine.going_on(false);
+                }
+                engine
+                    .run(&mut rows, &prelude, sink as &mut dyn Sink, halted)
                     .await
             }
             Err(CallError::Key(error)) => (Ended::Key(error), Tally::default()),
@@ -193,24 +264,6 @@ impl Scenario {
                 Ended::Unreachable(directory.refusal(Kind::User, &error).message),
                 Tally::default(),
             ),
-        };
-        let lines = match ended {
-            Ended::Journal(_) => Vec::new(),
-            _ => journal
-                .ask(|store| store.results(0, 1_000_000))
-                .await
-                .unwrap(),
-        };
-        Done {
-            ended,
-            tally,
-            results: sink.results,
-            lines,
-            disagreements: sink.disagreements,
-            calls: directory.calls(),
-            virtual_seconds: started.elapsed().as_secs_f64(),
-            log: meddler.log(),
-            logged: sink.tallies,
         }
     }
 }
@@ -223,6 +276,9 @@ pub fn record() -> RunRecord {
         mode: "test".into(),
         target: "sandbox".into(),
         options: "{}".into(),
+        key: [7; 32],
+        source_digest: None,
+        environment: [0; 32],
         started_at: "2026-01-01T00:00:00Z".into(),
     }
 }

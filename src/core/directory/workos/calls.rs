@@ -19,7 +19,7 @@ use crate::journal::JournalError;
 use crate::journal::outcome::Effect;
 use crate::pace::{Backoff, Pace, WindowIndex};
 use crate::secret::Secret;
-use crate::wire::{Answer, Request, SendError, Transport};
+use crate::wire::{Answer, EXCHANGE_TIMEOUT, Request, SendError, Transport};
 
 const WRITES: WindowIndex = WindowIndex(0);
 const READS: WindowIndex = WindowIndex(1);
@@ -341,10 +341,27 @@ impl Caller {
         }
     }
 
+    /// The time in which a write can have been applied by nobody who hears of it: an exchange ends by itself after
+    /// its longest time, and no later than now.
+    pub(super) fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {
+        let longest = SignedDuration::try_from(EXCHANGE_TIMEOUT).unwrap_or(SignedDuration::ZERO);
+        let until = last
+            .checked_add(longest)
+            .unwrap_or(last)
+            .min(self.clock.now());
+        Doubt {
+            from: self.by_server_clock(first),
+            until: self.by_server_clock(until),
+        }
+    }
+
     fn server_now(&self) -> Timestamp {
-        let now = self.clock.now();
+        self.by_server_clock(self.clock.now())
+    }
+
+    fn by_server_clock(&self, at: Timestamp) -> Timestamp {
         let offset = SignedDuration::from_millis(self.clock_offset().unwrap_or(0));
-        now.checked_add(offset).unwrap_or(now)
+        at.checked_add(offset).unwrap_or(at)
     }
 
     /// The first `Date` tells how far the clocks are apart; it has whole seconds, so half of one is added.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::{
     ApiError, Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Details, Directory,
@@ -324,6 +325,10 @@ impl Directory for WorkOs {
     /// Everything that is written so far has a natural key by which it can be found again.
     fn settling(&self, _write: &Write) -> Settling {
         Settling::ReadBack
+    }
+
+    fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {
+        self.caller.doubt_since(first, last)
     }
 
     fn is_outcome_of(&self, ask: &Ask<'_>, found: &Found, doubt: Doubt) -> bool {

@@ -1,0 +1,198 @@
+//! What a journal tells of its run as a whole: what was asked for, how it ended, and the counts that a later attempt
+//! goes on from.
+
+use std::collections::BTreeMap;
+
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+
+use super::outcome::{Effect, Outcome};
+use super::store::Store;
+use crate::row::Kind;
+
+/// A run as its journal describes it.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    pub id: String,
+    /// The path of the source as it was given.
+    pub source: String,
+    pub mode: String,
+    pub target: String,
+    /// JSON; the options that shape the result.
+    pub options: String,
+    pub key: [u8; 32],
+    pub source_digest: Option<[u8; 32]>,
+    pub environment: [u8; 32],
+    pub total: Option<u64>,
+    pub started_at: String,
+    pub ended_at: Option<String>,
+    /// `None` while it runs, and after it was killed.
+    pub status: Option<String>,
+    pub counters: Counters,
+    /// Rows by outcome.
+    pub outcomes: BTreeMap<&'static str, u64>,
+}
+
+impl RunInfo {
+    pub fn outcome(&self, outcome: Outcome) -> u64 {
+        self.outcomes.get(outcome.as_str()).copied().unwrap_or(0)
+    }
+}
+
+/// What the tables do not tell. Written now and then: a kill loses the latest of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    pub lookups: u64,
+    pub differing: u64,
+    pub taken_back: u64,
+    pub warnings: u64,
+    pub duration_seconds: f64,
+    pub calls: BTreeMap<String, u64>,
+}
+
+/// The counts of the rows that an attempt does not look at again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    pub outcomes: BTreeMap<&'static str, u64>,
+    pub effects: BTreeMap<(Kind, &'static str), u64>,
+    pub created: BTreeMap<Kind, u64>,
+    pub shared_uses: u64,
+    pub inferred: u64,
+}
+
+impl Store {
+    /// What the journal tells of its run.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn run_info(&self) -> rusqlite::Result<RunInfo> {
+        let mut info = self.connection.query_row(
+            "SELECT id, source, mode, target, options, key, source_digest, environment, total, started_at, ended_at,
+                    status, counters FROM run",
+            [],
+            |row| {
+                let counters: Option<String> = row.get(12)?;
+                Ok(RunInfo {
+                    id: row.get(0)?,
+                    source: row.get(1)?,
+                    mode: row.get(2)?,
+                    target: row.get(3)?,
+                    options: row.get(4)?,
+                    key: row.get(5)?,
+                    source_digest: row.get(6)?,
+                    environment: row.get(7)?,
+                    total: row.get(8)?,
+                    started_at: row.get(9)?,
+                    ended_at: row.get(10)?,
+                    status: row.get(11)?,
+                    counters: counters
+                        .and_then(|text| serde_json::from_str(&text).ok())
+                        .unwrap_or_default(),
+                    outcomes: BTreeMap::new(),
+                })
+            },
+        )?;
+        info.outcomes = self.outcomes(false)?;
+        Ok(info)
+    }
+
+    /// The counts of the rows that an attempt does not look at again; with `retry` the failed ones are looked at.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn kept(&self, retry: bool) -> rusqlite::Result<Kept> {
+        let mut kept = Kept {
+            outcomes: self.outcomes(retry)?,
+            ..Kept::default()
+        };
+        let mut effects = self.connection.prepare(
+            "SELECT s.kind, s.effect, count(*) FROM outcome_step s JOIN outcome o USING (record_number)
+             WHERE o.outcome <> 'failed' OR NOT ? GROUP BY s.kind, s.effect",
+        )?;
+        let mut rows = effects.query([retry])?;
+        while let Some(row) = rows.next()? {
+            let name: String = row.get(1)?;
+            if let (Some(kind), Some(effect)) = (kind_of(row.get(0)?), Effect::named(&name)) {
+                kept.effects.insert((kind, effect.as_str()), row.get(2)?);
+            }
+        }
+        let mut created = self.connection.prepare(
+            "SELECT s.kind, count(*) FROM step s JOIN outcome o ON o.record_number = s.by_record
+             WHERE s.ours = 1 AND s.effect = 'created' AND (o.outcome <> 'failed' OR NOT ?) GROUP BY s.kind",
+        )?;
+        let mut rows = created.query([retry])?;
+        while let Some(row) = rows.next()? {
+            if let Some(kind) = kind_of(row.get(0)?) {
+                kept.created.insert(kind, row.get(1)?);
+            }
+        }
+        kept.shared_uses = self.count(
+            "SELECT count(*) FROM outcome o WHERE (o.outcome <> 'failed' OR NOT ?)
+               AND (EXISTS (SELECT 1 FROM outcome_step s WHERE s.record_number = o.record_number AND s.kind = 0)
+                    OR json_extract(o.error, '$.error_type') = 'org_resolution')",
+            retry,
+        )?;
+        kept.inferred = self.count(
+            "SELECT count(*) FROM outcome WHERE evidence = 'inferred' AND (outcome <> 'failed' OR NOT ?)",
+            retry,
+        )?;
+        Ok(kept)
+    }
+
+    fn count(&self, question: &str, retry: bool) -> rusqlite::Result<u64> {
+        self.connection
+            .query_row(question, [retry], |row| row.get(0))
+    }
+
+    fn outcomes(&self, retry: bool) -> rusqlite::Result<BTreeMap<&'static str, u64>> {
+        let mut found = BTreeMap::new();
+        let mut statement = self.connection.prepare(
+            "SELECT outcome, count(*) FROM outcome WHERE outcome <> 'failed' OR NOT ? GROUP BY outcome",
+        )?;
+        let mut rows = statement.query([retry])?;
+        while let Some(row) = rows.next()? {
+            let name: String = row.get(0)?;
+            let outcome = Outcome::ALL
+                .into_iter()
+                .find(|outcome| outcome.as_str() == name);
+            if let Some(outcome) = outcome {
+                found.insert(outcome.as_str(), row.get(1)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Notes the counts that the tables do not tell, and the number of records where it is known.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn note_counters(&self, counters: &Counters, total: Option<u64>) -> rusqlite::Result<()> {
+        let text = serde_json::to_string(counters)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        self.connection.execute(
+            "UPDATE run SET counters = ?, total = coalesce(?, total)",
+            params![text, total],
+        )?;
+        Ok(())
+    }
+
+    /// After a key was changed: the run belongs to the environment as the new key reaches it.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn note_environment(&self, environment: &[u8; 32]) -> rusqlite::Result<()> {
+        self.connection
+            .execute("UPDATE run SET environment = ?", [environment])?;
+        Ok(())
+    }
+}
+
+fn kind_of(number: i64) -> Option<Kind> {
+    match number {
+        0 => Some(Kind::Organization),
+        1 => Some(Kind::User),
+        2 => Some(Kind::Membership),
+        _ => None,
+    }
+}
