@@ -1,6 +1,7 @@
 //! Puts the rooms together: a source, a row kind, an engine, a directory, a journal and the files of the report make
 //! one import. The only place that knows all of them.
 
+mod causes;
 mod event;
 mod figures;
 mod fingerprint;
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+pub use causes::{Cause, causes};
 pub use event::{Event, Progress, Started, Status, Stopped, Summary};
 use figures::{already_done, recorded};
 pub use options::{Again, FedRow, ImportOptions, Input, Target};
@@ -32,7 +34,7 @@ use prepare::Ready;
 pub use preview::{DryRun, dry_run};
 use reading::Fed;
 use reporter::Counters;
-pub use runs::{FoundRun, find_run, run_folder, runs};
+pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};
 
 use crate::engine::Halt;
 use crate::journal::{JournalError, ResultLine, Store};

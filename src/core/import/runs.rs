@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::StartError;
 use super::fingerprint::{ContentDigest, environment};
+use super::lock::RunLock;
 use crate::journal::outcome::Outcome;
 use crate::journal::{RunInfo, Store};
+use crate::report::write_recorded_results;
 use crate::secret::Secret;
 
 /// A run that was found on disk.
@@ -84,6 +86,35 @@ pub fn find_run(run_dir: Option<&Path>, name: &str) -> Result<FoundRun, StartErr
         several => Err(StartError::NoRun(format!(
             "{several} runs in {place} begin with {name}. Write more of the id."
         ))),
+    }
+}
+
+/// Writes all results of a run into a file, as `--results-out` does.
+///
+/// # Errors
+/// When the journal cannot be read or the file cannot be written.
+pub fn export_results(run: &FoundRun, path: &Path) -> Result<(), String> {
+    let refuse = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let store = Store::open(&run.journal()).map_err(|error| refuse(&error))?;
+    write_recorded_results(&store, path).map_err(|error| refuse(&error))
+}
+
+/// Removes a run's folder, and with it the email addresses in its journal.
+///
+/// # Errors
+/// While somebody works on the run, and when the folder cannot be removed.
+pub fn delete_run(run: &FoundRun) -> Result<(), StartError> {
+    let refuse = |error: std::io::Error| StartError::Folder {
+        path: run.folder.display().to_string(),
+        reason: error.to_string(),
+    };
+    match RunLock::take(&run.folder).map_err(refuse)? {
+        None => Err(StartError::Locked(run.info.id.clone())),
+        Some(lock) => {
+            let removed = fs::remove_dir_all(&run.folder);
+            drop(lock);
+            removed.map_err(refuse)
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub use store::{
     Before, EndedRow, FailedBefore, OpenIntent, RESULT_COLUMNS, Registered, Registration,
     Remembered, ResultLine, RunRecord, Store,
 };
-pub use totals::{Counters, Kept, RunInfo};
+pub use totals::{Counters, FailureGroup, Kept, RunInfo};
 
 /// Something in the journal failed: a full disk, a folder that cannot be written.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -61,7 +61,55 @@ pub struct Kept {
     pub inferred: u64,
 }
 
+/// Rows that failed with one code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureGroup {
+    pub code: String,
+    pub error_type: String,
+    pub count: u64,
+    /// The first of them.
+    pub records: Vec<u64>,
+    /// The message of the first one.
+    pub example: String,
+}
+
 impl Store {
+    /// The failed rows by code, the most frequent first, each with up to `examples` record numbers.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn failure_groups(&self, examples: usize) -> rusqlite::Result<Vec<FailureGroup>> {
+        let mut groups = self.connection.prepare(
+            "SELECT json_extract(error, '$.code') AS code, min(json_extract(error, '$.error_type')), count(*)
+             FROM outcome WHERE outcome = 'failed' GROUP BY code ORDER BY count(*) DESC, code",
+        )?;
+        let mut records = self.connection.prepare(
+            "SELECT record_number, json_extract(error, '$.message') FROM outcome
+             WHERE outcome = 'failed' AND json_extract(error, '$.code') = ? ORDER BY record_number LIMIT ?",
+        )?;
+        let mut found = Vec::new();
+        let mut rows = groups.query([])?;
+        while let Some(row) = rows.next()? {
+            let code: String = row.get(0)?;
+            let named: Vec<(u64, String)> = records
+                .query_map(params![code, examples as i64], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            found.push(FailureGroup {
+                error_type: row.get(1)?,
+                count: row.get(2)?,
+                example: named
+                    .first()
+                    .map(|(_, text)| text.clone())
+                    .unwrap_or_default(),
+                records: named.into_iter().map(|(number, _)| number).collect(),
+                code,
+            });
+        }
+        Ok(found)
+    }
+
     /// What the journal tells of its run.
     ///
     /// # Errors

@@ -6,4 +6,4 @@ mod private_file;
 mod results_file;
 
 pub use error_file::ErrorFile;
-pub use results_file::write_results;
+pub use results_file::{write_recorded_results, write_results};
