@@ -49,7 +49,7 @@ pub struct Scenario {
     pub hook: Option<Hook>,
     /// Where the journal is, if not in memory.
     pub journal: Option<std::path::PathBuf>,
-    /// Whether exchanges are written down; a large run has too many.
+    /// Whether exchanges and results are kept; a large run has too many.
     pub logs: bool,
     /// What the caller does with results.
     pub sink: fn() -> Collected,
@@ -176,6 +176,7 @@ impl Scenario {
             _ => Vec::new(),
         };
         let mut sink = (self.sink)();
+        sink.forgets = !self.logs;
         let options = Options {
             policy: self.policy,
             require_membership: self.require_membership,
@@ -196,6 +197,7 @@ impl Scenario {
         };
         let lines = match ended {
             Ended::Journal(_) => Vec::new(),
+            _ if !self.logs => Vec::new(),
             _ => journal
                 .ask(|store| store.results(0, 1_000_000))
                 .await
