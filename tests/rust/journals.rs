@@ -106,10 +106,18 @@ fn after_a_failure_nothing_is_confirmed_any_more() {
     real_time(async {
         let journal = Journal::on_disk(&path, &record()).unwrap();
         fill_the_disk(&path, "parked");
+        // The thread is held up until more jobs have come together than go into one transaction.
+        let (go_on, held_up) = std::sync::mpsc::channel::<()>();
+        journal
+            .note(move |_| {
+                held_up.recv().unwrap();
+                Ok(())
+            })
+            .unwrap();
         let lost = key("lost@x.com");
         journal.note(move |store| store.park(1, &lost)).unwrap();
         // Only changes of one table fail; the journal refuses the others too, for its record has a hole.
-        let commits = (0..50).map(|number| {
+        let commits = (0..2_000).map(|number| {
             let key = key(&format!("u{number}@x.com"));
             journal.commit(move |store| {
                 store.intent(
@@ -119,7 +127,9 @@ fn after_a_failure_nothing_is_confirmed_any_more() {
                 )
             })
         });
-        for result in futures_util::future::join_all(commits).await {
+        let commits = futures_util::future::join_all(commits);
+        let (results, ()) = tokio::join!(commits, async { go_on.send(()).unwrap() });
+        for result in results {
             assert!(result.unwrap_err().0.contains("disk is full"));
         }
         assert!(journal.note(|_| Ok(())).is_err());

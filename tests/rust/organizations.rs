@@ -259,3 +259,26 @@ fn single_organization_mode_asks_once_and_stops_before_the_first_row_if_it_is_mi
     assert_eq!(done.calls_of("look up organization"), 1);
     assert_eq!(memberships(&scenario.sandbox).len(), 2);
 }
+
+#[test]
+fn a_wrong_org_id_for_all_rows_stops_before_the_first_user_and_a_key_that_may_not_look_goes_on() {
+    let mut scenario = Scenario::new("email\na@x.com\n");
+    scenario.organization.id = Some("org_unknown".into());
+    let done = scenario.run();
+    let Ended::Prelude(error) = &done.ended else {
+        panic!("{:?}", done.ended)
+    };
+    assert_eq!(error.message, "Organization not found: org_unknown");
+    assert!(emails(&scenario.sandbox).is_empty());
+    let id = scenario.sandbox.organization("acme", "Acme");
+    scenario.organization.id = Some(id);
+    scenario.meddle(
+        |_, request| match request.target.starts_with("/organizations/") {
+            true => Meddle::Answer(answer(403, &json!({"message": "Forbidden"}), &[])),
+            false => Meddle::Pass,
+        },
+    );
+    let done = scenario.run();
+    assert_eq!(done.outcomes(), ["created"], "{:?}", done.ended);
+    assert_eq!(memberships(&scenario.sandbox).len(), 1);
+}

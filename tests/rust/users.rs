@@ -224,6 +224,18 @@ fn on_existing_fail_fails_those_who_were_there_and_not_our_own() {
     assert_eq!(done.code(1), "user_exists");
     assert!(done.message(1).contains(&old), "{}", done.message(1));
     assert_eq!(memberships(&scenario.sandbox).len(), 2);
+    // A user whom we made, and learnt of by looking, was not there before.
+    let mut scenario = Scenario::new("email\na@x.com\n");
+    scenario.policy.on_existing = OnExisting::Fail;
+    let lost = workos_importer_sandbox::Fault::ResetAfter;
+    scenario
+        .sandbox
+        .fail_next(http::Method::POST, "/users", lost, 1);
+    let done = scenario.run();
+    assert_eq!(
+        (done.outcomes(), done.evidence(1)),
+        (vec!["created"], "inferred")
+    );
 }
 
 #[test]

@@ -98,9 +98,10 @@ pub(super) struct Warnings {
 
 impl Warnings {
     pub(super) async fn tell(&self, issue: Issue) {
-        self.count.fetch_add(1, Ordering::Relaxed);
         // Nobody listens any more: then nobody needs it.
         let _ = self.events.send(Event::Warning(issue)).await;
+        // Counted last: a future that is dropped before has told nothing, and tells it again.
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 
     fn tell_blocking(&self, issue: Issue) {

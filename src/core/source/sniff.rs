@@ -93,8 +93,13 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// The delimiter that is most often outside quotes in the header; a comma where none is there.
+/// The delimiter that is most often outside quotes in the header's first line; a comma where none is there. What comes
+/// after that line does not count: it may or may not have been read yet.
 pub(super) fn delimiter(bytes: &[u8]) -> u8 {
+    let bytes = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
     let candidates = [b',', b';', b'\t'];
     let mut counts = [0usize; 3];
     let mut quoted = false;
@@ -104,10 +109,8 @@ pub(super) fn delimiter(bytes: &[u8]) -> u8 {
             quoted = *byte != b'"';
             continue;
         }
-        match candidates.iter().position(|candidate| candidate == byte) {
-            Some(index) => counts[index] += 1,
-            None if *byte == b'\n' => break,
-            None => {}
+        if let Some(index) = candidates.iter().position(|candidate| candidate == byte) {
+            counts[index] += 1;
         }
         quoted = *byte == b'"' && cell_begins;
         cell_begins = candidates.contains(byte);
@@ -192,6 +195,7 @@ mod tests {
         assert_eq!(delimiter(b"email;\"last,first,other\"\n"), b';');
         assert_eq!(delimiter(b"email\tname"), b'\t');
         assert_eq!(delimiter(b"email\n"), b',');
+        assert_eq!(delimiter(b"a,a;\"\n\";;;\n"), delimiter(b"a,a;\"\n"));
         assert_eq!(separator_line(b"sep=;\r\nemail"), Some((b';', 7)));
         assert_eq!(separator_line(b"sep=\t\nemail"), Some((b'\t', 6)));
         assert_eq!(separator_line(b"email;x\n"), None);

@@ -15,6 +15,8 @@ pub struct Collected {
     pub tallies: Vec<Tally>,
     /// How long it takes over each result.
     pub pause: Duration,
+    /// Keeps no result: only the counts are looked at.
+    pub forgets: bool,
     /// After so many results it fails.
     pub breaks_after: Option<usize>,
 }
@@ -36,7 +38,9 @@ impl Sink for Collected {
         {
             return Err("the error file cannot be written: no space left".into());
         }
-        self.results.push(result.clone());
+        if !self.forgets {
+            self.results.push(result.clone());
+        }
         if !self.pause.is_zero() {
             tokio::time::sleep(self.pause).await;
         }

@@ -52,7 +52,7 @@ pub struct Scenario {
     pub journal: Option<std::path::PathBuf>,
     /// After how often being polled each attempt is killed; the one after the last is not.
     pub kills: Vec<u32>,
-    /// Whether exchanges are written down; a large run has too many.
+    /// Whether exchanges and results are kept; a large run has too many.
     pub logs: bool,
     /// What the caller does with results.
     pub sink: fn() -> Collected,
@@ -165,6 +165,7 @@ impl Scenario {
             false => Some(self.journal.clone().unwrap_or(killed)),
         };
         let mut sink = (self.sink)();
+        sink.forgets = !self.logs;
         let mut calls: BTreeMap<&'static str, u64> = BTreeMap::new();
         let (mut ended, mut tally) = (Ended::Halted, Tally::default());
         let mut lines = Vec::new();
@@ -200,7 +201,7 @@ impl Scenario {
             goes_on = true;
             let Some(end) = came_to_its_end else { continue };
             (ended, tally) = end;
-            if !matches!(ended, Ended::Journal(_)) {
+            if self.logs && !matches!(ended, Ended::Journal(_)) {
                 lines = journal
                     .ask(|store| store.results(0, 1_000_000))
                     .await
