@@ -157,7 +157,8 @@ impl Figures {
 pub(super) fn recorded(run: &FoundRun) -> Result<Summary, JournalError> {
     let kept = Store::open(&run.journal())?.kept(false)?;
     let counters = run.info.counters.clone();
-    let tally = Tally::from_earlier(kept, &counters);
+    let mut tally = Tally::from_earlier(kept, &counters);
+    tally.rows_read = tally.rows_ended();
     let ended = match run.info.status.as_deref() {
         Some("Stopped") => Ended::Output("the run was stopped".into()),
         _ if run.is_whole() => Ended::Complete,

@@ -12,7 +12,7 @@ use super::folder::Folder;
 use super::options::{Again, ImportOptions, Input, Target};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::Counters;
-use super::runs::{Earlier, FoundRun, Identity, earlier, find_run};
+use super::runs::{Earlier, FoundRun, Identity, earlier, export_results, find_run};
 #[cfg(feature = "sandbox")]
 use crate::clock::Clock;
 use crate::directory::OnExisting;
@@ -170,7 +170,10 @@ pub(super) fn prepare(
         _ => earlier(options.run_dir.as_deref(), &identity, &source_name),
     };
     let (folder, going_on, note) = match seen {
-        Earlier::Done(run) => return Ok(Ready::Done(run)),
+        Earlier::Done(run) => {
+            write_files_of(&run, &options)?;
+            return Ok(Ready::Done(run));
+        }
         Earlier::New(note) => (Folder::create(options.run_dir.as_deref())?, None, note),
         Earlier::GoesOn { run, retry } => {
             let note = goes_on(&run, retry);
@@ -261,14 +264,31 @@ fn checked(
         return refuse("the key or the base URL is another one (after a key rotation: --new-key)");
     }
     let retry = matches!(options.again, Again::Retry(_));
-    let nothing_left = run.is_whole() && (run.failed() == 0 || !retry);
-    Ok(match nothing_left {
+    Ok(match run.is_whole() && run.failed() == 0 {
         true => Earlier::Done(Box::new(run)),
         false => Earlier::GoesOn {
             run: Box::new(run),
             retry,
         },
     })
+}
+
+/// The files that an import leaves behind, of a run that had done it all.
+fn write_files_of(run: &FoundRun, options: &ImportOptions) -> Result<(), StartError> {
+    if let Some(path) = &options.errors_out {
+        let file = ErrorFile::create(path).and_then(ErrorFile::finish);
+        file.map_err(|error| StartError::Output {
+            path: path.display().to_string(),
+            reason: error.to_string(),
+        })?;
+    }
+    match &options.results_out {
+        Some(path) => export_results(run, path).map_err(|reason| StartError::Output {
+            path: path.display().to_string(),
+            reason,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// What is said of a run that goes on.

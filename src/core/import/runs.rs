@@ -94,9 +94,8 @@ pub fn find_run(run_dir: Option<&Path>, name: &str) -> Result<FoundRun, StartErr
 /// # Errors
 /// When the journal cannot be read or the file cannot be written.
 pub fn export_results(run: &FoundRun, path: &Path) -> Result<(), String> {
-    let refuse = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let store = Store::open(&run.journal()).map_err(|error| refuse(&error))?;
-    write_recorded_results(&store, path).map_err(|error| refuse(&error))
+    let store = Store::open(&run.journal()).map_err(|error| error.to_string())?;
+    write_recorded_results(&store, path).map_err(|error| error.to_string())
 }
 
 /// Removes a run's folder, and with it the email addresses in its journal.

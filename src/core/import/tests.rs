@@ -12,21 +12,21 @@ use super::{Event, Import, ImportOptions, Input, StartError, Status, Summary, Ta
 use crate::engine::Halt;
 use crate::source::{Cell, Format};
 
-fn sandbox() -> Sandbox {
+pub(super) fn sandbox() -> Sandbox {
     Sandbox::new(Settings {
         limits: Limits::none(),
         ..Settings::default()
     })
 }
 
-fn options(folder: &Path) -> ImportOptions {
+pub(super) fn options(folder: &Path) -> ImportOptions {
     ImportOptions {
         run_dir: Some(folder.join("runs")),
         ..ImportOptions::default()
     }
 }
 
-fn file(folder: &Path, text: &str) -> Input {
+pub(super) fn file(folder: &Path, text: &str) -> Input {
     let path = folder.join("users.csv");
     fs::write(&path, text).unwrap();
     Input::Path {
@@ -36,7 +36,7 @@ fn file(folder: &Path, text: &str) -> Input {
 }
 
 /// Takes all events; `feed` answers when rows are wanted.
-fn drain(import: &Import, mut feed: impl FnMut(&Import, bool)) -> (Vec<Event>, Summary) {
+pub(super) fn drain(import: &Import, mut feed: impl FnMut(&Import, bool)) -> (Vec<Event>, Summary) {
     let mut events = Vec::new();
     for _ in 0..10_000 {
         for event in import.poll(100, Duration::from_secs(10)) {
@@ -50,11 +50,11 @@ fn drain(import: &Import, mut feed: impl FnMut(&Import, bool)) -> (Vec<Event>, S
     panic!("the import did not end");
 }
 
-fn no_rows(_: &Import, _: bool) {
+pub(super) fn no_rows(_: &Import, _: bool) {
     panic!("a file is read, not fed");
 }
 
-fn run(
+pub(super) fn run(
     options: ImportOptions,
     input: Input,
     sandbox: &Sandbox,

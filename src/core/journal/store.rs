@@ -215,16 +215,19 @@ impl Store {
         })
     }
 
-    /// Opens the journal of a run to go on with it: rows that were set aside are looked at again from the beginning.
+    /// Opens the journal of a run to go on with it: rows that were set aside are looked at again from the
+    /// beginning, and what was missing may be there by now.
     ///
     /// # Errors
     /// When the file is not there, is no journal, or cannot be written.
     pub fn reopen(path: &Path) -> rusqlite::Result<Self> {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
         let store = Self::configured(Connection::open_with_flags(path, flags)?)?;
-        store
-            .connection
-            .execute_batch("DELETE FROM parked; UPDATE run SET status = NULL, ended_at = NULL")?;
+        store.connection.execute_batch(
+            "DELETE FROM parked;
+             UPDATE step SET missing = NULL WHERE missing = 1;
+             UPDATE run SET status = NULL, ended_at = NULL",
+        )?;
         Ok(store)
     }
 
