@@ -272,7 +272,7 @@ pub enum Settling {
     NeverResend,
 }
 
-/// Called once, right before a write leaves: commits the intent.
+/// Called right before a write leaves, each time that it does: commits the intent.
 #[async_trait]
 pub trait BeforeSend: Send + Sync {
     /// # Errors

@@ -151,7 +151,6 @@ impl Caller {
         let windows = self.windows(&write.method, &write.target);
         let mut failed = 0;
         let started = Instant::now();
-        let mut intent = Some(before_send);
         loop {
             let request = Request {
                 method: write.method.clone(),
@@ -159,7 +158,15 @@ impl Caller {
                 body: write.body.clone(),
             };
             let attempt = self
-                .attempt(write.call, windows, request, intent.take(), &write.secrets)
+                // Each time: a pause that the server asks for can be long, and the time of the intent tells when a write
+                // that nobody heard of can have been applied.
+                .attempt(
+                    write.call,
+                    windows,
+                    request,
+                    Some(before_send),
+                    &write.secrets,
+                )
                 .await?;
             match attempt {
                 Attempt::Success(from, answer) => {
