@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 const PARTS: usize = 64;
 const ENTRY: usize = 20;
-/// What is kept in memory of a part before it is written: 64 parts of 4,096 entries are 5 MiB, and files below a
-/// quarter of a million rows need no disk.
-const BUFFERED: usize = 4_096 * ENTRY;
+/// What is kept in memory of a part before it is written: 64 parts of 512 entries are 640 KiB, so that a large file
+/// needs hardly more memory than a small one.
+const BUFFERED: usize = 512 * ENTRY;
 
 /// Which entry of a key counts when they differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Entry {
     }
 }
 
-/// Entries by the million, in 5 MiB of memory until they are asked for.
+/// Entries by the million, in less than 1 MiB of memory until they are asked for.
 pub(super) struct Spill {
     parts: Vec<Part>,
 }
