@@ -21,10 +21,12 @@ from ._options import OrganizationRef
 from ._reports import DryRunReport, ValidationReport
 from ._results import Issue, Progress, RowError, RowResult, Started, Stopped, Summary
 from ._run import ImportRun
+from ._runs import Cause, RunInfo
 
 __all__ = [
     "APIError",
     "AuthError",
+    "Cause",
     "ConfigError",
     "DryRunReport",
     "ImportRun",
@@ -38,6 +40,7 @@ __all__ = [
     "RowResult",
     "RowsFailedError",
     "RunError",
+    "RunInfo",
     "RunLockedError",
     "Sandbox",
     "SandboxServer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from ._exceptions import ConfigError
 from ._native import Sandbox
 from ._options import DEFAULT_BASE_URL, OnExisting, Options, OrganizationRef
 from ._reports import DryRunReport, ValidationReport
-from ._results import Issue
+from ._results import Issue, Summary
 from ._run import ImportRun
+from ._runs import Cause, RunFolder, RunInfo
 from ._sources import PathSource, Source, recognise
 
 _log = logging.getLogger("workos_importer")
@@ -116,6 +117,7 @@ class Importer:
             run_dir=run_dir,
         )
         self._native_options = self._options.to_native()
+        self._run_folder = RunFolder(run_dir)
         _native.check_options(self._native_options)
 
     def validate(
@@ -153,24 +155,73 @@ class Importer:
         found = _native.dry_run(self._native_options, *_opened(source), delimiter, encoding, kept.take)
         return DryRunReport(**found, issues=tuple(kept.issues), issues_omitted=kept.omitted)
 
-    def run(self, source: Source, *, delimiter: str | None = None, encoding: str | None = None) -> ImportRun:
+    def run(
+        self, source: Source, *, delimiter: str | None = None, encoding: str | None = None, resume: bool = True
+    ) -> ImportRun:
         """Starts an import and returns at once.
+
+        A file that was imported before, with the same options into the same environment, goes on where that run
+        stopped; if rows failed there, they are tried again; if all of it is done, nothing is sent, and the summary's
+        `note` says so. `resume=False` begins a new run, whatever was before. Rows of an iterable are always a new run.
 
         `source` is a path (`-` for standard input), or an iterable of mappings from column names to values, which is
         pulled lazily. `delimiter` (one character) and `encoding` (such as `windows-1252`) are told from the file
         unless given.
 
-        Raises `ConfigError` (no key, contradictions, no place for the run's folder or files) and `SourceError` (the
-        source as a whole cannot be read). Of rows, the columns are known only later: what is wrong with them raises
-        when results are waited for.
+        Raises `ConfigError` (no key, contradictions, no place for the run's folder or files), `SourceError` (the
+        source as a whole cannot be read) and `RunLockedError` (another process works on the run). Of rows, the columns
+        are known only later: what is wrong with them raises when results are waited for.
         """
         recognised = recognise(source)
         target = self._target()
+        again = ("go_on" if resume else "new", None, False)
+        written = (delimiter, encoding)
         if isinstance(recognised, PathSource):
-            native = _native.start(self._native_options, recognised.path, False, delimiter, encoding, target)
+            native = _native.start(self._native_options, recognised.path, False, written, target, again)
             return ImportRun(native, None)
-        native = _native.start(self._native_options, None, recognised.can_rewind, delimiter, encoding, target)
+        can_rewind = recognised.can_rewind
+        native = _native.start(self._native_options, None, can_rewind, written, target, again)
         return ImportRun(native, recognised)
+
+    def resume(self, run: str = "latest", *, new_key: bool = False) -> ImportRun:
+        """Goes on with a run that did not come to its end, and returns at once.
+
+        `run` is an id, a unique beginning of one, or `"latest"`. Its file is read again; the options that shape the
+        result are the run's own, all others are this importer's. `new_key`: the run was begun with another key of the
+        same environment (after a key rotation).
+
+        Raises `RunError` (`no_run`), `SourceChangedError` (the file, the key or the base URL is another one, or the
+        rows came from standard input or a program), `RunLockedError`, and what `run` raises.
+        """
+        return self._named("resume", run, new_key)
+
+    def retry(self, run: str = "latest", *, new_key: bool = False) -> ImportRun:
+        """Tries the failed rows of a run again, and returns at once. Takes and raises what `resume` does."""
+        return self._named("retry", run, new_key)
+
+    def _named(self, what: str, run: str, new_key: bool) -> ImportRun:
+        target = self._target()
+        again = (what, run, new_key)
+        return ImportRun(_native.start(self._native_options, None, False, (None, None), target, again), None)
+
+    def runs(self) -> list[RunInfo]:
+        """The runs in the run folder, the latest first. Needs no key."""
+        return self._run_folder.runs()
+
+    def show(self, run: str = "latest") -> Summary:
+        """The figures of a run, while it is under way and afterwards. Needs no key.
+
+        Raises `RunError` (`no_run`) and `JournalError`, as all that takes a run does.
+        """
+        return self._run_folder.show(run)
+
+    def results(self, run: str = "latest") -> Iterator[dict[str, Any]]:
+        """Every outcome of a run, by record number, as the results file has it. Needs no key."""
+        return self._run_folder.results(run)
+
+    def causes(self, run: str = "latest") -> list[Cause]:
+        """Why rows of a run failed, the most frequent cause first. Needs no key."""
+        return self._run_folder.causes(run)
 
     def key_place(self) -> str | None:
         """Where the key comes from, such as `.env`; None with a sandbox. Raises `ConfigError` as `run` does."""

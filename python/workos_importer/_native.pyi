@@ -9,6 +9,7 @@ from typing_extensions import Self
 
 __all__ = [
     "Connection",
+    "FoundRun",
     "Import",
     "Sandbox",
     "SandboxServer",
@@ -16,6 +17,8 @@ __all__ = [
     "check_options",
     "drain_logs",
     "dry_run",
+    "find_run",
+    "runs",
     "start",
     "validate",
 ]
@@ -48,6 +51,8 @@ class Options(TypedDict):
 _Issue: TypeAlias = tuple[str, str, str, int | None, int | None, str | None]
 # record number; then record_number … membership_id as in the results; milliseconds since 1970; the error's parts
 _Row: TypeAlias = tuple[Any, ...]
+# `go_on` or `new` and None, or `resume` or `retry` and which run; whether the key may be another one
+_Again: TypeAlias = tuple[str, str | None, bool]
 _Pull: TypeAlias = Callable[[], tuple[int, list[Mapping[str, Any]]]]
 
 @final
@@ -86,11 +91,42 @@ def start(
     options: Options,
     path: str | None,
     can_rewind: bool,
-    delimiter: str | None,
-    encoding: str | None,
+    written: tuple[str | None, str | None],
     target: Connection | Sandbox,
+    again: _Again,
 ) -> Import:
-    """Starts an import of a file (`path`), or of rows that are fed. Raises ConfigError or SourceError."""
+    """Starts an import of a file (`path`; `written`: its delimiter and encoding), or of rows that are fed.
+
+    Or goes on with the run that `again` names. Raises ConfigError, SourceError or RunError.
+    """
+
+@final
+class FoundRun:
+    """A run that was found on disk."""
+
+    def info(self) -> dict[str, Any]:
+        """What the run is, in the names of `RunInfo`; times as texts."""
+
+    def summary(self) -> dict[str, Any]:
+        """The figures, as the run's own summary has them. Raises JournalError."""
+
+    def results(self, after: int, limit: int) -> list[tuple[Any, ...]]:
+        """Up to `limit` results after a record number. Raises JournalError."""
+
+    def causes(self) -> list[dict[str, Any]]:
+        """Why rows failed, in the names of `Cause`. Raises JournalError."""
+
+    def export_results(self, path: str) -> None:
+        """Writes every row's outcome into a file. Raises ConfigError."""
+
+    def delete(self) -> None:
+        """Removes the run's folder. Raises RunLockedError while somebody works on it."""
+
+def runs(run_dir: str | None) -> list[FoundRun]:
+    """All runs below a folder, the latest first."""
+
+def find_run(run_dir: str | None, name: str) -> FoundRun:
+    """The run of this name: an id, a unique beginning of one, or `latest`. Raises RunError (`no_run`)."""
 
 def validate(
     options: Options,

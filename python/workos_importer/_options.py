@@ -69,7 +69,6 @@ class Options:
             isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1
         ):
             raise ConfigError(f"concurrency must be a whole number from 1 on, not {self.concurrency!r}")
-        run_dir = self.run_dir or os.environ.get("WORKOS_IMPORTER_RUN_DIR") or None
         return {
             "org_id": organization.id,
             "org_external_id": organization.external_id,
@@ -89,7 +88,7 @@ class Options:
             "headroom": None if self.headroom is None else parse_share(self.headroom),
             "errors_out": _path(self.errors_out),
             "results_out": _path(self.results_out),
-            "run_dir": _path(run_dir),
+            "run_dir": run_dir_of(self.run_dir),
         }
 
     def _refuse_contradictions(self) -> None:
@@ -107,6 +106,11 @@ class Options:
             raise ConfigError("organization must be an OrganizationRef, such as OrganizationRef(external_id='acme')")
         if organization.create_if_missing and not self.create_organizations:
             raise ConfigError("create_if_missing and create_organizations=False contradict each other", "contradiction")
+
+
+def run_dir_of(run_dir: str | os.PathLike[str] | None) -> str | None:
+    """Where runs are: what is given, else `WORKOS_IMPORTER_RUN_DIR`; None means the engine's default."""
+    return _path(run_dir or os.environ.get("WORKOS_IMPORTER_RUN_DIR") or None)
 
 
 def parse_rate_limit(value: str | tuple[int, float]) -> tuple[int, float]:

@@ -127,6 +127,8 @@ class Started:
     headroom: float
     #: The least time that the limits allow, in seconds.
     least_seconds: float | None
+    #: What has to be said of earlier runs: that one goes on, or why this is a new one although there was another.
+    note: str | None
     #: The run's folder.
     folder: str
 
@@ -170,6 +172,8 @@ class Summary(_Brief):
     api_calls: dict[str, int]
     duration_seconds: float
     stopped: Stopped | None
+    #: Said when nothing was sent, because an earlier run had done it all.
+    note: str | None
     #: What the command line exits with.
     exit_code: int
     folder: str

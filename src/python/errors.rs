@@ -34,6 +34,12 @@ pub fn start(py: Python<'_>, error: &StartError) -> PyErr {
         StartError::Options(_) => config(py, "config", &message),
         StartError::Output { .. } => config(py, "output_path", &message),
         StartError::Folder { .. } => config(py, "run_dir", &message),
+        StartError::NoRun(_) => run(py, "no_run", &message),
+        StartError::Locked(_) => raised(py, "RunLockedError", "run_locked", &message),
+        StartError::SourceChanged { .. } => {
+            raised(py, "SourceChangedError", "source_changed", &message)
+        }
+        StartError::Journal(_) => journal(py, &message),
     }
 }
 

@@ -118,11 +118,13 @@ fn started<'py>(py: Python<'py>, started: &Started) -> PyResult<Bound<'py, PyDic
     values.set_item("write_limit", started.write_limit)?;
     values.set_item("headroom", started.headroom)?;
     values.set_item("least_seconds", started.least_seconds)?;
+    values.set_item("note", &started.note)?;
     values.set_item("folder", shown(&started.folder))?;
     Ok(values)
 }
 
-fn summary<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDict>> {
+/// The figures of a run, in the names of `Summary`.
+pub fn summary<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDict>> {
     let values = PyDict::new(py);
     values.set_item("run_id", &summary.run_id)?;
     values.set_item("status", summary.status.as_str())?;
@@ -154,6 +156,7 @@ fn summary<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, PyDic
         None => None,
     };
     values.set_item("stopped", stopped)?;
+    values.set_item("note", &summary.note)?;
     values.set_item("exit_code", summary.exit_code)?;
     values.set_item("folder", shown(&summary.folder))?;
     values.set_item("errors_out", summary.errors_out.as_deref().map(shown))?;

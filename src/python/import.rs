@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use workos_importer_core::engine::Halt;
-use workos_importer_core::import::{self as core, Input, Target};
+use workos_importer_core::import::{self as core, Again, Input, Target};
 
 use crate::connection::Connection;
 use crate::options::{Options, format};
@@ -56,23 +56,49 @@ pub enum GivenTarget<'py> {
     Sandbox(PyRef<'py, Sandbox>),
 }
 
-/// Starts an import of a file (`path`), or of rows that are fed.
+/// What to make of earlier runs, as Python gives it: a word, the run that it means, whether the key may be another.
+#[derive(FromPyObject)]
+pub struct GivenAgain(String, Option<String>, bool);
+
+impl GivenAgain {
+    fn into_core(self, py: Python<'_>) -> PyResult<Again> {
+        match (self.0.as_str(), self.1) {
+            ("go_on", None) => Ok(Again::GoOn),
+            ("new", None) => Ok(Again::New),
+            ("resume", Some(run)) => Ok(Again::Resume(run)),
+            ("retry", Some(run)) => Ok(Again::Retry(run)),
+            _ => Err(errors::config(
+                py,
+                "config",
+                "Say go_on or new; or resume or retry, and which run",
+            )),
+        }
+    }
+}
+
+/// Starts an import of a file (`path`; `written`: its delimiter and encoding), or of rows that are fed; or goes on with
+/// the run that `again` names.
 #[pyfunction]
-#[pyo3(signature = (options, path, can_rewind, delimiter, encoding, target))]
+#[pyo3(signature = (options, path, can_rewind, written, target, again))]
 pub fn start(
     py: Python<'_>,
     options: Options,
     path: Option<String>,
     can_rewind: bool,
-    delimiter: Option<&str>,
-    encoding: Option<String>,
+    written: (Option<String>, Option<String>),
     target: GivenTarget<'_>,
+    again: GivenAgain,
 ) -> PyResult<Import> {
-    let options = options.into_core(py)?;
+    let (delimiter, encoding) = written;
+    let mut options = options.into_core(py)?;
+    options.new_key = again.2;
+    options.again = again.into_core(py)?;
+    let named = matches!(options.again, Again::Resume(_) | Again::Retry(_));
     let input = match path {
+        None if named => Input::Recorded,
         Some(path) => Input::Path {
             path,
-            format: format(py, delimiter, encoding)?,
+            format: format(py, delimiter.as_deref(), encoding)?,
         },
         None => Input::Fed { can_rewind },
     };

@@ -10,6 +10,7 @@ mod logging;
 mod options;
 mod preview;
 mod rows;
+mod runs;
 mod runtime;
 mod sandbox;
 
@@ -30,6 +31,8 @@ mod _native {
     use super::options::check_options;
     #[pymodule_export]
     use super::preview::{dry_run, validate};
+    #[pymodule_export]
+    use super::runs::{FoundRun, find_run, runs};
     #[pymodule_export]
     use super::sandbox::{Sandbox, SandboxServer};
 

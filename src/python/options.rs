@@ -83,6 +83,7 @@ impl Options {
             errors_out: self.errors_out,
             results_out: self.results_out,
             run_dir: self.run_dir,
+            ..ImportOptions::default()
         })
     }
 }

@@ -70,7 +70,7 @@ def test_failed_rows_are_told_and_named_at_the_end(run: Run, folder: Path) -> No
     assert done.returncode == 1
     assert "Status: Completed with errors" in done.stdout and "Users imported: 1/2" in done.stdout
     assert "✗ 1 (line 2) ada@example.com: Organization not found: nowhere" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("1 failed. Why: see the lines above")
+    assert done.stderr.splitlines()[-1] == "1 failed. Why: workos-importer errors latest"
 
 
 def test_only_failures_is_failed_and_so_is_a_file_without_rows(run: Run, folder: Path) -> None:
@@ -166,7 +166,10 @@ def test_errors_and_results_files(run: Run, folder: Path) -> None:
     write(folder / "users.csv", "email,first_name\nada@example.com,=Ada\nnobody,=Bob\n")
     done = run("import", "users.csv", "--sandbox", "--errors-out", "errors.csv", "--results-out", "results.csv")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "1 failed. Why: see errors.csv"
+    assert done.stderr.splitlines()[-2:] == [
+        "The failed rows are in errors.csv.",
+        "1 failed. Why: workos-importer errors latest",
+    ]
     with Path("errors.csv").open(encoding="utf-8", newline="") as file:
         (error,) = csv.DictReader(file)
     assert (error["recordNumber"], error["email"]) == ("2", "nobody")

@@ -47,7 +47,10 @@ class Started:
 
 @posix
 def test_ctrl_c_ends_what_is_in_flight_and_prints_the_summary(folder: Path) -> None:
-    code, out, error, took = Started(folder, 1.0).end(signal.SIGINT)
+    started = Started(folder, 1.0)
+    # The key has been checked by then, which ends at once, and users are in flight.
+    time.sleep(1.5)
+    code, out, error, took = started.end(signal.SIGINT)
     assert code == 130 and took < 10
     assert "Status: Interrupted" in out and "Traceback" not in error
     assert "press Ctrl-C again to stop at once" in error

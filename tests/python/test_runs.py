@@ -201,7 +201,7 @@ def test_a_key_that_is_refused_raises(users: Path) -> None:
         assert Importer(api_key="sk_test_right", base_url=server.url).run(users).wait().ok
     assert caught.value.kind == "auth" and "wrong" not in str(caught.value)
     with pytest.raises(APIError):
-        Importer(api_key="sk_test_right", base_url=server.url).run(users).wait()
+        Importer(api_key="sk_test_right", base_url=server.url).run(users, resume=False).wait()
 
 
 def test_faults_are_ridden_out() -> None:

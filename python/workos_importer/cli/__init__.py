@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._exceptions import APIError, AuthError, ImporterError, RowsFailedError, RunError
+from .._exceptions import APIError, AuthError, ImporterError, RowsFailedError, RunError, SourceChangedError
 from .._native import __version__
-from . import demo, generate, import_, sandbox, validate
+from . import demo, errors, generate, import_, results, resume, retry, runs, sandbox, show, validate
 from .parser import Parser
 from .streams import Streams, without_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (import_, validate, sandbox, demo, generate)
+_COMMANDS = (import_, validate, runs, show, resume, retry, results, errors, sandbox, demo, generate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +47,9 @@ def _parser(streams: Streams) -> Parser:
 def _exit_code(error: ImporterError) -> int:
     if isinstance(error, AuthError):
         return 3
+    # What was asked for cannot be done, and no waiting changes that.
+    if isinstance(error, SourceChangedError) or error.kind == "no_run":
+        return 2
     if isinstance(error, APIError | RunError):
         return 4
     return 1 if isinstance(error, RowsFailedError) else 2

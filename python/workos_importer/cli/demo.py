@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from .._importer import Importer
 from .._native import Sandbox
+from .follow import follow
 from .generator import write
-from .import_ import follow
 from .parser import whole_number
 from .progress import chosen
 
@@ -33,7 +33,7 @@ def add(commands: Commands, streams: Streams) -> None:
     parser.add_argument("--orgs", metavar="N", type=whole_number(1, 100_000), default=5, help="default 5")
     parser.add_argument("--quiet", action="store_true", help="print the summary alone")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    parser.set_defaults(work=work, delimiter=None, encoding=None)
+    parser.set_defaults(work=work)
 
 
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
@@ -45,4 +45,4 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
         importer = Importer(sandbox=Sandbox(latency=(0.005, 0.03)), run_dir=Path(folder) / "runs")
         reporter = chosen("auto", parsed.quiet, streams, "SANDBOX", None)
         reporter.say(f"{parsed.users} invented users in {parsed.orgs} organizations, into a sandbox in this process:")
-        return follow(importer, str(file), parsed, reporter, streams)
+        return follow(importer, lambda: importer.run(str(file)), parsed, reporter, streams)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._box import duration
-from .._results import Issue, RowResult, Started, Summary
+from .._results import Issue, Progress, RowResult, Started, Summary
 from .streams import is_terminal, printable
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class Silence:
     def __init__(self, streams: Streams) -> None:
         """Takes the streams to print to."""
         self._streams = streams
+
+    def at(self, progress: Progress) -> None:
+        """How far the run is, with the rows of earlier attempts."""
 
     def say(self, text: str) -> None:
         """A line that belongs to no row."""
@@ -56,10 +59,17 @@ class Lines(Silence):
         self._total: int | None = None
         self._ended = 0
         self._failed = 0
+        # Rows of earlier attempts, which this one gives no result for.
+        self._before = 0
         self._begun = time.monotonic()
         self._told = self._begun
         # What was odd before the run began: the first line comes first.
         self._held: list[str] | None = []
+
+    def at(self, progress: Progress) -> None:
+        """How far the run is, with the rows of earlier attempts."""
+        self._before = max(progress.ended - self._ended, 0)
+        self._failed = progress.failed
 
     def say(self, text: str) -> None:
         """A line that belongs to no row."""
@@ -82,6 +92,8 @@ class Lines(Silence):
             self._total = event.rows
             self._begun = self._told = time.monotonic()
             self.say(first_line(event, self._environment, self._place))
+            if event.note is not None:
+                self.say(event.note)
             self.say(event.mode_sentence)
             self._release()
         elif isinstance(event, Issue):
@@ -101,7 +113,7 @@ class Lines(Silence):
         now = time.monotonic()
         if self._ended % _ROWS_BETWEEN == 0 and now - self._told >= _SECONDS_BETWEEN:
             self._told = now
-            self.say(progress_line(self._ended, self._total, self._failed, now - self._begun))
+            self.say(progress_line(self._ended, self._total, self._failed, now - self._begun, self._before))
 
 
 class Bar(Lines):
@@ -137,15 +149,15 @@ class Bar(Lines):
 
     def _draw(self, started: Started) -> None:
         # Imported here: it takes longer than everything else at the start, and pipes never need it.
+        from rich import progress as columns
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._progress = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:.1f}/s"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[failed]} failed"),
+        self._progress = columns.Progress(
+            columns.BarColumn(),
+            columns.MofNCompleteColumn(),
+            columns.TextColumn("{task.fields[rate]:.1f}/s"),
+            columns.TimeRemainingColumn(),
+            columns.TextColumn("{task.fields[failed]} failed"),
             console=Console(stderr=True),
             transient=True,
         )
@@ -155,7 +167,8 @@ class Bar(Lines):
     def _advance(self) -> None:
         if self._progress is not None:
             elapsed = max(time.monotonic() - self._begun, 0.001)
-            self._progress.update(self._task, completed=self._ended, failed=self._failed, rate=self._ended / elapsed)
+            completed = self._before + self._ended
+            self._progress.update(self._task, completed=completed, failed=self._failed, rate=self._ended / elapsed)
 
 
 class Json(Silence):
@@ -168,6 +181,10 @@ class Json(Silence):
         self._ended = 0
         self._failed = 0
         self._told = time.monotonic()
+
+    def at(self, progress: Progress) -> None:
+        """How far the run is, with the rows of earlier attempts."""
+        self._ended, self._failed = progress.ended, progress.failed
 
     def say(self, text: str) -> None:
         """A line that belongs to no row."""
@@ -243,9 +260,10 @@ def row_line(result: RowResult) -> str:
     return f"✗ {result.record_number}{where} {email}: {result.error.message}"
 
 
-def progress_line(ended: int, total: int | None, failed: int, elapsed: float) -> str:
-    """`4200/10000 (24.9/s, ETA: 233s, 12 failed)`."""
+def progress_line(ended: int, total: int | None, failed: int, elapsed: float, before: int = 0) -> str:
+    """`4200/10000 (24.9/s, ETA: 233s, 12 failed)`; of these rows `before` had ended when the run went on."""
     rate = ended / elapsed if elapsed > 0 else 0.0
+    ended += before
     if total is None:
         return f"{ended} ({rate:.1f}/s, {failed} failed)"
     left = f"{max(total - ended, 0) / rate:.0f}s" if rate > 0 else "?"

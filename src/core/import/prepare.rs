@@ -297,7 +297,8 @@ fn goes_on(run: &FoundRun, retry: bool) -> String {
     let id = &run.info.id;
     if retry {
         let failed = run.failed();
-        return format!("Run {id} goes on: {failed} failed rows are tried again.");
+        let rows = if failed == 1 { "row is" } else { "rows are" };
+        return format!("Run {id} goes on: {failed} failed {rows} tried again.");
     }
     match run.info.total {
         Some(total) => format!("Run {id} goes on: {ended} of {total} rows have ended."),

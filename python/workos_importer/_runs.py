@@ -1,0 +1,140 @@
+"""Owns the runs on disk as Python sees them: which there are, what each did, and why rows of it failed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from . import _convert as convert
+from . import _native
+from ._options import run_dir_of
+from ._results import Summary, _Brief
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+# How many results cross the boundary at once.
+_BATCH = 512
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RunInfo(_Brief):
+    """A run on disk. Counts are of rows."""
+
+    id: str
+    #: The path that was imported; `-` for standard input, `rows` for rows that came from a program.
+    source: str
+    mode: str
+    #: `workos` or `sandbox`.
+    target: str
+    #: As in the summary; None while the run is under way, and after it was killed.
+    status: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    #: Records of the source; None where that is not known yet.
+    total: int | None
+    created: int
+    updated: int
+    unchanged: int
+    failed: int
+    #: The run's folder.
+    folder: str
+
+    @property
+    def ended(self) -> int:
+        """Rows that have their outcome."""
+        return self.created + self.updated + self.unchanged + self.failed
+
+    @property
+    def pending(self) -> int | None:
+        """Rows that have none yet; None where that is not known."""
+        return None if self.total is None else max(self.total - self.ended, 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parts as plain values, as `--json` prints them."""
+        return asdict(self) | {"pending": self.pending}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Cause(_Brief):
+    """Rows of a run that failed alike."""
+
+    #: As in `RowError`.
+    code: str
+    error_type: str
+    #: Rows.
+    count: int
+    #: The record numbers of the first five.
+    records: tuple[int, ...]
+    #: The message of the first one.
+    example: str
+    #: Whether trying again can end differently, with the file and the environment as they are.
+    retry_helps: bool
+    #: What to do, in plain words.
+    remedy: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parts as plain values, as `--json` prints them."""
+        return asdict(self)
+
+
+class RunFolder:
+    """The folder in which runs are. `name` is an id, a unique beginning of one, or `latest`."""
+
+    def __init__(self, run_dir: str | os.PathLike[str] | None) -> None:
+        """Takes the folder; without one it is `WORKOS_IMPORTER_RUN_DIR` or the default."""
+        self._run_dir = run_dir_of(run_dir)
+
+    def runs(self) -> list[RunInfo]:
+        """The latest first."""
+        return [_info(found) for found in _native.runs(self._run_dir)]
+
+    def find(self, name: str) -> RunInfo:
+        """One run. Raises `RunError` (`no_run`), as all below."""
+        return _info(self._found(name))
+
+    def show(self, name: str) -> Summary:
+        """The figures of a run."""
+        return convert.summary(self._found(name).summary(), ())
+
+    def results(self, name: str) -> Iterator[dict[str, Any]]:
+        """Every outcome, by record number."""
+        return _pages(self._found(name))
+
+    def causes(self, name: str) -> list[Cause]:
+        """Why rows failed, the most frequent cause first."""
+        return [Cause(**values) for values in self._found(name).causes()]
+
+    def export(self, name: str, path: str) -> None:
+        """Writes every outcome into a file; its ending says how. Raises `ConfigError` if it cannot be written."""
+        self._found(name).export_results(path)
+
+    def delete(self, name: str) -> None:
+        """Removes a run's folder. Raises `RunLockedError` while a process works on it."""
+        self._found(name).delete()
+
+    def _found(self, name: str) -> _native.FoundRun:
+        return _native.find_run(self._run_dir, name)
+
+
+def _info(found: _native.FoundRun) -> RunInfo:
+    values = found.info()
+    for name in ("started_at", "ended_at"):
+        values[name] = None if values[name] is None else _time(values[name])
+    return RunInfo(**values)
+
+
+def _time(text: str) -> datetime:
+    # Python 3.10 reads neither `Z` nor more than six digits of a second.
+    head, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{head}.{fraction[:6].ljust(6, '0')}+00:00")
+
+
+def _pages(found: _native.FoundRun) -> Iterator[dict[str, Any]]:
+    after = 0
+    while page := found.results(after, _BATCH):
+        for values in page:
+            yield convert.result_line(values)
+        after = page[-1][0]

@@ -1,0 +1,108 @@
+"""Owns what a command does while its run is under way: follows it, prints the summary, says where to look next."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .._exceptions import RunError
+from .interrupts import STOPPING, Interrupts
+from .progress import Silence, document
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from .._importer import Importer
+    from .._results import Summary
+    from .._run import ImportRun
+    from .streams import Streams
+
+
+def follow(
+    importer: Importer,
+    begin: Callable[[], ImportRun],
+    parsed: argparse.Namespace,
+    reporter: Silence,
+    streams: Streams,
+    waits: bool = False,
+) -> int:
+    """Begins the run, reports what happens, prints the summary and returns the exit code.
+
+    `waits`: the source is a pipe, so that beginning can take as long as somebody types.
+    """
+    with _killable(waits):
+        run = begin()
+    said = False
+    with Interrupts(run) as interrupts:
+        try:
+            while not run.ended:
+                events = run.poll(0.1)
+                for event in events:
+                    reporter.tell(event)
+                if events:
+                    reporter.at(run.progress)
+                if interrupts.count and not said and not run.ended:
+                    said = True
+                    reporter.say(STOPPING)
+        finally:
+            reporter.end()
+    summary = run.summary
+    if summary.note is not None:
+        reporter.say(summary.note)
+    streams.result(document("summary", summary.to_dict()) if parsed.json else str(summary))
+    _close(summary, importer, parsed, reporter, streams)
+    return interrupts.exit_code(summary.exit_code)
+
+
+def run_name(importer: Importer, run_id: str) -> str:
+    """`latest` where that is the run, else its id."""
+    try:
+        return "latest" if importer.show().run_id == run_id else run_id
+    except RunError:
+        return run_id
+
+
+def placed(text: str, parsed: argparse.Namespace) -> str:
+    """A command to type, with the folder where the runs are, if it was named on the command line."""
+    folder = getattr(parsed, "run_dir", None)
+    return text if folder is None else f"{text} --run-dir {folder}"
+
+
+def _close(
+    summary: Summary, importer: Importer, parsed: argparse.Namespace, reporter: Silence, streams: Streams
+) -> None:
+    """What is said after the summary: why it stopped, and where to look next."""
+    if summary.stopped is not None:
+        streams.error(summary.stopped.message)
+    if summary.differing:
+        reporter.say(
+            f"{summary.differing} users were there, differ from the file and were left as they are: "
+            "--on-existing update writes what the file says."
+        )
+    if summary.inferred:
+        reporter.say(
+            f"{summary.inferred} rows: the API's answer was lost, and reading back found the user or membership."
+        )
+    if summary.users_deleted:
+        reporter.say(f"{summary.users_deleted} users were deleted again: they ended without a membership.")
+    if summary.failed:
+        if summary.errors_out is not None:
+            reporter.say(f"The failed rows are in {summary.errors_out}.")
+        why = placed(f"workos-importer errors {run_name(importer, summary.run_id)}", parsed)
+        reporter.say(f"{summary.failed} failed. Why: {why}")
+
+
+@contextmanager
+def _killable(waits: bool) -> Iterator[None]:
+    """While a pipe is waited for and nothing has been sent, Ctrl-C simply ends the process."""
+    if not waits or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,47 @@
+"""Owns `workos-importer resume`: goes on with one run, or says why it cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._importer import Importer
+from .follow import follow
+from .run_flags import add_connection, add_output, add_pace, options_of, reporter_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from .parser import Commands, Parser
+    from .streams import Streams
+
+
+def add(commands: Commands, streams: Streams) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "resume",
+        streams=streams,
+        help="go on with a run that did not come to its end",
+        description="Goes on with a run: the rows that have not ended, from the file that the run was begun with and "
+        "with the run's own options. Refuses if that file has changed.",
+        epilog="Exit codes: those of import; 2 also if there is no such run, or its file has changed.",
+    )
+    add_going_on(parser)
+    parser.set_defaults(work=work)
+
+
+def add_going_on(parser: Parser) -> None:
+    """Which run, and how it is gone on with."""
+    parser.add_argument("run", metavar="RUN", help="an id, a unique beginning of one, or latest")
+    add_connection(parser)
+    parser.add_argument(
+        "--new-key", action="store_true", help="the key is another one of the same environment, after a key rotation"
+    )
+    add_pace(parser)
+    add_output(parser)
+
+
+def work(parsed: argparse.Namespace, streams: Streams) -> int:
+    """Goes on and returns the exit code."""
+    importer = Importer(**options_of(parsed))
+    reporter = reporter_of(parsed, importer, streams)
+    return follow(importer, lambda: importer.resume(parsed.run, new_key=parsed.new_key), parsed, reporter, streams)

@@ -1,0 +1,90 @@
+"""Owns the flags of every command that sends: how fast, with which key, what is printed. And what is made of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._exceptions import ConfigError
+from .._importer import Importer
+from .parser import rate_limit, share, whole_number
+from .progress import Silence, chosen
+
+if TYPE_CHECKING:
+    import argparse
+
+    from .parser import Parser
+    from .streams import Streams
+
+
+def add_pace(parser: Parser) -> None:
+    """How fast, and when to stop."""
+    group = parser.add_argument_group("pace")
+    group.add_argument("--max-errors", metavar="N|P%", help="stop after more failed rows than this")
+    group.add_argument(
+        "--concurrency", metavar="N", type=whole_number(1), help="most requests in flight; default: found"
+    )
+    group.add_argument("--rate-limit", metavar="N/TIME", type=rate_limit, help="writes in a time; default 500/10s")
+    group.add_argument(
+        "--headroom", metavar="P%", type=share, help="left to the application; default 10%% for live keys"
+    )
+
+
+def add_connection(parser: Parser) -> None:
+    """Where the API is, and where the key comes from."""
+    group = parser.add_argument_group(
+        "connection", "The key comes from WORKOS_API_KEY, WORKOS_SECRET_KEY, --api-key-file or .env in this folder."
+    )
+    group.add_argument("--api-key-file", metavar="FILE", help="a file that holds the key")
+    group.add_argument("--base-url", metavar="URL", help="default WORKOS_API_URL, else https://api.workos.com")
+    group.add_argument("--ca-bundle", metavar="FILE", help="PEM certificates to trust beside the system's")
+    group.add_argument("--insecure-http", action="store_true", help="allow http: to other machines")
+
+
+def add_output(parser: Parser) -> None:
+    """What is printed and written."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--errors-out", "--errors", metavar="FILE", help="failed rows: .csv, .json, else JSON lines")
+    group.add_argument("--results-out", metavar="FILE", help="all rows: .json, .jsonl, else CSV")
+    group.add_argument("--quiet", action="store_true", help="print the summary alone")
+    group.add_argument("--json", action="store_true", help="print the summary as JSON")
+    group.add_argument(
+        "--progress",
+        choices=("auto", "plain", "json"),
+        default="auto",
+        help="what is printed meanwhile; json: one object a line",
+    )
+    add_run_dir(parser)
+
+
+def add_run_dir(parser: Parser) -> None:
+    """Where runs are."""
+    parser.add_argument(
+        "--run-dir", metavar="FOLDER", help="default WORKOS_IMPORTER_RUN_DIR, else .workos-importer/runs"
+    )
+
+
+def options_of(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The importer's options that these flags say."""
+    return {
+        "api_key_file": parsed.api_key_file,
+        "base_url": parsed.base_url,
+        "ca_bundle": parsed.ca_bundle,
+        "insecure_http": parsed.insecure_http,
+        "max_errors": parsed.max_errors,
+        "concurrency": parsed.concurrency,
+        "rate_limit": parsed.rate_limit,
+        "headroom": parsed.headroom,
+        "errors_out": parsed.errors_out,
+        "results_out": parsed.results_out,
+        "run_dir": parsed.run_dir,
+    }
+
+
+def reporter_of(parsed: argparse.Namespace, importer: Importer, streams: Streams, environment: str = "TEST") -> Silence:
+    """What reports the run; finds the key, and says what is odd about its place."""
+    if parsed.quiet and parsed.progress == "json":
+        raise ConfigError("--quiet and --progress json contradict each other.", "contradiction")
+    reporter = chosen(parsed.progress, parsed.quiet, streams, environment, importer.key_place())
+    for warning in importer.key_warnings():
+        reporter.warn(warning)
+    return reporter

@@ -1,0 +1,60 @@
+"""Owns `workos-importer show`: the figures of one run, or its failed rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._runs import RunFolder
+from .follow import placed
+from .progress import document
+from .run_flags import add_run_dir
+
+if TYPE_CHECKING:
+    import argparse
+
+    from .parser import Commands
+    from .streams import Streams
+
+
+def add(commands: Commands, streams: Streams) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "show",
+        streams=streams,
+        help="the summary of a run, or its failed rows",
+        description="Prints the summary of a run, also while it is under way. Sends nothing and needs no key.",
+    )
+    parser.add_argument("run", metavar="RUN", help="an id, a unique beginning of one, or latest")
+    parser.add_argument("--failed", action="store_true", help="print the rows that failed instead")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_run_dir(parser)
+    parser.set_defaults(work=work)
+
+
+def work(parsed: argparse.Namespace, streams: Streams) -> int:
+    """Prints what was asked for; 0 whenever there is such a run."""
+    folder = RunFolder(parsed.run_dir)
+    if parsed.failed:
+        return _failed(folder, parsed, streams)
+    summary = folder.show(parsed.run)
+    streams.result(document("summary", summary.to_dict()) if parsed.json else str(summary))
+    if summary.failed:
+        why = placed(f"workos-importer errors {parsed.run}", parsed)
+        streams.note(f"{summary.failed} failed. Why: {why}")
+    return 0
+
+
+def _failed(folder: RunFolder, parsed: argparse.Namespace, streams: Streams) -> int:
+    run = folder.find(parsed.run)
+    failed = (row for row in folder.results(run.id) if row["outcome"] == "failed")
+    if parsed.json:
+        streams.result(document("failed_rows", {"run_id": run.id, "rows": list(failed)}))
+        return 0
+    for row in failed:
+        streams.result(f"✗ {row['record_number']} {row['email'] or '(no email)'}: {row['error_message']}")
+    if run.failed:
+        why = placed(f"workos-importer errors {parsed.run}", parsed)
+        streams.note(f"{run.failed} failed. Why: {why}")
+    else:
+        streams.note(f"No row of run {run.id} failed.")
+    return 0

@@ -1,0 +1,111 @@
+//! Owns the runs on disk as Python sees them: which there are, and what each one's journal says.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use workos_importer_core::import as core;
+
+use crate::{errors, events};
+
+/// A run that was found on disk.
+#[pyclass(frozen, module = "workos_importer._native")]
+pub struct FoundRun {
+    inner: core::FoundRun,
+}
+
+/// All runs below a folder, the latest first.
+#[pyfunction]
+#[pyo3(signature = (run_dir))]
+pub fn runs(py: Python<'_>, run_dir: Option<PathBuf>) -> Vec<FoundRun> {
+    let found = py.detach(|| core::runs(run_dir.as_deref()));
+    found.into_iter().map(|inner| FoundRun { inner }).collect()
+}
+
+/// The run of this name: an id, a unique beginning of one, or `latest`.
+#[pyfunction]
+#[pyo3(signature = (run_dir, name))]
+pub fn find_run(py: Python<'_>, run_dir: Option<PathBuf>, name: String) -> PyResult<FoundRun> {
+    let found = py.detach(|| core::find_run(run_dir.as_deref(), &name));
+    let inner = found.map_err(|error| errors::start(py, &error))?;
+    Ok(FoundRun { inner })
+}
+
+#[pymethods]
+impl FoundRun {
+    /// What the run is, in the names of `RunInfo`.
+    fn info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let info = &self.inner.info;
+        let values = PyDict::new(py);
+        values.set_item("id", &info.id)?;
+        values.set_item("source", &info.source)?;
+        values.set_item("mode", &info.mode)?;
+        values.set_item("target", &info.target)?;
+        values.set_item("status", &info.status)?;
+        values.set_item("started_at", &info.started_at)?;
+        values.set_item("ended_at", &info.ended_at)?;
+        values.set_item("total", info.total)?;
+        for outcome in ["created", "updated", "unchanged", "failed"] {
+            values.set_item(outcome, info.outcomes.get(outcome).copied().unwrap_or(0))?;
+        }
+        values.set_item("folder", self.inner.folder.display().to_string())?;
+        Ok(values)
+    }
+
+    /// The figures, as the run's own summary has them.
+    fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let shown = py.detach(|| core::show(&self.inner));
+        let shown = shown.map_err(|error| errors::journal(py, &error.to_string()))?;
+        events::summary(py, &shown)
+    }
+
+    /// Up to `limit` results after a record number, in the order of the results file's columns.
+    fn results<'py>(
+        &self,
+        py: Python<'py>,
+        after: u64,
+        limit: usize,
+    ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        let lines = py.detach(|| core::results(&self.inner.journal(), after, limit));
+        let lines = lines.map_err(|error| errors::journal(py, &error.to_string()))?;
+        lines
+            .into_iter()
+            .map(|line| events::result_line(py, line))
+            .collect()
+    }
+
+    /// Why rows failed, in the names of `Cause`.
+    fn causes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let causes = py.detach(|| core::causes(&self.inner));
+        let causes = causes.map_err(|error| errors::journal(py, &error.to_string()))?;
+        causes
+            .into_iter()
+            .map(|cause| {
+                let values = PyDict::new(py);
+                values.set_item("code", cause.code)?;
+                values.set_item("error_type", cause.error_type)?;
+                values.set_item("count", cause.count)?;
+                values.set_item("records", PyTuple::new(py, cause.records)?)?;
+                values.set_item("example", cause.example)?;
+                values.set_item("retry_helps", cause.retry_helps)?;
+                values.set_item("remedy", cause.remedy)?;
+                Ok(values)
+            })
+            .collect()
+    }
+
+    /// Writes every row's outcome into a file, as `results_out` does.
+    fn export_results(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        let written = py.detach(|| core::export_results(&self.inner, &path));
+        written.map_err(|message| {
+            let message = format!("{}: cannot be written: {message}", path.display());
+            errors::config(py, "output_path", &message)
+        })
+    }
+
+    /// Removes the run's folder; refused while somebody works on it.
+    fn delete(&self, py: Python<'_>) -> PyResult<()> {
+        let removed = py.detach(|| core::delete_run(&self.inner));
+        removed.map_err(|error| errors::start(py, &error))
+    }
+}
