@@ -139,6 +139,8 @@ fn a_stopped_run_goes_on_and_keeps_the_rows_that_failed_in_its_error_file() {
         );
     }
     first.on_existing = crate::directory::OnExisting::Fail;
+    // Few rows under way: when the fourth one has failed, most are still to come.
+    first.concurrency = Some(4);
     let (_, summary) = run(first.clone(), file(folder.path(), &csv), &sandbox).unwrap();
     assert_eq!((summary.status, summary.exit_code), (Status::Stopped, 4));
     assert!(summary.pending > 0);

@@ -7,6 +7,7 @@
 
 mod orphans;
 pub mod outcome;
+mod rows;
 mod schema;
 mod store;
 mod totals;
@@ -18,10 +19,8 @@ use std::thread;
 use tokio::sync::oneshot;
 
 pub use orphans::Orphan;
-pub use store::{
-    Before, EndedRow, FailedBefore, OpenIntent, RESULT_COLUMNS, Registered, Registration,
-    Remembered, ResultLine, RunRecord, Store,
-};
+pub use rows::{Before, EndedRow, FailedBefore, RESULT_COLUMNS, ResultLine};
+pub use store::{OpenIntent, Registered, Registration, Remembered, RunRecord, Store};
 pub use totals::{Counters, FailureGroup, Kept, RunInfo};
 
 /// Something in the journal failed: a full disk, a folder that cannot be written.

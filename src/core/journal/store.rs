@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::outcome::{Effect, Evidence, RowResult};
+use super::outcome::{Effect, Evidence};
 use super::schema::{SCHEMA, SCHEMA_VERSION};
 use crate::row::{Kind, NOTHING_CLAIMED, StepKey};
 
@@ -25,25 +25,6 @@ pub struct RunRecord {
     /// Keyed digest of base URL and key.
     pub environment: [u8; 32],
     pub started_at: String,
-}
-
-/// How a row ended in an earlier attempt of the run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Before {
-    /// It has no outcome yet.
-    Open,
-    Done,
-    Failed(Box<FailedBefore>),
-}
-
-/// What the journal knows of a row that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedBefore {
-    /// JSON, as in the column `error`.
-    pub error: String,
-    pub at: String,
-    pub user_id: Option<String>,
-    pub organization_id: Option<String>,
 }
 
 /// A write of an earlier attempt whose answer is not known.
@@ -103,67 +84,6 @@ impl Remembered {
         }
     }
 }
-
-/// How a row ended, as the journal keeps it: without the row itself.
-#[derive(Clone, Debug)]
-pub struct EndedRow {
-    record_number: u64,
-    line: Option<u64>,
-    email: Option<String>,
-    external_id: Option<String>,
-    outcome: &'static str,
-    evidence: Option<&'static str>,
-    /// JSON.
-    error: Option<String>,
-    at: String,
-    /// The steps that the row used, and what became of them.
-    keys: Vec<(StepKey, &'static str)>,
-}
-
-impl EndedRow {
-    /// Takes of a result what the journal keeps.
-    pub fn of(result: &RowResult, keys: Vec<(StepKey, &'static str)>) -> Self {
-        Self {
-            record_number: result.identity.record_number,
-            line: result.identity.line,
-            email: result.identity.email().map(str::to_owned),
-            external_id: result.identity.external_id().map(|id| id.into_owned()),
-            outcome: result.outcome.as_str(),
-            evidence: result.evidence().map(Evidence::as_str),
-            // A map with text keys always serializes.
-            error: result
-                .error
-                .as_ref()
-                .and_then(|error| serde_json::to_string(error).ok()),
-            at: result.at.to_string(),
-            keys,
-        }
-    }
-}
-
-/// One line of the results: what the results file, `show` and Python tables are made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResultLine {
-    pub record_number: u64,
-    /// In the order of [`RESULT_COLUMNS`], without the record number.
-    pub texts: [Option<String>; 11],
-}
-
-/// The columns of the results file, in order; the first is a number, all others are texts.
-pub const RESULT_COLUMNS: [&str; 12] = [
-    "record_number",
-    "email",
-    "external_id",
-    "outcome",
-    "user",
-    "membership",
-    "evidence",
-    "user_id",
-    "organization_id",
-    "membership_id",
-    "error_code",
-    "error_message",
-];
 
 /// An open journal.
 pub struct Store {
@@ -251,7 +171,7 @@ impl Store {
 
     /// Finds the place of a key: its own if it is there, else a free one. Two names that share a digest get
     /// neighbouring places, so that they are never taken for one another.
-    fn place(&self, key: &StepKey) -> rusqlite::Result<(i64, bool)> {
+    pub(super) fn place(&self, key: &StepKey) -> rusqlite::Result<(i64, bool)> {
         let digest = blake3::hash(format!("{}:{}", key.kind.as_str(), key.name).as_bytes());
         let mut id = i64::from_le_bytes(first_eight(digest.as_bytes()));
         let mut statement = self
@@ -398,42 +318,6 @@ impl Store {
         Ok(())
     }
 
-    /// How rows ended in earlier attempts of this run.
-    pub fn before(&self, record_numbers: &[u64]) -> rusqlite::Result<Vec<Before>> {
-        let mut outcome = self.connection.prepare_cached(
-            "SELECT outcome, coalesce(error, '{}'), at FROM outcome WHERE record_number = ?",
-        )?;
-        let mut remote_id = self.connection.prepare_cached(
-            "SELECT s.remote_id FROM outcome_step o JOIN step s ON s.id = o.step_id
-             WHERE o.record_number = ? AND o.kind = ?",
-        )?;
-        let mut found = Vec::with_capacity(record_numbers.len());
-        for number in record_numbers {
-            let ended: Option<(String, String, String)> = outcome
-                .query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .optional()?;
-            found.push(match ended {
-                None => Before::Open,
-                Some((outcome, error, at)) if outcome == "failed" => {
-                    let mut id_of = |kind: Kind| -> rusqlite::Result<Option<String>> {
-                        let row = params![number, kind_number(kind)];
-                        let id: Option<Option<String>> =
-                            remote_id.query_row(row, |row| row.get(0)).optional()?;
-                        Ok(id.flatten())
-                    };
-                    Before::Failed(Box::new(FailedBefore {
-                        error,
-                        at,
-                        user_id: id_of(Kind::User)?,
-                        organization_id: id_of(Kind::Organization)?,
-                    }))
-                }
-                Some(_) => Before::Done,
-            });
-        }
-        Ok(found)
-    }
-
     /// Forgets what the directory said: the next row asks again.
     pub fn forget(&self, key: &StepKey) -> rusqlite::Result<()> {
         let id = self.ensure_place(key)?;
@@ -442,105 +326,6 @@ impl Store {
                  by_record = NULL, effect = NULL WHERE id = ?")?
             .execute([id])?;
         Ok(())
-    }
-
-    /// Notes how a row ended, and which steps it used. A later result for the same row replaces the earlier one.
-    pub fn outcome(&self, ended: &EndedRow) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO outcome (record_number, line, email, external_id, outcome, evidence, error, at)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                ended.record_number,
-                ended.line,
-                ended.email,
-                ended.external_id,
-                ended.outcome,
-                ended.evidence,
-                ended.error,
-                ended.at,
-            ])?;
-        for (key, effect) in &ended.keys {
-            let id = self.ensure_place(key)?;
-            self.connection
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO outcome_step (record_number, kind, step_id, effect) VALUES (?, ?, ?, ?)",
-                )?
-                .execute(params![ended.record_number, kind_number(key.kind), id, effect])?;
-        }
-        Ok(())
-    }
-
-    /// Sets a row aside until the source has been read: another row may still bring what it lacks.
-    pub fn park(&self, record_number: u64, waits_for: &StepKey) -> rusqlite::Result<()> {
-        let id = self.ensure_place(waits_for)?;
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO parked (record_number, step_id) VALUES (?, ?)")?
-            .execute(params![record_number, id])?;
-        Ok(())
-    }
-
-    /// Whether any row was set aside.
-    pub fn has_parked(&self) -> rusqlite::Result<bool> {
-        self.connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM parked)", [], |row| row.get(0))
-    }
-
-    /// Whether the first row that named a key, if that is another one than `record_number`, was set aside.
-    pub fn first_is_parked(&self, key: &StepKey, record_number: u64) -> rusqlite::Result<bool> {
-        let (id, there) = self.place(key)?;
-        if !there {
-            return Ok(false);
-        }
-        self.connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM step s JOIN parked p ON p.record_number = s.first_record
-                 WHERE s.id = ? AND s.first_record <> ?)",
-            )?
-            .query_row(params![id, record_number], |row| row.get(0))
-    }
-
-    /// Takes a row out of those set aside; `false` if it was not among them.
-    pub fn unpark(&self, record_number: u64) -> rusqlite::Result<bool> {
-        Ok(self
-            .connection
-            .prepare_cached("DELETE FROM parked WHERE record_number = ?")?
-            .execute([record_number])?
-            > 0)
-    }
-
-    /// Up to `limit` results after record number `after`, in the order of the source.
-    pub fn results(&self, after: u64, limit: usize) -> rusqlite::Result<Vec<ResultLine>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT * FROM results WHERE record_number > ? ORDER BY record_number LIMIT ?",
-        )?;
-        let rows = statement.query_map(params![after, limit as i64], |row| {
-            let mut texts: [Option<String>; 11] = Default::default();
-            for (index, text) in texts.iter_mut().enumerate() {
-                *text = row.get(index + 1)?;
-            }
-            Ok(ResultLine {
-                record_number: row.get(0)?,
-                texts,
-            })
-        })?;
-        rows.collect()
-    }
-
-    /// The failed rows: record number, email, code and message, up to `limit` of them.
-    pub fn failures(&self, limit: usize) -> rusqlite::Result<Vec<ResultLine>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT record_number FROM outcome WHERE outcome = 'failed' ORDER BY record_number LIMIT ?")?;
-        let numbers: Vec<u64> = statement
-            .query_map([limit as i64], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        let mut lines = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            lines.extend(self.results(number - 1, 1)?);
-        }
-        Ok(lines)
     }
 }
 
@@ -569,7 +354,7 @@ fn first_eight(bytes: &[u8; 32]) -> [u8; 8] {
     eight
 }
 
-fn kind_number(kind: Kind) -> i64 {
+pub(super) fn kind_number(kind: Kind) -> i64 {
     match kind {
         Kind::Organization => 0,
         Kind::User => 1,
