@@ -25,7 +25,7 @@ test-rust:
 test-python: $(VENV)/.built tests/node/node_modules/.installed
 	$(BIN)/python -m pytest tests/python tests/peers
 
-# Ratios measured in one run; see benches/README.md.
+# Ratios measured in one run; writes benches/RESULTS.md.
 bench: $(VENV)/.tools
 	$(BIN)/python benches/run.py
 
