@@ -226,4 +226,21 @@ mod tests {
             assert!(code.as_str().chars().all(is_snake));
         }
     }
+
+    #[test]
+    fn the_documentation_has_every_code_with_its_cause_and_remedy() {
+        // Which words are set as code is the page's own affair.
+        let page = include_str!("../../../docs/errors.md").replace('`', "");
+        for code in IssueCode::ALL {
+            // A table's cells escape what would end them.
+            let cell = |text: &str| text.replace('|', "\\|").replace('`', "");
+            let row = format!(
+                "| {} | {} | {} |",
+                code.as_str(),
+                cell(code.cause()),
+                cell(code.remedy())
+            );
+            assert!(page.contains(&row), "docs/errors.md lacks: {row}");
+        }
+    }
 }
