@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +21,8 @@ ROUNDS = int(os.environ.get("KILL_ROUNDS", "50"))
 SEEDS = [int(os.environ["KILL_SEED"])] if "KILL_SEED" in os.environ else list(range(ROUNDS))
 
 USERS, ORGANIZATIONS = 60, 5
+#: One to check the key, a look-up and a creation for each organization, and the users and their memberships.
+CALLS = 1 + 2 * ORGANIZATIONS + 3 * USERS
 
 
 def source(folder: Path) -> tuple[Path, set[tuple[str, str]]]:
@@ -37,7 +40,18 @@ def source(folder: Path) -> tuple[Path, set[tuple[str, str]]]:
 def start(url: str, *flags: str) -> subprocess.Popen[bytes]:
     """The console script at work, quiet."""
     return subprocess.Popen(
-        command("import", "users.csv", "--base-url", url, "--rate-limit", "100000/1s", "--quiet", *flags),
+        command(
+            "import",
+            "users.csv",
+            "--base-url",
+            url,
+            "--rate-limit",
+            "100000/1s",
+            "--concurrency",
+            "8",
+            "--quiet",
+            *flags,
+        ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environment(WORKOS_API_KEY="sk_test_1"),
@@ -48,16 +62,18 @@ def start(url: str, *flags: str) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_killed_and_started_again_nothing_is_lost_and_nothing_doubled(folder: Path, seed: int) -> None:
     _, belongs = source(folder)
-    sandbox = Sandbox(latency=(0.001, 0.03), limits=False, seed=seed)
+    sandbox = Sandbox(latency=(0.005, 0.06), limits=False, seed=seed)
     drawn = random.Random(seed)
     with sandbox.serve() as server:
         killed = start(server.url)
-        try:
-            # Somewhere between the start of the interpreter and the end of the run.
-            killed.wait(timeout=drawn.uniform(0.1, 0.6))
-        except subprocess.TimeoutExpired:
-            killed.send_signal(signal.SIGKILL)
+        # Not after a time, which a fast machine would outrun: when so many of its calls have arrived.
+        arrived = drawn.randint(1, CALLS - 1)
+        while sandbox.counters()["total"] < arrived and killed.poll() is None:
+            time.sleep(0.001)
+        killed.send_signal(signal.SIGKILL)
         killed.communicate()
+        assert killed.returncode == -signal.SIGKILL
+        assert sandbox.counters()["total"] < CALLS
         ended = start(server.url, "--results-out", "results.csv")
         output, _ = ended.communicate(timeout=60)
     assert ended.returncode == 0, output.decode()
