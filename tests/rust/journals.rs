@@ -10,6 +10,7 @@ use workos_importer_core::clock::Clock;
 use workos_importer_core::directory::workos::WorkOs;
 use workos_importer_core::directory::{Directory, Policy};
 use workos_importer_core::engine::{Ended, Engine, Halt, Options};
+use workos_importer_core::journal::outcome::Effect;
 use workos_importer_core::journal::{Journal, RESULT_COLUMNS};
 use workos_importer_core::row::{Kind, OrganizationOptions, StepKey};
 use workos_importer_core::wire::InProcess;
@@ -57,11 +58,7 @@ fn a_commit_is_in_the_file_when_it_returns_and_a_note_when_the_journal_is_closed
             let key = key(&format!("u{number}@x.com"));
             journal
                 .commit(move |store| {
-                    store.intent(
-                        &key,
-                        workos_importer_core::journal::outcome::Effect::Created,
-                        "2026-01-01T00:00:00Z",
-                    )
+                    store.intent(&key, Effect::Created, None, jiff::Timestamp::UNIX_EPOCH)
                 })
                 .await
                 .unwrap();
@@ -86,11 +83,7 @@ fn many_commits_at_once_share_the_wait_and_all_arrive() {
         let commits = (0..2_000).map(|number| {
             let key = key(&format!("u{number}@x.com"));
             journal.commit(move |store| {
-                store.intent(
-                    &key,
-                    workos_importer_core::journal::outcome::Effect::Created,
-                    "2026-01-01T00:00:00Z",
-                )
+                store.intent(&key, Effect::Created, None, jiff::Timestamp::UNIX_EPOCH)
             })
         });
         let done = futures_util::future::join_all(commits).await;
@@ -120,11 +113,7 @@ fn after_a_failure_nothing_is_confirmed_any_more() {
         let commits = (0..2_000).map(|number| {
             let key = key(&format!("u{number}@x.com"));
             journal.commit(move |store| {
-                store.intent(
-                    &key,
-                    workos_importer_core::journal::outcome::Effect::Created,
-                    "2026-01-01T00:00:00Z",
-                )
+                store.intent(&key, Effect::Created, None, jiff::Timestamp::UNIX_EPOCH)
             })
         });
         let commits = futures_util::future::join_all(commits);
@@ -244,7 +233,7 @@ fn the_file_is_plain_sqlite_with_a_view_of_the_results() {
     assert_eq!(
         count(
             &path,
-            "outcome WHERE outcome = 'created' AND evidence = 'confirmed'"
+            "results WHERE outcome = 'created' AND evidence = 'confirmed'"
         ),
         300
     );

@@ -145,6 +145,9 @@ pub struct Write {
     pub compare_again: bool,
     /// What to do where the environment allows one role only.
     pub fallback: Option<Box<Fallback>>,
+    /// JSON for the journal of what it changes: the names of a user's fields, or a membership's roles and state as they
+    /// were. `None` for what makes a new object.
+    pub before: Option<String>,
     /// Texts that must not come back in anything that is shown.
     pub secrets: Vec<crate::secret::Secret>,
 }

@@ -23,7 +23,7 @@ pub(super) struct Driven {
 pub(super) enum Finished {
     Ended {
         result: Box<RowResult>,
-        keys: Vec<(StepKey, &'static str)>,
+        keys: Vec<(StepKey, Effect)>,
     },
     /// It was set aside until the source has been read.
     Parked,
@@ -34,7 +34,7 @@ pub(super) enum Finished {
 #[derive(Default)]
 struct Way {
     steps: Vec<StepResult>,
-    keys: Vec<(StepKey, &'static str)>,
+    keys: Vec<(StepKey, Effect)>,
     bases: Vec<Base>,
     shortfall: Option<Refusal>,
 }
@@ -207,7 +207,7 @@ impl Engine<'_> {
                 }
                 Err(Failure::Stop(ended)) => return Err(Stopped::Run(ended)),
             };
-            way.keys.push((key, ensured.result.effect.as_str()));
+            way.keys.push((key, ensured.result.effect));
             way.bases.push(Base {
                 kind: step.kind,
                 id: ensured.result.id.clone(),
@@ -309,7 +309,7 @@ impl Way {
                     step.effect = earlier.effect;
                     step.evidence = earlier.evidence;
                     step.differs = earlier.differs;
-                    *effect = earlier.effect.as_str();
+                    *effect = earlier.effect;
                 }
                 None if earlier.kind != gone => {
                     self.steps.push(earlier);

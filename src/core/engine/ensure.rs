@@ -38,16 +38,17 @@ impl From<JournalError> for Failure {
 struct Intent<'a> {
     journal: &'a Journal,
     key: &'a StepKey,
-    effect: Effect,
+    write: &'a Write,
     clock: &'a Clock,
 }
 
 #[async_trait]
 impl BeforeSend for Intent<'_> {
     async fn commit(&self) -> Result<(), JournalError> {
-        let (key, effect, at) = (self.key.clone(), self.effect, self.clock.now().to_string());
+        let (key, effect, at) = (self.key.clone(), self.write.effect, self.clock.now());
+        let before = self.write.before.clone();
         self.journal
-            .commit(move |store| store.intent(&key, effect, &at))
+            .commit(move |store| store.intent(&key, effect, before.as_deref(), at))
             .await
     }
 }
@@ -242,7 +243,7 @@ impl Engine<'_> {
         let intent = Intent {
             journal: self.journal,
             key,
-            effect: write.effect,
+            write: &write,
             clock: &self.clock,
         };
         let applied = self

@@ -15,7 +15,7 @@ use super::{
     Claimed, DRAIN, Disagreement, Ended, Engine, Halt, MaxErrors, ReadRow, Rows, Sink, Tally,
 };
 use crate::directory::relabel;
-use crate::journal::outcome::{Outcome, RowResult};
+use crate::journal::outcome::{Effect, Outcome, RowResult};
 use crate::journal::{Before, EndedRow, JournalError, Registration};
 use crate::row::{Step, StepKey};
 
@@ -294,7 +294,7 @@ impl Engine<'_> {
     async fn record(
         &self,
         result: &RowResult,
-        keys: Vec<(StepKey, &'static str)>,
+        keys: Vec<(StepKey, Effect)>,
         sink: &mut dyn Sink,
         tally: &mut Tally,
     ) -> Result<(), Ended> {

@@ -296,6 +296,7 @@ impl Prepared {
     fn run_record(&self, mode: &Mode) -> RunRecord {
         RunRecord {
             id: self.folder.id.clone(),
+            name: None,
             source: self.source_name.clone(),
             mode: mode.as_str().to_owned(),
             target: self.identity.target.clone(),

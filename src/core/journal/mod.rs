@@ -1,14 +1,30 @@
 //! The run's durable record: the memo and the outcomes, in one SQLite file. Two drivers: a thread of its own, which
 //! commits what has come together (production), and inline (simulation, where a thread would upset the paused clock).
 //!
-//! What each call waits for: [`Journal::ask`] for the answer, [`Journal::commit`] until it is on disk
-//! (`synchronous=FULL`), [`Journal::note`] for nothing. What was only noted may be lost in a power cut; losing it
-//! costs work that is repeated harmlessly, because every step is ensured by looking at the directory.
+//! What each call waits for, and what may be lost:
+//!
+//! | call | waits for | used for |
+//! |---|---|---|
+//! | [`Journal::commit`] | the disk (`synchronous=FULL`), together with all that has come in meanwhile | the intent of a write, before its bytes leave; how the run ended |
+//! | [`Journal::ask`] | the answer, not the disk | the memo; registering rows; setting rows aside |
+//! | [`Journal::note`] | nothing | answers of the directory, outcomes of rows, counts |
+//!
+//! One thread takes the jobs in order, so what is on disk is always a beginning of what was handed over. A kill loses what
+//! was still in the queue, a power cut what came after the last commit. Both lose only:
+//!
+//! - an answer whose intent is on disk: the next attempt reads it back before it sends anything, and what this run
+//!   created is then `inferred` instead of `confirmed`;
+//! - a row's outcome: the row is ensured again, from the memo or by looking;
+//! - a registration: rows are registered again, in the same order;
+//! - counts of calls and seconds since they were last noted.
+//!
+//! None of them makes a second object or loses one: a write leaves only after its own intent is on disk.
 
 mod orphans;
 pub mod outcome;
 mod rows;
 mod schema;
+mod steps;
 mod store;
 mod totals;
 
@@ -20,7 +36,8 @@ use tokio::sync::oneshot;
 
 pub use orphans::Orphan;
 pub use rows::{Before, EndedRow, FailedBefore, RESULT_COLUMNS, ResultLine};
-pub use store::{OpenIntent, Registered, Registration, Remembered, RunRecord, Store};
+pub use steps::{OpenIntent, Registered, Registration, Remembered};
+pub use store::{RunRecord, Store};
 pub use totals::{Counters, FailureGroup, Kept, RunInfo};
 
 /// Something in the journal failed: a full disk, a folder that cannot be written.

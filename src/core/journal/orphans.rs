@@ -2,7 +2,9 @@
 
 use rusqlite::params;
 
-use super::Store;
+use super::outcome::Effect;
+use super::steps::FORGOTTEN;
+use super::store::Store;
 use crate::row::{Kind, StepKey};
 
 /// A user that `--require-membership` takes back: it was created by this run and all of its rows failed after that.
@@ -18,13 +20,13 @@ impl Store {
     pub fn orphans(&self, after: i64, limit: usize) -> rusqlite::Result<Vec<(i64, Orphan)>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT s.id, s.name, s.remote_id FROM step s
-             WHERE s.id > ? AND s.kind = 1 AND s.ours = 1 AND s.evidence = 'confirmed' AND s.remote_id IS NOT NULL
+             WHERE s.id > ? AND s.kind = 1 AND s.state = 2 AND s.inferred IS NULL AND s.remote_id IS NOT NULL
                AND EXISTS (SELECT 1 FROM outcome_step u JOIN outcome o ON o.record_number = u.record_number
-                           WHERE u.step_id = s.id AND o.outcome = 'failed' AND json_extract(o.error, '$.error_type')
+                           WHERE u.step_id = s.id AND o.outcome = 4 AND json_extract(o.error, '$.error_type')
                                IN ('membership', 'role_assignment', 'org_resolution', 'in_doubt'))
                AND NOT EXISTS (SELECT 1 FROM step t JOIN outcome_step u ON u.step_id = t.id
                                JOIN outcome o ON o.record_number = u.record_number
-                               WHERE t.remote_id = s.remote_id AND t.kind = 1 AND o.outcome <> 'failed')
+                               WHERE t.remote_id = s.remote_id AND t.kind = 1 AND o.outcome <> 4)
              ORDER BY s.id LIMIT ?",
         )?;
         let rows = statement.query_map(params![after, limit as i64], |row| {
@@ -51,16 +53,13 @@ impl Store {
 
     /// Notes that a user was taken back.
     pub fn deleted(&self, key: &StepKey) -> rusqlite::Result<()> {
-        let id = self.ensure_place(key)?;
+        let id = self.ensure_step(key)?;
         self.connection.execute(
-            "UPDATE outcome_step SET effect = 'deleted' WHERE kind = 1 AND step_id = ?",
-            [id],
+            "UPDATE outcome_step SET effect = ? WHERE kind = 1 AND step_id = ?",
+            params![Effect::Deleted.code(), id],
         )?;
-        self.connection.execute(
-            "UPDATE step SET remote_id = NULL, ours = NULL, detail = NULL, intent = NULL, intent_at = NULL,
-             by_record = NULL, effect = NULL WHERE id = ?",
-            [id],
-        )?;
+        self.connection
+            .execute(&format!("UPDATE step SET {FORGOTTEN} WHERE id = ?"), [id])?;
         Ok(())
     }
 }

@@ -36,6 +36,22 @@ impl Outcome {
             Self::Pending => "pending",
         }
     }
+
+    /// The number that the journal has for it.
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Pending => 0,
+            Self::Created => 1,
+            Self::Updated => 2,
+            Self::Unchanged => 3,
+            Self::Failed => 4,
+        }
+    }
+
+    /// The outcome of this number.
+    pub fn of_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.code() == code)
+    }
 }
 
 /// What a step did to its object.
@@ -68,9 +84,20 @@ impl Effect {
         }
     }
 
-    /// The effect of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|effect| effect.as_str() == name)
+    /// The number that the journal has for it.
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Created => 1,
+            Self::Updated => 2,
+            Self::Reactivated => 3,
+            Self::Existing => 4,
+            Self::Deleted => 5,
+        }
+    }
+
+    /// The effect of this number.
+    pub fn of_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|effect| effect.code() == code)
     }
 }
 

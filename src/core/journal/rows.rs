@@ -1,9 +1,11 @@
 //! Owns what the journal keeps of rows: how each ended and which steps it used, and which were set aside.
 
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
-use super::outcome::{Evidence, RowResult};
-use super::store::{Store, kind_number};
+use super::outcome::{Effect, Evidence, Outcome, RowResult};
+use super::steps::kind_number;
+use super::store::Store;
 use crate::row::{Kind, StepKey};
 
 /// How a row ended in an earlier attempt of the run.
@@ -20,7 +22,7 @@ pub enum Before {
 pub struct FailedBefore {
     /// JSON, as in the column `error`.
     pub error: String,
-    pub at: String,
+    pub at: Timestamp,
     pub user_id: Option<String>,
     pub organization_id: Option<String>,
 }
@@ -32,31 +34,31 @@ pub struct EndedRow {
     line: Option<u64>,
     email: Option<String>,
     external_id: Option<String>,
-    outcome: &'static str,
-    evidence: Option<&'static str>,
+    outcome: Outcome,
+    evidence: Option<Evidence>,
     /// JSON.
     error: Option<String>,
-    at: String,
+    at: Timestamp,
     /// The steps that the row used, and what became of them.
-    keys: Vec<(StepKey, &'static str)>,
+    keys: Vec<(StepKey, Effect)>,
 }
 
 impl EndedRow {
     /// Takes of a result what the journal keeps.
-    pub fn of(result: &RowResult, keys: Vec<(StepKey, &'static str)>) -> Self {
+    pub fn of(result: &RowResult, keys: Vec<(StepKey, Effect)>) -> Self {
         Self {
             record_number: result.identity.record_number,
             line: result.identity.line,
             email: result.identity.email().map(str::to_owned),
             external_id: result.identity.external_id().map(|id| id.into_owned()),
-            outcome: result.outcome.as_str(),
-            evidence: result.evidence().map(Evidence::as_str),
+            outcome: result.outcome,
+            evidence: result.evidence(),
             // A map with text keys always serializes.
             error: result
                 .error
                 .as_ref()
                 .and_then(|error| serde_json::to_string(error).ok()),
-            at: result.at.to_string(),
+            at: result.at,
             keys,
         }
     }
@@ -90,7 +92,7 @@ impl Store {
     /// How rows ended in earlier attempts of this run.
     pub fn before(&self, record_numbers: &[u64]) -> rusqlite::Result<Vec<Before>> {
         let mut outcome = self.connection.prepare_cached(
-            "SELECT outcome, coalesce(error, '{}'), at FROM outcome WHERE record_number = ?",
+            "SELECT outcome = 4, coalesce(error, '{}'), at FROM outcome WHERE record_number = ?",
         )?;
         let mut remote_id = self.connection.prepare_cached(
             "SELECT s.remote_id FROM outcome_step o JOIN step s ON s.id = o.step_id
@@ -98,12 +100,12 @@ impl Store {
         )?;
         let mut found = Vec::with_capacity(record_numbers.len());
         for number in record_numbers {
-            let ended: Option<(String, String, String)> = outcome
+            let ended: Option<(bool, String, i64)> = outcome
                 .query_row([number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                 .optional()?;
             found.push(match ended {
                 None => Before::Open,
-                Some((outcome, error, at)) if outcome == "failed" => {
+                Some((true, error, at)) => {
                     let mut id_of = |kind: Kind| -> rusqlite::Result<Option<String>> {
                         let row = params![number, kind_number(kind)];
                         let id: Option<Option<String>> =
@@ -112,7 +114,7 @@ impl Store {
                     };
                     Before::Failed(Box::new(FailedBefore {
                         error,
-                        at,
+                        at: Timestamp::from_millisecond(at).unwrap_or_default(),
                         user_id: id_of(Kind::User)?,
                         organization_id: id_of(Kind::Organization)?,
                     }))
@@ -125,35 +127,43 @@ impl Store {
 
     /// Notes how a row ended, and which steps it used. A later result for the same row replaces the earlier one.
     pub fn outcome(&self, ended: &EndedRow) -> rusqlite::Result<()> {
+        // Most rows are about the user whose step they used: the address is there already.
+        let user = ended.keys.iter().find(|(key, _)| key.kind == Kind::User);
+        let named = user.map(|(key, _)| key.name.as_str());
         self.connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO outcome (record_number, line, email, external_id, outcome, evidence, error, at)
+                "INSERT OR REPLACE INTO outcome (record_number, line, email, external_id, outcome, inferred, error, at)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 ended.record_number,
                 ended.line,
-                ended.email,
+                ended.email.as_deref().filter(|email| Some(*email) != named),
                 ended.external_id,
-                ended.outcome,
-                ended.evidence,
+                ended.outcome.code(),
+                ended.evidence.map(|evidence| evidence == Evidence::Inferred),
                 ended.error,
-                ended.at,
+                ended.at.as_millisecond(),
             ])?;
         for (key, effect) in &ended.keys {
-            let id = self.ensure_place(key)?;
+            let id = self.ensure_step(key)?;
             self.connection
                 .prepare_cached(
                     "INSERT OR REPLACE INTO outcome_step (record_number, kind, step_id, effect) VALUES (?, ?, ?, ?)",
                 )?
-                .execute(params![ended.record_number, kind_number(key.kind), id, effect])?;
+                .execute(params![
+                    ended.record_number,
+                    kind_number(key.kind),
+                    id,
+                    effect.code()
+                ])?;
         }
         Ok(())
     }
 
     /// Sets a row aside until the source has been read: another row may still bring what it lacks.
     pub fn park(&self, record_number: u64, waits_for: &StepKey) -> rusqlite::Result<()> {
-        let id = self.ensure_place(waits_for)?;
+        let id = self.ensure_step(waits_for)?;
         self.connection
             .prepare_cached("INSERT OR REPLACE INTO parked (record_number, step_id) VALUES (?, ?)")?
             .execute(params![record_number, id])?;
@@ -168,10 +178,9 @@ impl Store {
 
     /// Whether the first row that named a key, if that is another one than `record_number`, was set aside.
     pub fn first_is_parked(&self, key: &StepKey, record_number: u64) -> rusqlite::Result<bool> {
-        let (id, there) = self.place(key)?;
-        if !there {
+        let Some(id) = self.step_id(key)? else {
             return Ok(false);
-        }
+        };
         self.connection
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM step s JOIN parked p ON p.record_number = s.first_record
@@ -209,9 +218,9 @@ impl Store {
 
     /// The failed rows: record number, email, code and message, up to `limit` of them.
     pub fn failures(&self, limit: usize) -> rusqlite::Result<Vec<ResultLine>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT record_number FROM outcome WHERE outcome = 'failed' ORDER BY record_number LIMIT ?")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT record_number FROM outcome WHERE outcome = 4 ORDER BY record_number LIMIT ?",
+        )?;
         let numbers: Vec<u64> = statement
             .query_map([limit as i64], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;

@@ -1,7 +1,8 @@
-//! Owns the tables of the journal. Column names are stable: people open the file with `sqlite3`, DuckDB or pandas.
+//! Owns the tables of the journal. Names of tables, views and columns are stable: people open the file with `sqlite3`,
+//! DuckDB or pandas. The tables are written for size (numbers for words); the views `results` and `steps` are for reading.
 
 /// Raised with every change that an older reader would not understand.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The tables. No password, hash, key or whole row is ever stored in them.
 pub const SCHEMA: &str = "
@@ -9,50 +10,64 @@ pub const SCHEMA: &str = "
 CREATE TABLE run (
     id             TEXT PRIMARY KEY,
     schema_version INTEGER NOT NULL,
+    name           TEXT,               -- the name that the caller gave to it (`run_id=`)
     source         TEXT NOT NULL,
     mode           TEXT NOT NULL,
     target         TEXT NOT NULL,
     options        TEXT NOT NULL,      -- JSON; the options that shape the result
     key            BLOB NOT NULL,      -- keys the digests of this run
-    source_digest  BLOB,               -- keyed digest of the source's content; absent for what is read only once
+    source_digest  BLOB,               -- keyed digest of the source's content; absent where rows are known one by one
     environment    BLOB NOT NULL,      -- keyed digest of base URL and key
     total          INTEGER,            -- records of the source
+    readings       INTEGER NOT NULL DEFAULT 0, -- how often reading the source was begun (see `known_row`)
+    error_file     TEXT,               -- the error file that grows line by line
+    error_length   INTEGER,            -- how many of its bytes belong to the rows in `outcome`
     counters       TEXT,               -- JSON; what the other tables do not tell, such as calls by name
-    started_at     TEXT NOT NULL,      -- RFC 3339, UTC, as all times here
+    started_at     TEXT NOT NULL,      -- RFC 3339, UTC
     ended_at       TEXT,
     status         TEXT
 );
 
--- one object of the directory that rows claim; the memo
+-- one object of the directory that rows claim; the memo. Times are milliseconds since 1970, UTC
 CREATE TABLE step (
-    id           INTEGER PRIMARY KEY,  -- 64 bits of a digest of kind and name
+    id           INTEGER PRIMARY KEY,  -- in the order in which rows named them
     kind         INTEGER NOT NULL,     -- 0 organization, 1 user, 2 membership
-    name         TEXT NOT NULL,        -- the natural key
+    key          INTEGER NOT NULL,     -- 64 bits of a digest of the natural key
+    name         TEXT,                 -- the natural key; absent where it is made of the ids of other objects
+    key_rest     INTEGER,              -- 64 more bits of the digest, where there is no name
     first_record INTEGER,              -- the row whose fields count
-    fields       BLOB,                 -- keyed digest of that row's fields
+    fields       INTEGER,              -- keyed digest of that row's fields
     label        TEXT,                 -- the first name that a row gave to it (organizations)
-    intent       TEXT,                 -- what a write that was about to be sent was to do: created, updated, …
-    intent_at    TEXT,                 -- when the first one was about to be sent
-    last_intent  TEXT,                 -- when the latest one was
+    intent       INTEGER,              -- what a write that was about to be sent was to do (see `effect`)
+    intent_at    INTEGER,              -- when the first one was about to be sent
+    last_intent  INTEGER,              -- when the latest one was, if there was another one
+    before       TEXT,                 -- JSON; what a write changed: the fields' names, or roles and state as they were
     remote_id    TEXT,                 -- the directory's id
-    missing      INTEGER,              -- 1: the directory does not have it
-    ours         INTEGER,              -- 1: created by this run
+    state        INTEGER,              -- 0 the directory does not have it, 1 it was there, 2 created by this run
     by_record    INTEGER,              -- the row through which this run wrote it
-    effect       TEXT,                 -- what it did: created, updated, reactivated
-    evidence     TEXT,
-    detail       TEXT                  -- JSON; what is known of it, such as roles
+    effect       INTEGER,              -- what it did: 1 created, 2 updated, 3 reactivated, 4 existing, 5 deleted
+    inferred     INTEGER,              -- 1: found by reading back; else confirmed by the API's own answer
+    detail       INTEGER REFERENCES detail (id) -- what else is known of it, such as roles
+);
+CREATE INDEX step_key ON step (key);
+CREATE INDEX step_missing ON step (id) WHERE state = 0;
+
+-- texts that many steps share
+CREATE TABLE detail (
+    id   INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE          -- JSON
 );
 
 -- how each row ended
 CREATE TABLE outcome (
     record_number INTEGER PRIMARY KEY,
     line          INTEGER,
-    email         TEXT,
+    email         TEXT,                -- where it is not the name of the row's user in `step`
     external_id   TEXT,
-    outcome       TEXT NOT NULL,
-    evidence      TEXT,
+    outcome       INTEGER NOT NULL,    -- 1 created, 2 updated, 3 unchanged, 4 failed
+    inferred      INTEGER,             -- 0 confirmed, 1 inferred: the weakest of its steps
     error         TEXT,                -- JSON: error_type, code, message, http_status, workos_code, …
-    at            TEXT NOT NULL
+    at            INTEGER NOT NULL     -- milliseconds since 1970, UTC
 );
 
 -- which steps a row used, and what became of them
@@ -60,7 +75,7 @@ CREATE TABLE outcome_step (
     record_number INTEGER NOT NULL,
     kind          INTEGER NOT NULL,
     step_id       INTEGER NOT NULL,
-    effect        TEXT NOT NULL,
+    effect        INTEGER NOT NULL,
     PRIMARY KEY (record_number, kind)
 ) WITHOUT ROWID;
 
@@ -70,9 +85,33 @@ CREATE TABLE parked (
     step_id       INTEGER NOT NULL
 );
 
+-- rows that are known by what they say, not by their place: those of programs, and of runs with a name
+CREATE TABLE known_row (
+    record_number INTEGER PRIMARY KEY,
+    digest        INTEGER NOT NULL,    -- keyed digest of the whole row, 64 bits …
+    digest_rest   INTEGER NOT NULL,    -- … and 64 more
+    reading       INTEGER NOT NULL     -- the latest reading in which it was seen; equal rows are counted by it
+);
+CREATE INDEX known_row_digest ON known_row (digest);
+
+CREATE VIEW steps AS
+SELECT s.id, CASE s.kind WHEN 0 THEN 'organization' WHEN 1 THEN 'user' ELSE 'membership' END AS kind, s.name,
+       s.first_record, s.label, i.word AS intent,
+       strftime('%Y-%m-%dT%H:%M:%fZ', s.intent_at / 1000.0, 'unixepoch') AS intent_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(s.last_intent, s.intent_at) / 1000.0, 'unixepoch') AS last_intent,
+       s.before, s.remote_id, s.state = 0 AS missing, s.state = 2 AS ours, s.by_record, e.word AS effect,
+       CASE WHEN s.state IS NOT NULL THEN CASE s.inferred WHEN 1 THEN 'inferred' ELSE 'confirmed' END END AS evidence,
+       d.text AS detail
+FROM step s
+LEFT JOIN effect_word i ON i.code = s.intent
+LEFT JOIN effect_word e ON e.code = s.effect
+LEFT JOIN detail d ON d.id = s.detail;
+
 CREATE VIEW results AS
-SELECT o.record_number, o.email, o.external_id, o.outcome,
-       u.effect AS user, coalesce(m.effect, CASE WHEN u.effect IS NOT NULL THEN 'none' END) AS membership, o.evidence,
+SELECT o.record_number, coalesce(o.email, us.name) AS email, o.external_id,
+       CASE o.outcome WHEN 1 THEN 'created' WHEN 2 THEN 'updated' WHEN 3 THEN 'unchanged' ELSE 'failed' END AS outcome,
+       uw.word AS user, coalesce(mw.word, CASE WHEN u.effect IS NOT NULL THEN 'none' END) AS membership,
+       CASE o.inferred WHEN 0 THEN 'confirmed' WHEN 1 THEN 'inferred' END AS evidence,
        us.remote_id AS user_id, os.remote_id AS organization_id, ms.remote_id AS membership_id,
        json_extract(o.error, '$.code') AS error_code, json_extract(o.error, '$.message') AS error_message
 FROM outcome o
@@ -81,5 +120,11 @@ LEFT JOIN outcome_step g ON g.record_number = o.record_number AND g.kind = 0
 LEFT JOIN outcome_step m ON m.record_number = o.record_number AND m.kind = 2
 LEFT JOIN step us ON us.id = u.step_id
 LEFT JOIN step os ON os.id = g.step_id
-LEFT JOIN step ms ON ms.id = m.step_id;
+LEFT JOIN step ms ON ms.id = m.step_id
+LEFT JOIN effect_word uw ON uw.code = u.effect
+LEFT JOIN effect_word mw ON mw.code = m.effect;
+
+-- the words of `effect` and `intent`
+CREATE TABLE effect_word (code INTEGER PRIMARY KEY, word TEXT NOT NULL);
+INSERT INTO effect_word VALUES (1, 'created'), (2, 'updated'), (3, 'reactivated'), (4, 'existing'), (5, 'deleted');
 ";

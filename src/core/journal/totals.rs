@@ -14,6 +14,8 @@ use crate::row::Kind;
 #[derive(Clone, Debug)]
 pub struct RunInfo {
     pub id: String,
+    /// The name that the caller gave to it.
+    pub name: Option<String>,
     /// The path of the source as it was given.
     pub source: String,
     pub mode: String,
@@ -81,11 +83,11 @@ impl Store {
     pub fn failure_groups(&self, examples: usize) -> rusqlite::Result<Vec<FailureGroup>> {
         let mut groups = self.connection.prepare(
             "SELECT json_extract(error, '$.code') AS code, min(json_extract(error, '$.error_type')), count(*)
-             FROM outcome WHERE outcome = 'failed' GROUP BY code ORDER BY count(*) DESC, code",
+             FROM outcome WHERE outcome = 4 GROUP BY code ORDER BY count(*) DESC, code",
         )?;
         let mut records = self.connection.prepare(
             "SELECT record_number, json_extract(error, '$.message') FROM outcome
-             WHERE outcome = 'failed' AND json_extract(error, '$.code') = ? ORDER BY record_number LIMIT ?",
+             WHERE outcome = 4 AND json_extract(error, '$.code') = ? ORDER BY record_number LIMIT ?",
         )?;
         let mut found = Vec::new();
         let mut rows = groups.query([])?;
@@ -117,7 +119,7 @@ impl Store {
     pub fn run_info(&self) -> rusqlite::Result<RunInfo> {
         let mut info = self.connection.query_row(
             "SELECT id, source, mode, target, options, key, source_digest, environment, total, started_at, ended_at,
-                    status, counters FROM run",
+                    status, counters, name FROM run",
             [],
             |row| {
                 let counters: Option<String> = row.get(12)?;
@@ -134,6 +136,7 @@ impl Store {
                     started_at: row.get(9)?,
                     ended_at: row.get(10)?,
                     status: row.get(11)?,
+                    name: row.get(13)?,
                     counters: counters
                         .and_then(|text| serde_json::from_str(&text).ok())
                         .unwrap_or_default(),
@@ -156,18 +159,18 @@ impl Store {
         };
         let mut effects = self.connection.prepare(
             "SELECT s.kind, s.effect, count(*) FROM outcome_step s JOIN outcome o USING (record_number)
-             WHERE o.outcome <> 'failed' OR NOT ? GROUP BY s.kind, s.effect",
+             WHERE o.outcome <> 4 OR NOT ? GROUP BY s.kind, s.effect",
         )?;
         let mut rows = effects.query([retry])?;
         while let Some(row) = rows.next()? {
-            let name: String = row.get(1)?;
-            if let (Some(kind), Some(effect)) = (kind_of(row.get(0)?), Effect::named(&name)) {
+            if let (Some(kind), Some(effect)) = (kind_of(row.get(0)?), Effect::of_code(row.get(1)?))
+            {
                 kept.effects.insert((kind, effect.as_str()), row.get(2)?);
             }
         }
         let mut created = self.connection.prepare(
             "SELECT s.kind, count(*) FROM step s JOIN outcome o ON o.record_number = s.by_record
-             WHERE s.ours = 1 AND s.effect = 'created' AND (o.outcome <> 'failed' OR NOT ?) GROUP BY s.kind",
+             WHERE s.state = 2 AND s.effect = 1 AND (o.outcome <> 4 OR NOT ?) GROUP BY s.kind",
         )?;
         let mut rows = created.query([retry])?;
         while let Some(row) = rows.next()? {
@@ -176,13 +179,13 @@ impl Store {
             }
         }
         kept.shared_uses = self.count(
-            "SELECT count(*) FROM outcome o WHERE (o.outcome <> 'failed' OR NOT ?)
+            "SELECT count(*) FROM outcome o WHERE (o.outcome <> 4 OR NOT ?)
                AND (EXISTS (SELECT 1 FROM outcome_step s WHERE s.record_number = o.record_number AND s.kind = 0)
                     OR json_extract(o.error, '$.error_type') = 'org_resolution')",
             retry,
         )?;
         kept.inferred = self.count(
-            "SELECT count(*) FROM outcome WHERE evidence = 'inferred' AND (outcome <> 'failed' OR NOT ?)",
+            "SELECT count(*) FROM outcome WHERE inferred = 1 AND (outcome <> 4 OR NOT ?)",
             retry,
         )?;
         Ok(kept)
@@ -196,15 +199,11 @@ impl Store {
     fn outcomes(&self, retry: bool) -> rusqlite::Result<BTreeMap<&'static str, u64>> {
         let mut found = BTreeMap::new();
         let mut statement = self.connection.prepare(
-            "SELECT outcome, count(*) FROM outcome WHERE outcome <> 'failed' OR NOT ? GROUP BY outcome",
+            "SELECT outcome, count(*) FROM outcome WHERE outcome <> 4 OR NOT ? GROUP BY outcome",
         )?;
         let mut rows = statement.query([retry])?;
         while let Some(row) = rows.next()? {
-            let name: String = row.get(0)?;
-            let outcome = Outcome::ALL
-                .into_iter()
-                .find(|outcome| outcome.as_str() == name);
-            if let Some(outcome) = outcome {
+            if let Some(outcome) = Outcome::of_code(row.get(0)?) {
                 found.insert(outcome.as_str(), row.get(1)?);
             }
         }

@@ -97,7 +97,7 @@ impl ErrorFile {
             &serde_json::from_str(&failed.error)?,
             failed.user_id.as_deref(),
             failed.organization_id.as_deref(),
-            failed.at.parse().unwrap_or_default(),
+            failed.at,
         ))
     }
 

@@ -19,6 +19,11 @@ impl Kind {
             Self::Membership => "membership",
         }
     }
+
+    /// Whether a key of this kind is a name of its own. A membership's is made of the ids of its user and organization.
+    pub fn has_name(self) -> bool {
+        self != Self::Membership
+    }
 }
 
 /// A natural key, such as `organization:acme` or `user:alice@acme.com`.

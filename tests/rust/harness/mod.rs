@@ -273,6 +273,7 @@ impl Scenario {
 pub fn record() -> RunRecord {
     RunRecord {
         id: "simulation".into(),
+        name: None,
         source: "test".into(),
         mode: "test".into(),
         target: "sandbox".into(),

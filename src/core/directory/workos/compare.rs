@@ -88,14 +88,19 @@ fn user(claim: &UserClaim, state: &State, policy: &Policy) -> Change {
                             differs: false,
                         };
                     }
-                    Change::Write(write(
+                    // The names alone: what people were called before is not kept.
+                    let fields: Vec<&String> = body.keys().collect();
+                    let before = json!({ "fields": fields }).to_string();
+                    let mut update = write(
                         Effect::Updated,
                         Kind::User,
                         "update user",
                         (Method::PUT, requests::user(&found.id)),
                         Some(requests::serialize(body)),
                         secrets,
-                    ))
+                    );
+                    update.before = Some(before);
+                    Change::Write(update)
                 }
             }
         }
@@ -202,6 +207,7 @@ fn membership(ask: &Ask<'_>, claim: &MembershipClaim, state: &State, policy: &Po
             Vec::new(),
         );
         reactivate.compare_again = true;
+        reactivate.before = membership_before(roles, *active);
         return Change::Write(reactivate);
     }
     if claim.roles.iter().all(|role| roles.contains(role)) {
@@ -226,11 +232,16 @@ fn membership(ask: &Ask<'_>, claim: &MembershipClaim, state: &State, policy: &Po
         Some(requests::membership_roles(&union)),
         Vec::new(),
     );
+    update.before = membership_before(roles, *active);
     update.fallback = Some(Box::new(Fallback {
         smaller: None,
         shortfall: one_role_only(&roles.join("`, `"), "is assigned", &lacking),
     }));
     Change::Write(update)
+}
+
+fn membership_before(roles: &[String], active: bool) -> Option<String> {
+    Some(json!({ "roles": roles, "active": active }).to_string())
 }
 
 fn one_role_only(kept: &str, how: &str, others: &[String]) -> Refusal {
@@ -296,6 +307,7 @@ fn write(
         body,
         compare_again: false,
         fallback: None,
+        before: None,
         secrets,
     })
 }

@@ -1,0 +1,335 @@
+//! Owns the SQL of the memo: what rows claim, what was about to be written, what the directory said.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::outcome::{Effect, Evidence};
+use super::store::Store;
+use crate::row::{Kind, NOTHING_CLAIMED, StepKey};
+
+/// A write of an earlier attempt whose answer is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenIntent {
+    pub effect: Effect,
+    /// When the first such write was about to be sent, and the latest.
+    pub first: Timestamp,
+    pub last: Timestamp,
+}
+
+/// What a row says about a key while it is read.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    pub key: StepKey,
+    pub record_number: u64,
+    /// Keyed digest of the fields that the row claims for it.
+    pub fields: Option<[u8; 16]>,
+    /// A name that the row gives to it.
+    pub label: Option<String>,
+}
+
+/// What was known about the key when the row was registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The first row that named the key.
+    pub first_record: u64,
+    /// `false`: an earlier row claims other fields, and they count.
+    pub same_fields: bool,
+    /// The first name given, where this row gives another one.
+    pub other_label: Option<String>,
+}
+
+/// What is known about an object of the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// `None`: the directory is known not to have it.
+    pub id: Option<String>,
+    /// This run created it.
+    pub ours: bool,
+    pub evidence: Evidence,
+    /// What this run did to it, and through which row.
+    pub done: Option<(u64, Effect)>,
+    /// JSON of what else is known, such as the roles of a membership.
+    pub detail: Option<String>,
+}
+
+impl Remembered {
+    /// The directory is known not to have it.
+    pub fn missing() -> Self {
+        Self {
+            id: None,
+            ours: false,
+            evidence: Evidence::Confirmed,
+            done: None,
+            detail: None,
+        }
+    }
+}
+
+/// What `state` says of a step.
+const MISSING: i64 = 0;
+const FOUND: i64 = 1;
+const OURS: i64 = 2;
+
+/// What a step forgets when what the directory said is no longer so.
+pub(super) const FORGOTTEN: &str = "remote_id = NULL, state = NULL, detail = NULL, intent = NULL, intent_at = NULL, \
+                                    last_intent = NULL, before = NULL, by_record = NULL, effect = NULL";
+
+/// A key as the tables have it: 128 bits of a digest, whose first half is indexed.
+struct Place<'a> {
+    key: i64,
+    rest: Option<i64>,
+    name: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    /// A key that is made of the ids of other objects is kept as its digest alone: it would repeat them.
+    fn of(key: &'a StepKey) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(key.kind.as_str().as_bytes());
+        hasher.update(b":");
+        hasher.update(key.name.as_bytes());
+        let (first, rest) = halves(hasher.finalize().as_bytes());
+        let is_named = key.kind.has_name();
+        Self {
+            key: first,
+            rest: (!is_named).then_some(rest),
+            name: is_named.then_some(&key.name),
+        }
+    }
+}
+
+/// The first 128 bits of a digest as two numbers.
+pub(super) fn halves(digest: &[u8; 32]) -> (i64, i64) {
+    let [first, rest, ..] = digest.as_chunks::<8>().0 else {
+        return (0, 0);
+    };
+    (i64::from_le_bytes(*first), i64::from_le_bytes(*rest))
+}
+
+/// 64 bits of a keyed digest: nobody without the key can look for two fields that share them.
+fn short(fields: &[u8; 16]) -> i64 {
+    let [first, ..] = fields.as_chunks::<8>().0 else {
+        return 0;
+    };
+    i64::from_le_bytes(*first)
+}
+
+impl Store {
+    /// The id of a key's step; `None` if it has none yet.
+    pub(super) fn step_id(&self, key: &StepKey) -> rusqlite::Result<Option<i64>> {
+        let place = Place::of(key);
+        self.find(&place, key.kind)
+    }
+
+    fn find(&self, place: &Place<'_>, kind: Kind) -> rusqlite::Result<Option<i64>> {
+        self.connection
+            .prepare_cached(
+                "SELECT id FROM step WHERE key = ? AND kind = ? AND name IS ? AND key_rest IS ?",
+            )?
+            .query_row(
+                params![place.key, kind_number(kind), place.name, place.rest],
+                |row| row.get(0),
+            )
+            .optional()
+    }
+
+    /// The id of a key's step, made if it is not there yet.
+    pub(super) fn ensure_step(&self, key: &StepKey) -> rusqlite::Result<i64> {
+        let place = Place::of(key);
+        if let Some(id) = self.find(&place, key.kind)? {
+            return Ok(id);
+        }
+        self.connection
+            .prepare_cached("INSERT INTO step (kind, key, name, key_rest) VALUES (?, ?, ?, ?)")?
+            .execute(params![
+                kind_number(key.kind),
+                place.key,
+                place.name,
+                place.rest
+            ])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Registers a key for a row, in the order of reading: the first row's fields and name count.
+    pub fn register(&self, registration: &Registration) -> rusqlite::Result<Registered> {
+        let id = self.ensure_step(&registration.key)?;
+        let (first, fields, label): (Option<u64>, Option<i64>, Option<String>) = self
+            .connection
+            .prepare_cached("SELECT first_record, fields, label FROM step WHERE id = ?")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let claimed = registration.fields.as_ref().map(short);
+        if first.is_none() || (label.is_none() && registration.label.is_some()) {
+            self.connection
+                .prepare_cached(
+                    "UPDATE step SET first_record = coalesce(first_record, ?), fields = coalesce(fields, ?),
+                     label = coalesce(label, ?) WHERE id = ?",
+                )?
+                .execute(params![
+                    registration.record_number,
+                    claimed,
+                    registration.label,
+                    id
+                ])?;
+        }
+        let same_fields = match (fields, claimed) {
+            // A row that says nothing but who the user is agrees with every earlier one.
+            (Some(_), Some(_)) if registration.fields == Some(NOTHING_CLAIMED) => true,
+            (Some(earlier), Some(now)) => earlier == now,
+            _ => true,
+        };
+        let other_label = match (label, &registration.label) {
+            (Some(earlier), Some(now)) if earlier != *now => Some(earlier),
+            _ => None,
+        };
+        Ok(Registered {
+            first_record: first.unwrap_or(registration.record_number),
+            same_fields,
+            other_label,
+        })
+    }
+
+    /// What is known about a key; `None` if nothing is.
+    pub fn remembered(&self, key: &StepKey) -> rusqlite::Result<Option<Remembered>> {
+        let Some(id) = self.step_id(key)? else {
+            return Ok(None);
+        };
+        self.connection
+            .prepare_cached(
+                "SELECT s.remote_id, s.state, s.inferred, d.text, s.by_record, s.effect FROM step s
+                 LEFT JOIN detail d ON d.id = s.detail WHERE s.id = ? AND s.state IS NOT NULL",
+            )?
+            .query_row([id], remembered_from)
+            .optional()
+    }
+
+    /// Notes that a write for the key is about to leave, and what it changes of what was there; the time of the first
+    /// one stays.
+    pub fn intent(
+        &self,
+        key: &StepKey,
+        effect: Effect,
+        before: Option<&str>,
+        at: Timestamp,
+    ) -> rusqlite::Result<()> {
+        let id = self.ensure_step(key)?;
+        self.connection
+            .prepare_cached(
+                "UPDATE step SET intent = ?1, before = coalesce(before, ?2), intent_at = coalesce(intent_at, ?3),
+                 last_intent = CASE WHEN intent_at IS NOT NULL THEN ?3 END WHERE id = ?4",
+            )?
+            .execute(params![effect.code(), before, at.as_millisecond(), id])?;
+        Ok(())
+    }
+
+    /// The write of an earlier attempt whose answer is not known; `None` if every answer is.
+    pub fn open_intent(&self, key: &StepKey) -> rusqlite::Result<Option<OpenIntent>> {
+        let Some(id) = self.step_id(key)? else {
+            return Ok(None);
+        };
+        let found: Option<(i64, i64, i64)> = self
+            .connection
+            .prepare_cached(
+                "SELECT intent, intent_at, coalesce(last_intent, intent_at) FROM step
+                 WHERE id = ? AND intent IS NOT NULL AND remote_id IS NULL",
+            )?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        Ok(found.and_then(|(effect, first, last)| {
+            Some(OpenIntent {
+                effect: Effect::of_code(effect)?,
+                first: Timestamp::from_millisecond(first).ok()?,
+                last: Timestamp::from_millisecond(last).ok()?,
+            })
+        }))
+    }
+
+    /// Notes what the directory said about the key.
+    pub fn remember(&self, key: &StepKey, known: &Remembered) -> rusqlite::Result<()> {
+        let id = self.ensure_step(key)?;
+        let state = match (&known.id, known.ours) {
+            (None, _) => MISSING,
+            (Some(_), false) => FOUND,
+            (Some(_), true) => OURS,
+        };
+        let detail = match &known.detail {
+            Some(text) => Some(self.detail(text)?),
+            None => None,
+        };
+        self.connection
+            .prepare_cached(
+                // What was created by this run stays so, whatever it is found to be later.
+                "UPDATE step SET remote_id = ?1, state = CASE WHEN ?2 = 1 AND state = 2 THEN 2 ELSE ?2 END,
+                 inferred = ?3, detail = ?4, by_record = coalesce(?5, by_record), effect = coalesce(?6, effect)
+                 WHERE id = ?7",
+            )?
+            .execute(params![
+                known.id,
+                state,
+                (known.evidence == Evidence::Inferred).then_some(1),
+                detail,
+                known.done.map(|(record, _)| record),
+                known.done.map(|(_, effect)| effect.code()),
+                id
+            ])?;
+        Ok(())
+    }
+
+    /// The number of a text that many steps share.
+    fn detail(&self, text: &str) -> rusqlite::Result<i64> {
+        let found = self
+            .connection
+            .prepare_cached("SELECT id FROM detail WHERE text = ?")?
+            .query_row([text], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = found {
+            return Ok(id);
+        }
+        self.connection
+            .execute("INSERT INTO detail (text) VALUES (?)", [text])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Notes that the API's answer was no: nothing was written, and nothing is in doubt.
+    pub fn refused(&self, key: &StepKey) -> rusqlite::Result<()> {
+        let id = self.ensure_step(key)?;
+        self.connection
+            .prepare_cached(
+                "UPDATE step SET intent = NULL, intent_at = NULL, last_intent = NULL, before = NULL WHERE id = ?",
+            )?
+            .execute([id])?;
+        Ok(())
+    }
+
+    /// Forgets what the directory said: the next row asks again.
+    pub fn forget(&self, key: &StepKey) -> rusqlite::Result<()> {
+        let id = self.ensure_step(key)?;
+        self.connection
+            .prepare_cached(&format!("UPDATE step SET {FORGOTTEN} WHERE id = ?"))?
+            .execute([id])?;
+        Ok(())
+    }
+}
+
+fn remembered_from(row: &Row<'_>) -> rusqlite::Result<Remembered> {
+    let inferred: Option<i64> = row.get(2)?;
+    Ok(Remembered {
+        id: row.get(0)?,
+        ours: row.get::<_, i64>(1)? == OURS,
+        evidence: match inferred {
+            Some(1) => Evidence::Inferred,
+            _ => Evidence::Confirmed,
+        },
+        detail: row.get(3)?,
+        done: row
+            .get::<_, Option<u64>>(4)?
+            .zip(row.get::<_, Option<i64>>(5)?.and_then(Effect::of_code)),
+    })
+}
+
+pub(super) fn kind_number(kind: Kind) -> i64 {
+    match kind {
+        Kind::Organization => 0,
+        Kind::User => 1,
+        Kind::Membership => 2,
+    }
+}
