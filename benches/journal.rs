@@ -133,6 +133,7 @@ fn claimed(builder: &mut RecordBuilder, number: u64, rows: u64) -> Option<Claime
         identity: row.identity,
         steps: row.steps,
         subject: Kind::User,
+        digest: None,
     })
 }
 

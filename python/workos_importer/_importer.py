@@ -156,13 +156,25 @@ class Importer:
         return DryRunReport(**found, issues=tuple(kept.issues), issues_omitted=kept.omitted)
 
     def run(
-        self, source: Source, *, delimiter: str | None = None, encoding: str | None = None, resume: bool = True
+        self,
+        source: Source,
+        *,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        resume: bool = True,
+        run_id: str | None = None,
     ) -> ImportRun:
         """Starts an import and returns at once.
 
         A file that was imported before, with the same options into the same environment, goes on where that run
         stopped; if rows failed there, they are tried again; if all of it is done, nothing is sent, and the summary's
-        `note` says so. `resume=False` begins a new run, whatever was before. Rows of an iterable are always a new run.
+        `note` says so. `resume=False` begins a new run, whatever was before.
+
+        `run_id` names the run (letters, digits, `.`, `-`, `_`), so that the next attempt of a task goes on with it:
+        each row is then known by what it says in known columns (a keyed digest; equal rows are counted), in whatever
+        order the rows come, and keeps the record number of its first reading. New rows are added to the run; rows that
+        have left the source stay in its results. If the options or the environment have changed, it is a new run, with
+        a number behind the name. Without `run_id`, rows of an iterable are always a new run.
 
         `source` is a path (`-` for standard input), or an iterable of mappings from column names to values, which is
         pulled lazily. `delimiter` (one character) and `encoding` (such as `windows-1252`) are told from the file
@@ -172,37 +184,42 @@ class Importer:
         source as a whole cannot be read) and `RunLockedError` (another process works on the run). Of rows, the columns
         are known only later: what is wrong with them raises when results are waited for.
         """
-        recognised = recognise(source)
-        target = self._target()
-        again = ("go_on" if resume else "new", None, False)
-        written = (delimiter, encoding)
-        if isinstance(recognised, PathSource):
-            native = _native.start(self._native_options, recognised.path, False, written, target, again)
-            return ImportRun(native, None)
-        can_rewind = recognised.can_rewind
-        native = _native.start(self._native_options, None, can_rewind, written, target, again)
-        return ImportRun(native, recognised)
+        if run_id is not None and not isinstance(run_id, str):
+            raise ConfigError(f"run_id must be a text, not {type(run_id).__name__}")
+        return self._start(source, (delimiter, encoding), ("go_on" if resume else "new", run_id, False))
 
-    def resume(self, run: str = "latest", *, new_key: bool = False) -> ImportRun:
+    def resume(self, run: str = "latest", *, source: Source | None = None, new_key: bool = False) -> ImportRun:
         """Goes on with a run that did not come to its end, and returns at once.
 
-        `run` is an id, a unique beginning of one, or `"latest"`. Its file is read again; the options that shape the
-        result are the run's own, all others are this importer's. `new_key`: the run was begun with another key of the
-        same environment (after a key rotation).
+        `run` is an id, a unique beginning of one, or `"latest"`. Its file is read again; `source` is another place of
+        the same file, or the rows themselves where the run was begun with rows. The options that shape the result are
+        the run's own, all others are this importer's. `new_key`: the run was begun with another key of the same
+        environment (after a key rotation).
 
-        Raises `RunError` (`no_run`), `SourceChangedError` (the file, the key or the base URL is another one, or the
-        rows came from standard input or a program), `RunLockedError`, and what `run` raises.
+        Raises `RunError` (`no_run`), `SourceChangedError` (the source, the key or the base URL is another one, or the
+        rows came from standard input, or from a program and `source` is not given), `RunLockedError`, and what `run`
+        raises. Rows of a program are compared one by one as they are read: where the run had read all of its rows, the
+        first one that is not among them ends it with `SourceChangedError` when results are waited for.
         """
-        return self._named("resume", run, new_key)
+        return self._start(source, (None, None), ("resume", run, new_key))
 
-    def retry(self, run: str = "latest", *, new_key: bool = False) -> ImportRun:
+    def retry(self, run: str = "latest", *, source: Source | None = None, new_key: bool = False) -> ImportRun:
         """Tries the failed rows of a run again, and returns at once. Takes and raises what `resume` does."""
-        return self._named("retry", run, new_key)
+        return self._start(source, (None, None), ("retry", run, new_key))
 
-    def _named(self, what: str, run: str, new_key: bool) -> ImportRun:
-        target = self._target()
-        again = (what, run, new_key)
-        return ImportRun(_native.start(self._native_options, None, False, (None, None), target, again), None)
+    def _start(
+        self, source: Source | None, written: tuple[str | None, str | None], again: tuple[str, str | None, bool]
+    ) -> ImportRun:
+        """Starts a run; without a source it is the one that the named run was begun with."""
+        recognised = None if source is None else recognise(source)
+        path, rows = None, None
+        if isinstance(recognised, PathSource):
+            path = recognised.path
+        elif recognised is not None:
+            rows = recognised
+        can_rewind = None if rows is None else rows.can_rewind
+        native = _native.start(self._native_options, path, can_rewind, written, self._target(), again)
+        return ImportRun(native, rows)
 
     def runs(self) -> list[RunInfo]:
         """The runs in the run folder, the latest first. Needs no key."""

@@ -90,12 +90,12 @@ class Import:
 def start(
     options: Options,
     path: str | None,
-    can_rewind: bool,
+    can_rewind: bool | None,
     written: tuple[str | None, str | None],
     target: Connection | Sandbox,
     again: _Again,
 ) -> Import:
-    """Starts an import of a file (`path`; `written`: its delimiter and encoding), or of rows that are fed.
+    """Starts an import of a file (`path`; `written`: delimiter, encoding), or of rows (`can_rewind` is given).
 
     Or goes on with the run that `again` names. Raises ConfigError, SourceError or RunError.
     """

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import _convert as convert
 from . import _native as native_module
-from ._exceptions import APIError, AuthError, ImporterError, JournalError, RunError, SourceError
+from ._exceptions import (
+    APIError,
+    AuthError,
+    ImporterError,
+    JournalError,
+    RunError,
+    SourceChangedError,
+    SourceError,
+)
 from ._results import Issue, Progress, RowResult, Started, Summary
 
 if TYPE_CHECKING:
@@ -38,6 +46,7 @@ _RAISED: dict[str, type[ImporterError]] = {
     "api": APIError,
     "journal": JournalError,
     "source": SourceError,
+    "source_changed": SourceChangedError,
     "output": RunError,
     "organization": RunError,
 }

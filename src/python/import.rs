@@ -56,17 +56,18 @@ pub enum GivenTarget<'py> {
     Sandbox(PyRef<'py, Sandbox>),
 }
 
-/// What to make of earlier runs, as Python gives it: a word, the run that it means, whether the key may be another.
+/// What to make of earlier runs, as Python gives it: a word, the run that it means (`resume`, `retry`) or the name that the
+/// run is to have, whether the key may be another.
 #[derive(FromPyObject)]
 pub struct GivenAgain(String, Option<String>, bool);
 
 impl GivenAgain {
-    fn into_core(self, py: Python<'_>) -> PyResult<Again> {
+    fn into_core(self, py: Python<'_>) -> PyResult<(Again, Option<String>)> {
         match (self.0.as_str(), self.1) {
-            ("go_on", None) => Ok(Again::GoOn),
-            ("new", None) => Ok(Again::New),
-            ("resume", Some(run)) => Ok(Again::Resume(run)),
-            ("retry", Some(run)) => Ok(Again::Retry(run)),
+            ("go_on", name) => Ok((Again::GoOn, name)),
+            ("new", name) => Ok((Again::New, name)),
+            ("resume", Some(run)) => Ok((Again::Resume(run), None)),
+            ("retry", Some(run)) => Ok((Again::Retry(run), None)),
             _ => Err(errors::config(
                 py,
                 "config",
@@ -76,15 +77,15 @@ impl GivenAgain {
     }
 }
 
-/// Starts an import of a file (`path`; `written`: its delimiter and encoding), or of rows that are fed; or goes on with
-/// the run that `again` names.
+/// Starts an import of a file (`path`; `written`: its delimiter and encoding), or of rows that are fed (`can_rewind` is then
+/// given); or goes on with the run that `again` names, from its own file where neither is given.
 #[pyfunction]
 #[pyo3(signature = (options, path, can_rewind, written, target, again))]
 pub fn start(
     py: Python<'_>,
     options: Options,
     path: Option<String>,
-    can_rewind: bool,
+    can_rewind: Option<bool>,
     written: (Option<String>, Option<String>),
     target: GivenTarget<'_>,
     again: GivenAgain,
@@ -92,15 +93,13 @@ pub fn start(
     let (delimiter, encoding) = written;
     let mut options = options.into_core(py)?;
     options.new_key = again.2;
-    options.again = again.into_core(py)?;
-    let named = matches!(options.again, Again::Resume(_) | Again::Retry(_));
+    (options.again, options.run_name) = again.into_core(py)?;
     let input = match path {
-        None if named => Input::Recorded,
         Some(path) => Input::Path {
             path,
             format: format(py, delimiter.as_deref(), encoding)?,
         },
-        None => Input::Fed { can_rewind },
+        None => can_rewind.map_or(Input::Recorded, |can_rewind| Input::Fed { can_rewind }),
     };
     let target = match target {
         GivenTarget::Connection(connection) => Target::Api(connection.inner.clone()),

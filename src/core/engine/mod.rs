@@ -42,6 +42,8 @@ pub struct Claimed {
     pub subject: Kind,
     /// Keyed digest of what the row claims of its subject.
     pub fields: Option<[u8; 16]>,
+    /// Keyed digest of the whole row, where rows are known by what they say: its record number is then the journal's.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// What reading brought: a row, or a record that failed by itself.
@@ -51,6 +53,8 @@ pub enum ReadRow {
     Invalid {
         identity: Box<RowIdentity>,
         error: RowError,
+        /// As of a row that passed.
+        digest: Option<[u8; 32]>,
     },
 }
 
@@ -59,6 +63,20 @@ impl ReadRow {
         match self {
             Self::Claimed(row) => &row.identity,
             Self::Invalid { identity, .. } => identity,
+        }
+    }
+
+    fn digest(&self) -> Option<[u8; 32]> {
+        match self {
+            Self::Claimed(row) => row.digest,
+            Self::Invalid { digest, .. } => *digest,
+        }
+    }
+
+    fn renumber(&mut self, record_number: u64) {
+        match self {
+            Self::Claimed(row) => row.identity.record_number = record_number,
+            Self::Invalid { identity, .. } => identity.record_number = record_number,
         }
     }
 }
@@ -160,6 +178,8 @@ pub enum Ended {
     Unreachable(String),
     Journal(String),
     Source(String),
+    /// A row that is not of the run, where only its own rows are gone on with.
+    SourceChanged(String),
     /// A file of the run could not be written.
     Output(String),
     /// A step that every row needs failed before the first row.
@@ -185,6 +205,8 @@ pub struct Engine<'a> {
     goes_on: bool,
     /// Rows that failed in them are tried again.
     retries: bool,
+    /// Rows that are not known from them are refused.
+    only_known: bool,
     /// What they had counted.
     earlier: Counters,
     began: Instant,
@@ -211,6 +233,7 @@ impl<'a> Engine<'a> {
             can_park: false,
             goes_on: false,
             retries: false,
+            only_known: false,
             earlier: Counters::default(),
             began: Instant::now(),
             rows_in_flight: ROWS_IN_FLIGHT,
@@ -233,6 +256,13 @@ impl<'a> Engine<'a> {
     pub fn going_on(mut self, retry: bool) -> Self {
         self.goes_on = true;
         self.retries = retry;
+        self
+    }
+
+    /// Refuses rows that no earlier attempt has read; for rows that are known by what they say.
+    #[must_use]
+    pub fn only_known(mut self) -> Self {
+        self.only_known = true;
         self
     }
 

@@ -62,6 +62,7 @@ impl Engine<'_> {
         let mut held: VecDeque<Driven> = VecDeque::new();
         let mut last_of = LastOf::new();
         let mut at_end = false;
+        let mut reading = None;
         let mut ending: Option<Ending> = None;
         loop {
             if ending.is_none() && held.is_empty() {
@@ -109,7 +110,7 @@ impl Engine<'_> {
                 Some(Err(error)) => stop = Some(Ended::Source(error)),
                 Some(Ok(batch)) => {
                     at_end = batch.is_empty();
-                    let taken_in = self.take_in(batch, pass, sink, tally);
+                    let taken_in = self.take_in(batch, pass, &mut reading, sink, tally);
                     match meanwhile(taken_in, &mut under_way, &mut held, &mut halt).await {
                         Some(Ok(rows)) => waiting.extend(rows),
                         Some(Err(ended)) => stop = Some(ended),
@@ -134,10 +135,12 @@ impl Engine<'_> {
         &self,
         batch: Vec<ReadRow>,
         pass: Pass,
+        reading: &mut Option<i64>,
         sink: &mut dyn Sink,
         tally: &mut Tally,
     ) -> Result<Vec<Claimed>, Ended> {
         let mut rows = Vec::with_capacity(batch.len());
+        let batch = self.numbered(batch, reading, tally.rows_read).await?;
         let batch = match pass {
             Pass::First => {
                 tally.rows_read += batch.len() as u64;
@@ -147,7 +150,9 @@ impl Engine<'_> {
         };
         for read in batch {
             match read {
-                ReadRow::Invalid { identity, error } if pass == Pass::First => {
+                ReadRow::Invalid {
+                    identity, error, ..
+                } if pass == Pass::First => {
                     let result = RowResult {
                         identity: *identity,
                         outcome: Outcome::Failed,
@@ -178,6 +183,50 @@ impl Engine<'_> {
         }
         self.register(&mut rows, sink).await?;
         Ok(rows)
+    }
+
+    /// Gives rows that are known by what they say the numbers that the journal has for them.
+    async fn numbered(
+        &self,
+        mut batch: Vec<ReadRow>,
+        reading: &mut Option<i64>,
+        rows_before: u64,
+    ) -> Result<Vec<ReadRow>, Ended> {
+        let digests: Vec<_> = batch.iter().map(ReadRow::digest).collect();
+        if digests.iter().all(Option::is_none) {
+            return Ok(batch);
+        }
+        let (begun, may_add) = (*reading, !self.only_known);
+        let (now, numbers) = self
+            .journal
+            .ask(move |store| {
+                let reading = match begun {
+                    Some(reading) => reading,
+                    None => store.begin_reading()?,
+                };
+                let numbers = digests.iter().map(|digest| match digest {
+                    Some(digest) => store.number_row(digest, reading, may_add),
+                    None => Ok(None),
+                });
+                Ok((reading, numbers.collect::<rusqlite::Result<Vec<_>>>()?))
+            })
+            .await?;
+        *reading = Some(now);
+        for (read, (number, place)) in batch
+            .iter_mut()
+            .zip(numbers.into_iter().zip(rows_before + 1..))
+        {
+            match number {
+                Some(number) => read.renumber(number),
+                None if read.digest().is_some() => {
+                    return Err(Ended::SourceChanged(format!(
+                        "row {place} of the source is not among its rows"
+                    )));
+                }
+                None => {}
+            }
+        }
+        Ok(batch)
     }
 
     /// Leaves out the rows that ended in an earlier attempt of the run.

@@ -47,7 +47,9 @@ impl Figures {
                 _ => Status::CompletedWithErrors,
             },
             Ended::Halted => Status::Interrupted,
-            Ended::Key(_) | Ended::Source(_) | Ended::Prelude(_) => Status::Failed,
+            Ended::Key(_) | Ended::Source(_) | Ended::SourceChanged(_) | Ended::Prelude(_) => {
+                Status::Failed
+            }
             Ended::TooManyErrors | Ended::Unreachable(_) | Ended::Journal(_) | Ended::Output(_) => {
                 Status::Stopped
             }
@@ -99,6 +101,14 @@ impl Figures {
             ),
             Ended::Output(message) => stopped("output", message.clone(), 4),
             Ended::Source(message) => stopped("source", message.clone(), 2),
+            Ended::SourceChanged(what) => stopped(
+                "source_changed",
+                format!(
+                    "Run {} cannot go on: {what}. `run` begins a new run; what is already there is kept.",
+                    self.run_id
+                ),
+                2,
+            ),
             Ended::Prelude(error) => {
                 let not_found = error.code == "org_resolution";
                 let advice = match (not_found, self.organization_by_id) {

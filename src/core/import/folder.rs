@@ -3,10 +3,16 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::StartError;
 use super::lock::RunLock;
 use super::runs::{FoundRun, run_folder};
+use crate::journal::Store;
+
+/// The name of the journal in its folder.
+const JOURNAL: &str = "journal.sqlite3";
 
 /// The folder of one run.
 pub(super) struct Folder {
@@ -17,32 +23,31 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder of a new run below `run_dir`, for its owner only, and keeps it out of version control.
-    pub(super) fn create(run_dir: Option<&Path>) -> Result<Self, StartError> {
+    /// Makes the folder of a new run below `run_dir`, for its owner only. A run with a name has its folder there, or, if
+    /// that name is taken by a run that is another one, at the name and a number.
+    pub(super) fn create(run_dir: Option<&Path>, name: Option<&str>) -> Result<Self, StartError> {
         let parent = run_folder(run_dir);
-        let refuse = |path: &Path, error: io::Error| StartError::Folder {
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        };
-        make_private(&parent).map_err(|error| refuse(&parent, error))?;
-        let ignore = parent.join(".gitignore");
-        if !ignore.exists() {
-            // Journals hold email addresses: they do not belong into a repository.
-            fs::write(&ignore, "*\n").map_err(|error| refuse(&parent, error))?;
-        }
-        loop {
-            let id = format!("{:08x}", rand::random::<u32>());
+        for attempt in 1u32.. {
+            let id = match (name, attempt) {
+                (None, _) => format!("{:08x}", rand::random::<u32>()),
+                (Some(name), 1) => name.to_owned(),
+                (Some(name), number) => format!("{name}-{number}"),
+            };
             let path = parent.join(&id);
             match make_one(&path) {
-                Ok(()) => {
-                    let folder = Self::locked(id, path)?;
-                    make_file(&folder.journal()).map_err(|error| refuse(&folder.path, error))?;
-                    return Ok(folder);
+                Ok(()) => {}
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(refused(&path, error));
                 }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(refuse(&path, error)),
+                // Killed before its journal was there: nothing is lost with it.
+                Err(_) if name.is_some() && Store::open(&path.join(JOURNAL)).is_err() => {}
+                Err(_) => continue,
             }
+            let folder = Self::locked(id, path)?;
+            make_file(&folder.journal()).map_err(|error| refused(&folder.path, error))?;
+            return Ok(folder);
         }
+        Err(StartError::NoRun("no name is free for the run".into()))
     }
 
     /// The folder of a run that goes on.
@@ -58,16 +63,50 @@ impl Folder {
                 _lock: lock,
             }),
             Ok(None) => Err(StartError::Locked(id)),
-            Err(error) => Err(StartError::Folder {
-                path: path.display().to_string(),
-                reason: error.to_string(),
-            }),
+            Err(error) => Err(refused(&path, error)),
         }
     }
 
     /// Where the journal is; an empty file for its owner only, whose rights SQLite gives to what it puts beside it.
     pub(super) fn journal(&self) -> PathBuf {
-        self.path.join("journal.sqlite3")
+        self.path.join(JOURNAL)
+    }
+}
+
+/// While it is held, no other process looks for the run that it would go on with, or makes a new one: two that begin the
+/// same import at once would not see each other.
+pub(super) struct Looking {
+    _lock: Option<RunLock>,
+}
+
+impl Looking {
+    /// As long as anybody needs to look; who holds it longer than this hangs, and is not waited for.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Makes the folder of all runs, keeps it out of version control, and waits for one's turn in it. Blocks.
+    pub(super) fn begin(run_dir: Option<&Path>) -> Result<Self, StartError> {
+        let parent = run_folder(run_dir);
+        make_private(&parent).map_err(|error| refused(&parent, error))?;
+        let ignore = parent.join(".gitignore");
+        if !ignore.exists() {
+            // Journals hold email addresses: they do not belong into a repository.
+            fs::write(&ignore, "*\n").map_err(|error| refused(&parent, error))?;
+        }
+        let begun = Instant::now();
+        loop {
+            let lock = RunLock::take(&parent).map_err(|error| refused(&parent, error))?;
+            if lock.is_some() || begun.elapsed() > Self::PATIENCE {
+                return Ok(Self { _lock: lock });
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn refused(path: &Path, error: io::Error) -> StartError {
+    StartError::Folder {
+        path: path.display().to_string(),
+        reason: error.to_string(),
     }
 }
 
@@ -94,7 +133,7 @@ fn make_one(path: &Path) -> io::Result<()> {
 
 fn make_file(path: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;

@@ -1,6 +1,7 @@
 //! Puts the rooms together: a source, a row kind, an engine, a directory, a journal and the files of the report make
 //! one import. The only place that knows all of them.
 
+mod again;
 #[cfg(test)]
 mod again_tests;
 mod causes;

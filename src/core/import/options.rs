@@ -39,6 +39,9 @@ pub struct ImportOptions {
     pub results_out: Option<PathBuf>,
     /// Where run folders are made; default `.workos-importer/runs` in the current folder.
     pub run_dir: Option<PathBuf>,
+    /// `run_id=`: the name of the run. Its rows are known by what they say, so that another attempt goes on with them in
+    /// whatever order they come.
+    pub run_name: Option<String>,
     pub again: Again,
     /// `--new-key`: the run to go on with was begun with another key of the same environment.
     pub new_key: bool,
@@ -103,7 +106,7 @@ impl ImportOptions {
 pub enum Input {
     /// A file, or `-` for standard input.
     Path { path: String, format: Format },
-    /// The file of the run that [`Again::Resume`] or [`Again::Retry`] names.
+    /// The file that the run was begun with which [`Again::Resume`] or [`Again::Retry`] names.
     Recorded,
     /// Rows that the caller hands over when [`super::Event::WantRows`] asks for them.
     Fed { can_rewind: bool },

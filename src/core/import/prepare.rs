@@ -1,26 +1,26 @@
 //! Checks everything that can be checked before anything is sent: source, options, connection, places to write to.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use tokio::sync::mpsc;
 
 use super::StartError;
+use super::again::{Earlier, Identity, checked, earlier, goes_on};
 use super::event::Event;
 use super::fingerprint::ContentDigest;
-use super::folder::Folder;
+use super::folder::{Folder, Looking};
 use super::options::{Again, ImportOptions, Input, Target};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::Counters;
-use super::runs::{Earlier, FoundRun, Identity, earlier, export_results, find_run};
-#[cfg(feature = "sandbox")]
+use super::runs::{FoundRun, export_results, find_run};
 use crate::clock::Clock;
 use crate::directory::OnExisting;
 use crate::directory::workos::Limits;
-use crate::journal::RunInfo;
+use crate::journal::{JournalError, RunInfo, RunRecord, Store};
 use crate::report::ErrorFile;
 use crate::row::{Columns, Issue, Mode};
-use crate::secret::Secret;
 use crate::source::{self, Format, Source};
 use crate::wire::{HttpTransport, Transport};
 
@@ -32,11 +32,10 @@ pub(super) struct Prepared {
     pub(super) identity: Identity,
     /// Keys the digests of the run.
     pub(super) key: [u8; 32],
-    /// JSON of the options that shape the result.
-    pub(super) shape: String,
+    /// Rows are known by what they say, not by their place in the source.
+    pub(super) knows_rows: bool,
     /// What has to be said of earlier runs.
     pub(super) note: Option<String>,
-    pub(super) source_name: String,
     pub(super) options: ImportOptions,
     /// Taken when reading begins.
     pub(super) origin: Option<Origin>,
@@ -51,6 +50,8 @@ pub(super) struct Prepared {
 pub(super) struct GoingOn {
     pub(super) info: RunInfo,
     pub(super) retry: bool,
+    /// All of its rows were read before.
+    pub(super) was_whole: bool,
 }
 
 /// What an import turned out to be.
@@ -89,48 +90,25 @@ pub(super) fn prepare(
     events: mpsc::Sender<Event>,
     counters: Arc<Counters>,
 ) -> Result<Ready, StartError> {
-    let (mut options, mut named) = (options, None);
-    let input = match input {
-        Input::Recorded => {
-            let (Again::Resume(name) | Again::Retry(name)) = &options.again else {
-                return Err(StartError::Options("No run is named.".into()));
-            };
-            let run = find_run(options.run_dir.as_deref(), name)?;
-            if run.info.source_digest.is_none() {
-                return Err(cannot_be_read_again(run.info.id));
-            }
-            let shape = serde_json::from_str(&run.info.options).unwrap_or_default();
-            let format = options.take_shape(&shape);
-            let path = run.info.source.clone();
-            named = Some(run);
-            Input::Path { path, format }
+    let mut options = options;
+    let named = match &options.again {
+        Again::Resume(name) | Again::Retry(name) => {
+            Some(find_run(options.run_dir.as_deref(), name)?)
         }
-        input => input,
+        Again::GoOn | Again::New => None,
+    };
+    let input = match &named {
+        Some(run) => source_of(run, input, &mut options)?,
+        None => input,
     };
     check_options(&options)?;
-    let (source_name, content, shape) = match &input {
-        Input::Path { path, format } => {
-            let file = source::expand_home(path);
-            let content = match path.as_str() {
-                "-" => None,
-                // What cannot be read is said better when it is opened.
-                _ => ContentDigest::of_file(&file).ok().flatten(),
-            };
-            let name = match &content {
-                Some(_) => std::path::absolute(&file)
-                    .unwrap_or(file)
-                    .display()
-                    .to_string(),
-                None => path.clone(),
-            };
-            (name, content, options.shape(format).to_string())
-        }
-        Input::Fed { .. } | Input::Recorded => (
-            "rows".to_owned(),
-            None,
-            options.shape(&Format::default()).to_string(),
-        ),
+    let knows_rows = match &named {
+        Some(run) => run.info.knows_rows(),
+        None => options.run_name.is_some() || matches!(input, Input::Fed { .. }),
     };
+    let (source_name, content, shape) = described(&input, &options);
+    // What is known row by row may differ as a whole.
+    let content = content.filter(|_| !knows_rows);
     let warnings = Warnings {
         count: Arc::new(AtomicU64::new(0)),
         events: events.clone(),
@@ -163,24 +141,43 @@ pub(super) fn prepare(
         }
     };
     let connection = connect(&options, &target)?;
-    let identity = identity(content, &shape, &target);
+    for path in options.errors_out.iter().chain(&options.results_out) {
+        check_place(path)?;
+    }
+    let identity = Identity::of(content, options.run_name.clone(), shape, &target);
+    let run_dir = options.run_dir.clone();
+    // Until the run is there for others to see, nobody else looks for it.
+    let looking = Looking::begin(run_dir.as_deref())?;
     let seen = match (&options.again, named) {
         (Again::New, _) => Earlier::New(None),
         (_, Some(run)) => checked(run, &identity, &options)?,
-        _ => earlier(options.run_dir.as_deref(), &identity, &source_name),
+        _ => earlier(run_dir.as_deref(), &identity, &source_name),
     };
-    let (folder, going_on, note) = match seen {
+    let (folder, key, going_on, note) = match seen {
         Earlier::Done(run) => {
             write_files_of(&run, &options)?;
             return Ok(Ready::Done(run));
         }
-        Earlier::New(note) => (Folder::create(options.run_dir.as_deref())?, None, note),
+        Earlier::New(note) => {
+            let key = rand::random();
+            let folder = Folder::create(run_dir.as_deref(), identity.name.as_deref())?;
+            let record = run_record(&folder, &identity, &source_name, key);
+            Store::create(Some(&folder.journal()), &record).map_err(JournalError::from)?;
+            (folder, key, None, note)
+        }
         Earlier::GoesOn { run, retry } => {
             let note = goes_on(&run, retry);
+            let was_whole = run.is_whole();
             let (folder, info) = (Folder::of(&run)?, run.info);
-            (folder, Some(GoingOn { info, retry }), Some(note))
+            let going_on = GoingOn {
+                retry,
+                was_whole,
+                info,
+            };
+            (folder, going_on.info.key, Some(going_on), Some(note))
         }
     };
+    drop(looking);
     let errors = match &options.errors_out {
         Some(path) => Some(ErrorFile::create(path).map_err(|error| StartError::Output {
             path: path.display().to_string(),
@@ -188,29 +185,13 @@ pub(super) fn prepare(
         })?),
         None => None,
     };
-    if let Some(path) = &options.results_out {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        if parent.is_some_and(|parent| !parent.is_dir()) || path.is_dir() {
-            let reason = "the folder is not there, or the name is a folder's".to_owned();
-            return Err(StartError::Output {
-                path: path.display().to_string(),
-                reason,
-            });
-        }
-    }
-    let key = going_on
-        .as_ref()
-        .map_or_else(rand::random, |going_on: &GoingOn| going_on.info.key);
     Ok(Ready::Import(Box::new(Prepared {
         folder,
         key,
+        knows_rows,
         going_on,
         identity,
-        shape,
         note,
-        source_name,
         options,
         origin: Some(origin),
         events,
@@ -221,56 +202,86 @@ pub(super) fn prepare(
     })))
 }
 
-fn cannot_be_read_again(run: String) -> StartError {
-    let what =
-        "its rows came from standard input or from a program, and cannot be read again".into();
-    StartError::SourceChanged { run, what }
+/// The source of a run that is gone on with: what is given, else the file that it was begun with. The options that shape
+/// the result are the run's own.
+fn source_of(
+    run: &FoundRun,
+    given: Input,
+    options: &mut ImportOptions,
+) -> Result<Input, StartError> {
+    let shape = serde_json::from_str(&run.info.options).unwrap_or_default();
+    let format = options.take_shape(&shape);
+    options.run_name.clone_from(&run.info.name);
+    let what = match (given, run.info.source.as_str()) {
+        (_, "-") => "its rows came from standard input, and cannot be read again",
+        (Input::Recorded, "rows") => {
+            "its rows came from a program, and cannot be read again: hand them over (source=)"
+        }
+        (Input::Recorded, path) => {
+            let path = path.to_owned();
+            return Ok(Input::Path { path, format });
+        }
+        (Input::Path { path, .. }, _) => return Ok(Input::Path { path, format }),
+        (Input::Fed { .. }, _) if !run.info.knows_rows() => {
+            "it was begun with a file, and rows of a program are not known from there"
+        }
+        (fed, _) => return Ok(fed),
+    };
+    let (run, what) = (run.info.id.clone(), what.to_owned());
+    Err(StartError::SourceChanged { run, what })
 }
 
-/// By what the import is known again.
-fn identity(content: Option<ContentDigest>, shape: &str, target: &Target) -> Identity {
-    let (target, base_url, api_key) = match target {
-        Target::Api(connection) => (
-            "workos",
-            connection.base_url.trim_end_matches('/').to_owned(),
-            connection.key.expose().to_owned(),
-        ),
-        #[cfg(feature = "sandbox")]
-        Target::Sandbox(sandbox) => ("sandbox", String::new(), sandbox.identity().to_string()),
+/// What the source is called, what it holds where that can be told, and the options that shape the result.
+fn described(input: &Input, options: &ImportOptions) -> (String, Option<ContentDigest>, String) {
+    let Input::Path { path, format } = input else {
+        let shape = options.shape(&Format::default()).to_string();
+        return ("rows".to_owned(), None, shape);
     };
-    Identity {
-        content,
-        options: shape.to_owned(),
-        target: target.to_owned(),
-        base_url,
-        api_key: Secret::new(api_key),
+    let file = source::expand_home(path);
+    let content = match path.as_str() {
+        "-" => None,
+        // What cannot be read is said better when it is opened.
+        _ => ContentDigest::of_file(&file).ok().flatten(),
+    };
+    let name = match &content {
+        Some(_) => std::path::absolute(&file)
+            .unwrap_or(file)
+            .display()
+            .to_string(),
+        None => path.clone(),
+    };
+    (name, content, options.shape(format).to_string())
+}
+
+/// What the journal of a new run begins with; the mode is known when the source is read.
+fn run_record(folder: &Folder, identity: &Identity, source: &str, key: [u8; 32]) -> RunRecord {
+    RunRecord {
+        id: folder.id.clone(),
+        name: identity.name.clone(),
+        source: source.to_owned(),
+        mode: String::new(),
+        target: identity.target.clone(),
+        options: identity.options.clone(),
+        source_digest: identity.content.map(|content| content.keyed(&key)),
+        environment: identity.environment(&key),
+        key,
+        started_at: Clock::System.now().to_string(),
     }
 }
 
-/// A run that was named: refused where going on would not be the same run.
-fn checked(
-    run: FoundRun,
-    identity: &Identity,
-    options: &ImportOptions,
-) -> Result<Earlier, StartError> {
-    let refuse = |what: &str| {
-        let (run, what) = (run.info.id.clone(), what.to_owned());
-        Err(StartError::SourceChanged { run, what })
-    };
-    if !identity.same_content(&run.info) {
-        return refuse(&format!("{} has changed since", run.info.source));
+/// Refuses a place where no file can be, before anything is made.
+fn check_place(path: &Path) -> Result<(), StartError> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    if parent.is_some_and(|parent| !parent.is_dir()) || path.is_dir() {
+        let reason = "the folder is not there, or the name is a folder's".to_owned();
+        return Err(StartError::Output {
+            path: path.display().to_string(),
+            reason,
+        });
     }
-    if !identity.same_environment(&run.info) && !options.new_key {
-        return refuse("the key or the base URL is another one (after a key rotation: --new-key)");
-    }
-    let retry = matches!(options.again, Again::Retry(_));
-    Ok(match run.is_whole() && run.failed() == 0 {
-        true => Earlier::Done(Box::new(run)),
-        false => Earlier::GoesOn {
-            run: Box::new(run),
-            retry,
-        },
-    })
+    Ok(())
 }
 
 /// The files that an import leaves behind, of a run that had done it all.
@@ -288,21 +299,6 @@ fn write_files_of(run: &FoundRun, options: &ImportOptions) -> Result<(), StartEr
             reason,
         }),
         None => Ok(()),
-    }
-}
-
-/// What is said of a run that goes on.
-fn goes_on(run: &FoundRun, retry: bool) -> String {
-    let ended: u64 = run.info.outcomes.values().sum();
-    let id = &run.info.id;
-    if retry {
-        let failed = run.failed();
-        let rows = if failed == 1 { "row is" } else { "rows are" };
-        return format!("Run {id} goes on: {failed} failed {rows} tried again.");
-    }
-    match run.info.total {
-        Some(total) => format!("Run {id} goes on: {ended} of {total} rows have ended."),
-        None => format!("Run {id} goes on: {ended} rows have ended."),
     }
 }
 
@@ -333,10 +329,28 @@ fn check_options(options: &ImportOptions) -> Result<(), StartError> {
     {
         return refuse("--rate-limit must allow at least one request. Write it like 500/10s.");
     }
+    if let Some(name) = &options.run_name
+        && !is_run_name(name)
+    {
+        return refuse(
+            "run_id must be 1 to 100 letters, digits, dots, dashes or underscores, begin with a letter or a digit, and not \
+             be `latest`.",
+        );
+    }
     if options.errors_out.is_some() && options.errors_out == options.results_out {
         return refuse("--errors-out and --results-out name the same file.");
     }
     Ok(())
+}
+
+/// A name that is a folder's on every system, and cannot be taken for another word.
+fn is_run_name(name: &str) -> bool {
+    name.len() <= 100
+        && name != "latest"
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|one| one.is_ascii_alphanumeric() || matches!(one, '.' | '-' | '_'))
 }
 
 fn connect(options: &ImportOptions, target: &Target) -> Result<Connected, StartError> {

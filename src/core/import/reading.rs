@@ -13,7 +13,7 @@ use super::{Event, FedRow};
 use crate::engine::{Claimed, ReadRow, Rows};
 use crate::journal::outcome::{ApiDetails, RowError};
 use crate::row::{
-    Columns, Interpreted, Issue, Kind, Mode, Rejected, Rules, fields_digest, interpret,
+    Columns, Interpreted, Issue, Kind, Mode, Rejected, Rules, fields_digest, interpret, row_digest,
 };
 use crate::source::{Record, RecordBuilder, Source};
 
@@ -27,6 +27,8 @@ pub(super) struct Meaning {
     pub(super) rules: Rules,
     /// Keys the digests by which rows of one user are compared.
     pub(super) digest_key: [u8; 32],
+    /// Rows are known by what they say, not by their place: each gets a digest of its own.
+    pub(super) knows_rows: bool,
     /// Only records that fail by themselves are handed on (`--strict` found some).
     pub(super) invalid_only: bool,
     /// A source is read a second time only for rows that were set aside: its warnings were given.
@@ -37,6 +39,9 @@ impl Meaning {
     fn read(&mut self, records: Vec<Record>, warnings: &mut Vec<Issue>) -> Vec<ReadRow> {
         let mut rows = Vec::with_capacity(records.len());
         for record in records {
+            let digest = self
+                .knows_rows
+                .then(|| row_digest(&record, &self.columns, &self.digest_key));
             let Interpreted { row, warnings: odd } =
                 interpret(&self.columns, &self.mode, record, &self.rules);
             if self.warn {
@@ -50,10 +55,11 @@ impl Meaning {
                         steps: row.steps,
                         subject: Kind::User,
                         fields,
+                        digest,
                     })));
                 }
                 Ok(_) => {}
-                Err(rejected) => rows.push(invalid(rejected)),
+                Err(rejected) => rows.push(invalid(rejected, digest)),
             }
         }
         rows
@@ -65,7 +71,7 @@ impl Meaning {
 }
 
 /// A record that failed by itself: the first issue gives the code, all of them the message.
-fn invalid(rejected: Rejected) -> ReadRow {
+fn invalid(rejected: Rejected, digest: Option<[u8; 32]>) -> ReadRow {
     let code = rejected
         .issues
         .first()
@@ -86,6 +92,7 @@ fn invalid(rejected: Rejected) -> ReadRow {
             message: texts.join("; "),
             api: ApiDetails::default(),
         },
+        digest,
     }
 }
 

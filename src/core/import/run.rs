@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::event::{Event, Started};
 use super::figures::Figures;
+use super::options::Again;
 use super::prepare::{OpenFile, Origin, Prepared, least_seconds};
 use super::reading::{BATCH, FedRows, FileRows, Meaning, Warnings};
 use super::reporter::Reporter;
@@ -16,7 +17,7 @@ use crate::clock::Clock;
 use crate::directory::workos::WorkOs;
 use crate::directory::{CallError, Directory, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
-use crate::journal::{self, Journal, JournalError, RunRecord};
+use crate::journal::{self, Journal, JournalError};
 use crate::report::{ErrorFile, write_results};
 use crate::row::{Claim, Columns, Issue, IssueCode, Mode, Step};
 use crate::source::Source;
@@ -116,6 +117,11 @@ impl Prepared {
                     .with_concurrency(self.options.concurrency);
                 if let Some(going_on) = &self.going_on {
                     engine = engine.going_on(going_on.retry);
+                    // All of its rows were read: another one is not of the run.
+                    let named = matches!(self.options.again, Again::Resume(_) | Again::Retry(_));
+                    if named && self.knows_rows && going_on.was_whole {
+                        engine = engine.only_known();
+                    }
                 }
                 engine
                     .run(rows.as_mut(), &prelude, &mut reporter, halt)
@@ -229,6 +235,7 @@ impl Prepared {
             mode: mode.clone(),
             rules: self.options.validation().rules,
             digest_key: self.key,
+            knows_rows: self.knows_rows,
             invalid_only,
             warn: true,
         }
@@ -274,41 +281,19 @@ impl Prepared {
         mode: &Mode,
         total: Option<u64>,
     ) -> Result<Journal, JournalError> {
-        let path = self.folder.journal();
-        let counters = self.counters_so_far();
-        let Some(going_on) = &self.going_on else {
-            let journal = Journal::on_disk(&path, &self.run_record(mode))?;
-            journal.note(move |store| store.note_counters(&counters, total))?;
-            return Ok(journal);
-        };
-        let journal = Journal::reopen(&path)?;
-        // The same, unless a new key was given for it.
-        let environment = self.identity.environment(&going_on.info.key);
+        let journal = Journal::reopen(&self.folder.journal())?;
+        let mode = mode.as_str();
+        // Rows of earlier attempts may have left the source: how many there are is known at the end.
+        let total = total.filter(|_| !self.knows_rows);
+        // The same as before, unless a new key was given for it.
+        let environment = self.identity.environment(&self.key);
         journal
             .commit(move |store| {
-                store.note_counters(&counters, total)?;
+                store.begin(mode, total)?;
                 store.note_environment(&environment)
             })
             .await?;
         Ok(journal)
-    }
-
-    fn run_record(&self, mode: &Mode) -> RunRecord {
-        RunRecord {
-            id: self.folder.id.clone(),
-            name: None,
-            source: self.source_name.clone(),
-            mode: mode.as_str().to_owned(),
-            target: self.identity.target.clone(),
-            options: self.shape.clone(),
-            key: self.key,
-            source_digest: self
-                .identity
-                .content
-                .map(|content| content.keyed(&self.key)),
-            environment: self.identity.environment(&self.key),
-            started_at: Clock::System.now().to_string(),
-        }
     }
 }
 

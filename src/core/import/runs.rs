@@ -1,15 +1,13 @@
-//! Owns the runs on disk: which there are, which one is meant by a name, and whether an import is one of them again.
+//! Owns the runs on disk: which there are, which one is meant by a name, what can be exported of one, and deleting one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::StartError;
-use super::fingerprint::{ContentDigest, environment};
 use super::lock::RunLock;
 use crate::journal::outcome::Outcome;
 use crate::journal::{RunInfo, Store};
 use crate::report::write_recorded_results;
-use crate::secret::Secret;
 
 /// A run that was found on disk.
 #[derive(Clone, Debug)]
@@ -74,15 +72,17 @@ pub fn find_run(run_dir: Option<&Path>, name: &str) -> Result<FoundRun, StartErr
             false => Ok(found.swap_remove(0)),
         };
     }
+    let unreadable = run_folder(run_dir).join(name).join("journal.sqlite3");
     found.retain(|run| !name.is_empty() && run.info.id.starts_with(name));
     if let Some(exact) = found.iter().position(|run| run.info.id == name) {
         return Ok(found.swap_remove(exact));
     }
     match found.len() {
         1 => Ok(found.swap_remove(0)),
-        0 => Err(StartError::NoRun(format!(
-            "There is no run {name} in {place}."
-        ))),
+        0 => Err(match Store::open(&unreadable) {
+            Err(error) if unreadable.is_file() => StartError::Journal(error.into()),
+            _ => StartError::NoRun(format!("There is no run {name} in {place}.")),
+        }),
         several => Err(StartError::NoRun(format!(
             "{several} runs in {place} begin with {name}. Write more of the id."
         ))),
@@ -115,79 +115,4 @@ pub fn delete_run(run: &FoundRun) -> Result<(), StartError> {
             removed.map_err(refuse)
         }
     }
-}
-
-/// By what a run is known again.
-pub(super) struct Identity {
-    /// `None`: the source can be read only once, and the run is never known again.
-    pub(super) content: Option<ContentDigest>,
-    /// JSON of the options that shape the result.
-    pub(super) options: String,
-    pub(super) target: String,
-    pub(super) base_url: String,
-    pub(super) api_key: Secret,
-}
-
-impl Identity {
-    /// What the journal of a run with this key stores of the environment.
-    pub(super) fn environment(&self, key: &[u8; 32]) -> [u8; 32] {
-        environment(key, &self.base_url, self.api_key.expose())
-    }
-
-    pub(super) fn same_environment(&self, info: &RunInfo) -> bool {
-        info.target == self.target && info.environment == self.environment(&info.key)
-    }
-
-    pub(super) fn same_content(&self, info: &RunInfo) -> bool {
-        match (&self.content, &info.source_digest) {
-            (Some(content), Some(digest)) => content.keyed(&info.key) == *digest,
-            _ => false,
-        }
-    }
-}
-
-/// What an import is, seen against the runs before it.
-pub(super) enum Earlier {
-    /// A new run; what has to be said about an earlier one.
-    New(Option<String>),
-    /// The same again, which did not come to its end, or in which rows failed.
-    GoesOn { run: Box<FoundRun>, retry: bool },
-    /// The same again, and all of it is done.
-    Done(Box<FoundRun>),
-}
-
-/// Compares an import with the runs before it, the latest first.
-pub(super) fn earlier(run_dir: Option<&Path>, identity: &Identity, source: &str) -> Earlier {
-    if identity.content.is_none() {
-        return Earlier::New(None);
-    }
-    let mut said = None;
-    for run in runs(run_dir) {
-        if !identity.same_environment(&run.info) {
-            continue;
-        }
-        let same_content = identity.same_content(&run.info);
-        let same_options = run.info.options == identity.options;
-        if same_content && same_options {
-            return match (run.is_whole(), run.failed()) {
-                (true, 0) => Earlier::Done(Box::new(run)),
-                (whole, _) => Earlier::GoesOn {
-                    run: Box::new(run),
-                    retry: whole,
-                },
-            };
-        }
-        if said.is_none() && run.info.source == source {
-            let what = if same_content {
-                "the options have changed"
-            } else {
-                "it has changed"
-            };
-            said = Some(format!(
-                "{source}: {what} since run {}: new run; what is already there is kept",
-                run.info.id
-            ));
-        }
-    }
-    Earlier::New(said)
 }

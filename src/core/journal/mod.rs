@@ -20,6 +20,7 @@
 //!
 //! None of them makes a second object or loses one: a write leaves only after its own intent is on disk.
 
+mod known;
 mod orphans;
 pub mod outcome;
 mod rows;

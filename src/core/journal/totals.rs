@@ -36,6 +36,11 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
+    /// Rows are known by what they say, not by their place: they came from a program, or the run has a name.
+    pub fn knows_rows(&self) -> bool {
+        self.source_digest.is_none() && self.source != "-"
+    }
+
     pub fn outcome(&self, outcome: Outcome) -> u64 {
         self.outcomes.get(outcome.as_str()).copied().unwrap_or(0)
     }
@@ -221,6 +226,16 @@ impl Store {
             "UPDATE run SET counters = ?, total = coalesce(?, total)",
             params![text, total],
         )?;
+        Ok(())
+    }
+
+    /// Another attempt begins: how its source is read, and how many records that has where it is known.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn begin(&self, mode: &str, total: Option<u64>) -> rusqlite::Result<()> {
+        self.connection
+            .execute("UPDATE run SET mode = ?, total = ?", params![mode, total])?;
         Ok(())
     }
 

@@ -1,8 +1,11 @@
-//! Owns the digest by which rows of one user are compared without keeping what they say.
+//! Owns the digests by which rows are compared without keeping what they say: those of one user, and a row with itself in
+//! another attempt.
 
 use zeroize::Zeroizing;
 
 use super::claim::{Password, UserClaim};
+use super::columns::{Columns, Field};
+use crate::source::{CellView, Record};
 
 /// The digest of a claim that has no fields beside the email. It agrees with every row that came before it.
 pub const NOTHING_CLAIMED: [u8; 16] = [0; 16];
@@ -22,6 +25,34 @@ pub fn fields_digest(user: &UserClaim, key: &[u8; 32]) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&blake3::keyed_hash(key, &bytes).as_bytes()[..16]);
     short
+}
+
+/// A keyed digest of everything that a record says in known columns, by which it is known again. Other columns do not
+/// count, nor does whether a value came as text or as a number. All broken records have the same one.
+pub fn row_digest(record: &Record, columns: &Columns, key: &[u8; 32]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    let Ok(cells) = &record.content else {
+        return *hasher.finalize().as_bytes();
+    };
+    for field in Field::ALL {
+        let Some(position) = columns.positions()[field as usize] else {
+            continue;
+        };
+        let cell = cells.get(position);
+        let text = match cell {
+            CellView::Absent => continue,
+            CellView::Text(text) => Zeroizing::new(text.to_owned()),
+            other => Zeroizing::new(other.to_json().to_string()),
+        };
+        if cell.is_blank() {
+            continue;
+        }
+        hasher.update(field.as_str().as_bytes());
+        hasher.update(&[0]);
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
 }
 
 /// Gives each claimed field with a number of its own, always in the same order.
@@ -74,6 +105,39 @@ mod tests {
 
     use super::*;
     use crate::secret::Secret;
+    use crate::source::{Cell, RecordBuilder};
+
+    #[test]
+    fn a_row_is_known_by_its_known_columns_in_whatever_order_and_type() {
+        let digest = |pairs: Vec<(&str, Cell)>| {
+            let mut builder = RecordBuilder::default();
+            let record = builder.record(None, pairs).unwrap();
+            let columns = Columns::resolve_growing(builder.columns(), &[]).unwrap();
+            row_digest(&record, &columns, &[7; 32])
+        };
+        let email = || ("email", Cell::text("a@b.c"));
+        let one = digest(vec![email(), ("external_id", Cell::Integer(7))]);
+        let same = digest(vec![
+            ("updated_at", Cell::text("today")),
+            ("external_id", Cell::text("7")),
+            ("first_name", Cell::text(" ")),
+            email(),
+        ]);
+        assert_eq!(one, same);
+        let others = [
+            digest(vec![email()]),
+            digest(vec![email(), ("external_id", Cell::Integer(8))]),
+            digest(vec![email(), ("first_name", Cell::text("7"))]),
+            digest(vec![
+                email(),
+                ("external_id", Cell::Integer(7)),
+                ("password", Cell::text("x")),
+            ]),
+        ];
+        for (index, other) in others.iter().enumerate() {
+            assert!(*other != one && !others[..index].contains(other));
+        }
+    }
 
     #[test]
     fn each_field_and_the_key_count_and_the_order_of_metadata_does_not() {

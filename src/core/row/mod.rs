@@ -22,7 +22,7 @@ pub use claim::{
 };
 pub use code::IssueCode;
 pub use columns::{Columns, ColumnsError, Field, parse_mapping};
-pub use digest::{NOTHING_CLAIMED, fields_digest};
+pub use digest::{NOTHING_CLAIMED, fields_digest, row_digest};
 pub use interpret::{Interpreted, Rejected, Row, RowIdentity, Rules, interpret};
 pub use issue::{Issue, Severity};
 pub use mode::{Mode, ModeError, OrganizationOptions};

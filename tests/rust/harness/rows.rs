@@ -71,6 +71,7 @@ impl Rows for InlineRows {
                     identity: row.identity,
                     steps: row.steps,
                     subject: Kind::User,
+                    digest: None,
                 })),
                 Err(rejected) => ReadRow::Invalid {
                     error: RowError {
@@ -80,6 +81,7 @@ impl Rows for InlineRows {
                         api: ApiDetails::default(),
                     },
                     identity: Box::new(rejected.identity),
+                    digest: None,
                 },
             }
         });
