@@ -110,11 +110,15 @@ pub trait Sink: Send {
         failure: &FailedBefore,
     ) -> Result<(), String>;
 
-    /// A row ended. Called once for each row.
+    /// A row ended, and is about to be noted: writes down what is to be found of it afterwards, also after a kill.
+    /// Returns how long the file that it was written into is by then, where that is to be noted with the row.
     ///
     /// # Errors
     /// When a file that belongs to the run cannot be written; this stops the run.
-    async fn row(&mut self, result: &RowResult) -> Result<(), String>;
+    fn write_down(&mut self, result: &RowResult) -> Result<Option<u64>, String>;
+
+    /// A row ended. Called once for each row.
+    async fn row(&mut self, result: &RowResult);
 
     /// Two rows say different things about one object; the first counts.
     async fn disagreement(&mut self, disagreement: Disagreement);

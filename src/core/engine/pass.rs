@@ -350,13 +350,17 @@ impl Engine<'_> {
         tally.ended(result);
         tally.lookups = self.memo.lookups();
         let ended = EndedRow::of(result, keys);
-        self.journal.note(move |store| store.outcome(&ended))?;
+        let length = sink.write_down(result).map_err(Ended::Output)?;
+        self.journal.note(move |store| {
+            store.outcome(&ended)?;
+            length.map_or(Ok(()), |length| store.note_error_length(length))
+        })?;
         if tally.rows_ended().is_multiple_of(COUNTED_EVERY) {
             let counters = self.counters(tally, self.earlier.warnings);
             self.journal
                 .note(move |store| store.note_counters(&counters, None))?;
         }
-        sink.row(result).await.map_err(Ended::Output)?;
+        sink.row(result).await;
         sink.tally(tally);
         Ok(())
     }

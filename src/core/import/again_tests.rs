@@ -1,6 +1,7 @@
 //! Imports that are earlier runs again: gone on with, tried again, or known to be done.
 
 use std::fs;
+use std::path::Path;
 
 use http::Method;
 use tempfile::TempDir;
@@ -162,6 +163,60 @@ fn a_stopped_run_goes_on_and_keeps_the_rows_that_failed_in_its_error_file() {
             .iter()
             .all(|error| error["errorMessage"].is_string())
     );
+}
+
+/// Stops a run in which eleven rows fail after the fourth, lets `meanwhile` have its error file, and goes on.
+fn errors_after_a_stop(name: &str, meanwhile: fn(&Path)) -> (String, Vec<u64>) {
+    let folder = TempDir::new().unwrap();
+    let sandbox = sandbox();
+    let mut csv = String::from("email\nbroken\n");
+    (0..600).for_each(|number| csv.push_str(&format!("user{number}@x.com\n")));
+    for number in 300..310 {
+        let body = serde_json::json!({"email": format!("user{number}@x.com")});
+        sandbox.seed(Method::POST, "/user_management/users", body);
+    }
+    let path = folder.path().join(name);
+    let mut first = options(folder.path());
+    first.errors_out = Some(path.clone());
+    first.max_errors = Some(crate::engine::MaxErrors::Count(3));
+    first.on_existing = crate::directory::OnExisting::Fail;
+    first.concurrency = Some(4);
+    run(first.clone(), file(folder.path(), &csv), &sandbox).unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    meanwhile(&path);
+    first.max_errors = None;
+    let (_, summary) = run(first, file(folder.path(), &csv), &sandbox).unwrap();
+    assert_eq!((summary.failed, summary.pending), (11, 0));
+    let after = fs::read_to_string(&path).unwrap();
+    let numbers = after.lines().map(|line| {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(entry["rawRow"]["email"].is_string());
+        entry["recordNumber"].as_u64().unwrap()
+    });
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    let kept = before.lines().zip(after.lines());
+    let kept = kept.filter(|(before, after)| before == after).count();
+    (format!("{kept} of {}", before.lines().count()), numbers)
+}
+
+#[test]
+fn an_error_file_that_grows_is_cut_back_and_gone_on_with() {
+    let all: Vec<u64> = [1].into_iter().chain(302..312).collect();
+    // A kill leaves a torn line, and whole lines of rows that are done again.
+    let (kept, numbers) = errors_after_a_stop("errors.jsonl", |path| {
+        let mut text = fs::read_to_string(path).unwrap();
+        text.push_str("{\"recordNumber\":310}\n{\"recordNum");
+        fs::write(path, text).unwrap();
+    });
+    assert_eq!(numbers, all);
+    let (same, lines) = kept.split_once(" of ").unwrap();
+    assert_eq!(same, lines, "what was there is not written again");
+    // Gone, or cut short by a power cut: made anew, with what the journal knows.
+    let (_, numbers) = errors_after_a_stop("errors.jsonl", |path| fs::remove_file(path).unwrap());
+    assert_eq!(numbers, all);
+    let (_, numbers) = errors_after_a_stop("errors.jsonl", |path| fs::write(path, "{").unwrap());
+    assert_eq!(numbers, all);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::fingerprint::ContentDigest;
 use super::folder::{Folder, Looking};
 use super::options::{Again, ImportOptions, Input, Target};
 use super::reading::{Fed, FedRows, Warnings};
-use super::reporter::Counters;
+use super::reporter::{Counters, Errors};
 use super::runs::{FoundRun, export_results, find_run};
 use crate::clock::Clock;
 use crate::directory::OnExisting;
@@ -42,7 +42,7 @@ pub(super) struct Prepared {
     pub(super) events: mpsc::Sender<Event>,
     pub(super) counters: Arc<Counters>,
     pub(super) warnings: Warnings,
-    pub(super) errors: Option<ErrorFile>,
+    pub(super) errors: Option<Errors>,
     pub(super) connection: Connected,
 }
 
@@ -178,13 +178,10 @@ pub(super) fn prepare(
         }
     };
     drop(looking);
-    let errors = match &options.errors_out {
-        Some(path) => Some(ErrorFile::create(path).map_err(|error| StartError::Output {
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        })?),
-        None => None,
-    };
+    // Who names no place for the rows that fail finds them beside the journal.
+    let errors_out = options.errors_out.clone();
+    let errors_out = errors_out.unwrap_or_else(|| folder.path.join("errors.jsonl"));
+    let errors = error_file(&errors_out, going_on.as_ref())?;
     Ok(Ready::Import(Box::new(Prepared {
         folder,
         key,
@@ -197,7 +194,7 @@ pub(super) fn prepare(
         events,
         counters,
         warnings,
-        errors,
+        errors: Some(errors),
         connection,
     })))
 }
@@ -244,10 +241,7 @@ fn described(input: &Input, options: &ImportOptions) -> (String, Option<ContentD
         _ => ContentDigest::of_file(&file).ok().flatten(),
     };
     let name = match &content {
-        Some(_) => std::path::absolute(&file)
-            .unwrap_or(file)
-            .display()
-            .to_string(),
+        Some(_) => absolute(&file),
         None => path.clone(),
     };
     (name, content, options.shape(format).to_string())
@@ -267,6 +261,47 @@ fn run_record(folder: &Folder, identity: &Identity, source: &str, key: [u8; 32])
         key,
         started_at: Clock::System.now().to_string(),
     }
+}
+
+/// The error file of the run. One that grew line by line in earlier attempts is gone on with; any other is made anew, and
+/// gets the rows that failed in them from the journal.
+fn error_file(path: &Path, going_on: Option<&GoingOn>) -> Result<Errors, StartError> {
+    let refuse = |error: std::io::Error| StartError::Output {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    };
+    // Rows that are tried again may end differently: what the file says of them is no longer so.
+    let earlier = going_on
+        .filter(|going_on| !going_on.retry)
+        .and_then(|going_on| going_on.info.error_file.as_ref())
+        .filter(|(name, _)| *name == absolute(path));
+    if let Some((_, length)) = earlier
+        && let Some(file) = ErrorFile::go_on(path, *length).map_err(refuse)?
+    {
+        return Ok(Errors {
+            file,
+            path: absolute(path),
+            has_earlier: true,
+            is_tracked: true,
+        });
+    }
+    let file = ErrorFile::create(path).map_err(refuse)?;
+    // Rows that failed before come into it one by one, as they are read: until then another attempt begins it anew.
+    let is_tracked = going_on.is_none() && file.length().is_some();
+    Ok(Errors {
+        file,
+        path: absolute(path),
+        has_earlier: false,
+        is_tracked,
+    })
+}
+
+/// A path as the journal has it.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
 }
 
 /// Refuses a place where no file can be, before anything is made.

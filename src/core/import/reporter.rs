@@ -1,5 +1,6 @@
 //! Hands on what the engine says: to the error file, to the caller's events, to the counters of the progress line.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,7 +28,18 @@ pub(super) struct Reporter {
     pub(super) events: mpsc::Sender<Event>,
     pub(super) warnings: Warnings,
     pub(super) counters: Arc<Counters>,
-    pub(super) errors: Option<ErrorFile>,
+    pub(super) errors: Option<Errors>,
+}
+
+/// The error file of the run.
+pub(super) struct Errors {
+    pub(super) file: ErrorFile,
+    /// Where it is, as the journal has it.
+    pub(super) path: String,
+    /// It holds the rows that failed in earlier attempts already.
+    pub(super) has_earlier: bool,
+    /// Its length is noted with each row, so that another attempt can go on with it.
+    pub(super) is_tracked: bool,
 }
 
 #[async_trait]
@@ -37,21 +49,28 @@ impl Sink for Reporter {
         identity: &RowIdentity,
         failure: &FailedBefore,
     ) -> Result<(), String> {
-        if let Some(file) = &mut self.errors {
-            file.add_earlier(identity, failure)
-                .map_err(|error| format!("the error file cannot be written: {error}"))?;
+        match &mut self.errors {
+            Some(errors) if !errors.has_earlier => errors
+                .file
+                .add_earlier(identity, failure)
+                .map_err(cannot_be_written),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    async fn row(&mut self, result: &RowResult) -> Result<(), String> {
-        if let Some(file) = &mut self.errors {
-            file.add(result)
-                .map_err(|error| format!("the error file cannot be written: {error}"))?;
-        }
+    fn write_down(&mut self, result: &RowResult) -> Result<Option<u64>, String> {
+        let Some(errors) = &mut self.errors else {
+            return Ok(None);
+        };
+        let before = errors.file.length();
+        errors.file.add(result).map_err(cannot_be_written)?;
+        let length = errors.file.length();
+        Ok(length.filter(|_| errors.is_tracked && length != before))
+    }
+
+    async fn row(&mut self, result: &RowResult) {
         // A caller that is gone stops the run by other means.
         let _ = self.events.send(Event::Row(Box::new(result.clone()))).await;
-        Ok(())
     }
 
     async fn disagreement(&mut self, disagreement: Disagreement) {
@@ -95,4 +114,8 @@ impl Sink for Reporter {
             .failed
             .store(tally.failed(), Ordering::Relaxed);
     }
+}
+
+fn cannot_be_written(error: io::Error) -> String {
+    format!("the error file cannot be written: {error}")
 }

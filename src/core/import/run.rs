@@ -136,7 +136,12 @@ impl Prepared {
             *figures.calls.entry(call.to_owned()).or_insert(0) += count;
         }
         let results_out = self.options.results_out.as_deref();
-        let written = write_files(reporter.errors.take(), results_out, &journal).await;
+        let written = write_files(
+            reporter.errors.take().map(|errors| errors.file),
+            results_out,
+            &journal,
+        )
+        .await;
         // What ended the run first is what has to be said; a failure while closing counts only after a complete run.
         if let (Ended::Complete, Err(error)) = (&ended, written) {
             ended = Ended::Output(error);
@@ -287,9 +292,16 @@ impl Prepared {
         let total = total.filter(|_| !self.knows_rows);
         // The same as before, unless a new key was given for it.
         let environment = self.identity.environment(&self.key);
+        let errors = self.errors.as_ref();
+        let grown = errors.is_some_and(|errors| errors.has_earlier);
+        let growing = errors.filter(|errors| errors.is_tracked);
+        let error_file = growing.map(|errors| errors.path.clone());
         journal
             .commit(move |store| {
                 store.begin(mode, total)?;
+                if !grown {
+                    store.note_error_file(error_file.as_deref())?;
+                }
                 store.note_environment(&environment)
             })
             .await?;

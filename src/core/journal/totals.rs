@@ -31,6 +31,8 @@ pub struct RunInfo {
     /// `None` while it runs, and after it was killed.
     pub status: Option<String>,
     pub counters: Counters,
+    /// The error file that grows line by line, and how many of its bytes belong to rows that have ended.
+    pub error_file: Option<(String, u64)>,
     /// Rows by outcome.
     pub outcomes: BTreeMap<&'static str, u64>,
 }
@@ -124,7 +126,7 @@ impl Store {
     pub fn run_info(&self) -> rusqlite::Result<RunInfo> {
         let mut info = self.connection.query_row(
             "SELECT id, source, mode, target, options, key, source_digest, environment, total, started_at, ended_at,
-                    status, counters, name FROM run",
+                    status, counters, name, error_file, error_length FROM run",
             [],
             |row| {
                 let counters: Option<String> = row.get(12)?;
@@ -142,6 +144,9 @@ impl Store {
                     ended_at: row.get(10)?,
                     status: row.get(11)?,
                     name: row.get(13)?,
+                    error_file: row
+                        .get::<_, Option<String>>(14)?
+                        .zip(row.get::<_, Option<u64>>(15)?),
                     counters: counters
                         .and_then(|text| serde_json::from_str(&text).ok())
                         .unwrap_or_default(),
@@ -236,6 +241,29 @@ impl Store {
     pub fn begin(&self, mode: &str, total: Option<u64>) -> rusqlite::Result<()> {
         self.connection
             .execute("UPDATE run SET mode = ?, total = ?", params![mode, total])?;
+        Ok(())
+    }
+
+    /// Notes which error file grows line by line and holds the rows that failed so far; `None`: none does.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn note_error_file(&self, path: Option<&str>) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "UPDATE run SET error_file = ?1, error_length = CASE WHEN ?1 IS NOT NULL THEN 0 END",
+            [path],
+        )?;
+        Ok(())
+    }
+
+    /// Notes how many bytes of the error file belong to the rows that have ended.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn note_error_length(&self, length: u64) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("UPDATE run SET error_length = ?")?
+            .execute([length])?;
         Ok(())
     }
 

@@ -28,9 +28,13 @@ const COLUMNS: [&str; 9] = [
 ];
 
 enum Form {
-    Lines(BufWriter<File>),
+    /// With the length of what was written.
+    Lines(BufWriter<File>, u64),
     Csv(Box<csv::Writer<File>>),
-    Array { file: BufWriter<File>, empty: bool },
+    Array {
+        file: BufWriter<File>,
+        empty: bool,
+    },
 }
 
 /// An error file that is being written.
@@ -45,12 +49,7 @@ impl ErrorFile {
     /// # Errors
     /// When the folder is not there or cannot be written.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let ending = path
-            .extension()
-            .and_then(|ending| ending.to_str())
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        let form = match ending.as_str() {
+        let form = match ending(path).as_str() {
             "csv" => {
                 let mut writer =
                     csv::Writer::from_writer(private_file::create(&private_file::beside(path))?);
@@ -62,12 +61,39 @@ impl ErrorFile {
                 file.write_all(b"[")?;
                 Form::Array { file, empty: true }
             }
-            _ => Form::Lines(BufWriter::new(private_file::create(path)?)),
+            _ => Form::Lines(BufWriter::new(private_file::create(path)?), 0),
         };
         Ok(Self {
             path: path.to_owned(),
             form,
         })
+    }
+
+    /// Goes on with a file that grows line by line: what came after its first `length` bytes is cut off, a torn line or
+    /// lines of rows that are done again. `None` if there is no such file, or it is shorter than that: it has to be made
+    /// anew.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn go_on(path: &Path, length: u64) -> io::Result<Option<Self>> {
+        if matches!(ending(path).as_str(), "csv" | "json") {
+            return Ok(None);
+        }
+        let Some(file) = private_file::cut_back(path, length)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            path: path.to_owned(),
+            form: Form::Lines(BufWriter::new(file), length),
+        }))
+    }
+
+    /// How many bytes of the file are whole lines, if it grows line by line.
+    pub fn length(&self) -> Option<u64> {
+        match self.form {
+            Form::Lines(_, length) => Some(length),
+            Form::Csv(_) | Form::Array { .. } => None,
+        }
     }
 
     /// Adds a row if it failed.
@@ -103,10 +129,13 @@ impl ErrorFile {
 
     fn write(&mut self, entry: Map<String, Value>) -> io::Result<()> {
         match &mut self.form {
-            Form::Lines(file) => {
-                writeln!(file, "{}", Value::Object(entry))?;
+            Form::Lines(file, length) => {
+                let line = format!("{}\n", Value::Object(entry));
+                file.write_all(line.as_bytes())?;
                 // Somebody may be watching the file: a line is there as soon as its row has failed.
-                file.flush()
+                file.flush()?;
+                *length += line.len() as u64;
+                Ok(())
             }
             Form::Array { file, empty } => {
                 file.write_all(if *empty { b"\n  " } else { b",\n  " })?;
@@ -127,7 +156,7 @@ impl ErrorFile {
     /// When the disk is full or gone; what was at the path before is then still there.
     pub fn finish(self) -> io::Result<()> {
         match self.form {
-            Form::Lines(file) => {
+            Form::Lines(file, _) => {
                 let file = file.into_inner().map_err(|error| error.into_error())?;
                 private_file::sync(&file)
             }
@@ -142,6 +171,11 @@ impl ErrorFile {
             }
         }
     }
+}
+
+fn ending(path: &Path) -> String {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.unwrap_or_default().to_ascii_lowercase()
 }
 
 /// One failed row, with the keys of the JSON forms; `error` as the journal has it. What is unknown is left out.

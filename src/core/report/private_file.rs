@@ -1,7 +1,7 @@
 //! Owns files that only their owner may read, and that are never seen half written.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Opens a file for writing, empty, readable by its owner only (0600 where that exists).
@@ -23,6 +23,23 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
         }
     }
     Ok(file)
+}
+
+/// Opens a regular file that is there to write behind its first `length` bytes, and cuts off what comes after them. `None`
+/// if there is no such file, or it is shorter.
+pub(super) fn cut_back(path: &Path, length: u64) -> io::Result<Option<File>> {
+    let mut file = match OpenOptions::new().write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let there = file.metadata()?;
+    if !there.is_file() || there.len() < length {
+        return Ok(None);
+    }
+    file.set_len(length)?;
+    file.seek(SeekFrom::Start(length))?;
+    Ok(Some(file))
 }
 
 /// The name under which a file is written before it takes its place.

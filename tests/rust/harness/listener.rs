@@ -31,20 +31,23 @@ impl Sink for Collected {
         Ok(())
     }
 
-    async fn row(&mut self, result: &RowResult) -> Result<(), String> {
+    fn write_down(&mut self, _result: &RowResult) -> Result<Option<u64>, String> {
         if self
             .breaks_after
             .is_some_and(|most| self.results.len() >= most)
         {
             return Err("the error file cannot be written: no space left".into());
         }
+        Ok(None)
+    }
+
+    async fn row(&mut self, result: &RowResult) {
         if !self.forgets {
             self.results.push(result.clone());
         }
         if !self.pause.is_zero() {
             tokio::time::sleep(self.pause).await;
         }
-        Ok(())
     }
 
     async fn disagreement(&mut self, disagreement: Disagreement) {
