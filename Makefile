@@ -11,7 +11,7 @@ endif
 RUST_SOURCES := $(shell find src -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi')
 
-.PHONY: demo test test-rust test-python bench lint format docs clean
+.PHONY: demo test test-rust test-python bench bench-full lint format docs clean
 
 # Runs the main job on the sandbox, with a generated file of several organizations.
 demo: $(VENV)/.built
@@ -28,6 +28,10 @@ test-python: $(VENV)/.built tests/node/node_modules/.installed
 # Ratios measured in one run; writes benches/RESULTS.md.
 bench: $(VENV)/.tools
 	$(BIN)/python benches/run.py
+
+# The long forms too: a million rows through everything.
+bench-full: $(VENV)/.tools
+	$(BIN)/python benches/run.py --full
 
 lint: $(VENV)/.built
 	cargo fmt --all --check
