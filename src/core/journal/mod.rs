@@ -19,7 +19,7 @@ use std::thread;
 use tokio::sync::oneshot;
 
 pub use orphans::Orphan;
-pub use rows::{Before, EndedRow, FailedBefore, RESULT_COLUMNS, ResultLine};
+pub use rows::{Before, EndedRow, FailedBefore, FailedLine, RESULT_COLUMNS, ResultLine};
 pub use store::{OpenIntent, Registered, Registration, Remembered, RunRecord, Store};
 pub use totals::{Counters, FailureGroup, Kept, RunInfo};
 
