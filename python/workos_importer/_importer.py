@@ -14,7 +14,7 @@ from ._credentials import Key, find_key
 from ._exceptions import ConfigError
 from ._native import Sandbox
 from ._options import DEFAULT_BASE_URL, OnExisting, Options, OrganizationRef
-from ._reports import DryRunReport, ValidationReport
+from ._reports import DryRunReport, GivenBack, ValidationReport
 from ._results import Issue, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunFolder, RunInfo
@@ -128,18 +128,33 @@ class Importer:
         encoding: str | None = None,
         max_issues: int = 10_000,
         on_issue: Callable[[Issue], None] | None = None,
+        marked: str | os.PathLike[str] | None = None,
     ) -> ValidationReport:
         """Checks all rows of a source: no key, no connection. Memory does not grow with the source.
 
         `source`, `delimiter` and `encoding` are as in `run`. The report keeps the first `max_issues` issues;
         `on_issue` is called with each one as it is found.
 
+        `marked`: a file in which all rows of the source, which must be a file, are given back as they are written, with
+        errors and warnings in a first column `problem`, which imports ignore. It has the passwords that the source has;
+        only its owner can read it.
+
         Raises `SourceError` if the source as a whole cannot be read, `ConfigError` if options and columns contradict
-        each other.
+        each other, or the marked file cannot be written.
         """
         kept = _Kept(max_issues, on_issue)
-        found = _native.validate(self._native_options, *_opened(source), delimiter, encoding, kept.take)
-        return ValidationReport(**found, issues=tuple(kept.issues), issues_omitted=kept.omitted)
+        path, pull = _opened(source)
+        out = None if marked is None else _place(marked)
+        if out is not None and path in (None, "-"):
+            raise ConfigError("marked needs a file as the source: other rows can be read only once", "contradiction")
+        found = _native.validate(self._native_options, path, pull, (delimiter, encoding, out), kept.take)
+        given = found.pop("marked")
+        return ValidationReport(
+            **found,
+            issues=tuple(kept.issues),
+            issues_omitted=kept.omitted,
+            marked=None if out is None else _warned(GivenBack(path=out, **given)),
+        )
 
     def dry_run(
         self,
@@ -223,6 +238,18 @@ class Importer:
         """Why rows of a run failed, the most frequent cause first. Needs no key."""
         return self._run_folder.causes(run)
 
+    def retry_csv(self, path: str | os.PathLike[str], run: str = "latest") -> GivenBack:
+        """Writes the failed rows of a run into a file, to correct them there and import it. Needs no key.
+
+        They are read again from the file that was imported, and given back as they are written there: columns,
+        delimiter, encoding, passwords included, with the reason in a first column `problem`, which imports ignore. Only
+        its owner can read the file. Where the source is NDJSON, so is what is written.
+
+        Raises `SourceChangedError` (the source has changed since, or came from standard input or a program),
+        `SourceError` (it is gone), `ConfigError` (`output_path`), and `RunError` as all that takes a run does.
+        """
+        return _warned(self._run_folder.give_back_failed(run, _place(path)))
+
     def key_place(self) -> str | None:
         """Where the key comes from, such as `.env`; None with a sandbox. Raises `ConfigError` as `run` does."""
         return None if self._sandbox is not None else self._found_key()[0].place
@@ -294,6 +321,16 @@ def _opened(source: Source) -> tuple[str | None, Callable[[], tuple[int, list[Ma
     if isinstance(recognised, PathSource):
         return recognised.path, None
     return None, recognised.pull
+
+
+def _place(path: str | os.PathLike[str]) -> str:
+    return str(Path(path).expanduser())
+
+
+def _warned(given: GivenBack) -> GivenBack:
+    if given.warning is not None:
+        _log.warning(given.warning)
+    return given
 
 
 def _checked_key(api_key: str) -> Key:

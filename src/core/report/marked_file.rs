@@ -25,7 +25,7 @@ pub enum Rows {
 }
 
 /// What a file has in it that rows were given back in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenBack {
     /// Records.
     pub rows: u64,
@@ -55,7 +55,12 @@ pub struct MarkedFile {
     rows: Rows,
     /// Up to this line a quote is open that breaks its record: none of our own may close it.
     open_until: u64,
-    given: GivenBack,
+    /// How many columns were looked at.
+    columns: usize,
+    /// The places of those that may hold secrets, and whether they do.
+    secret: Vec<(usize, bool)>,
+    /// How many records were given back so far.
+    given: u64,
 }
 
 /// Takes an unfinished file away again: it may hold passwords.
@@ -99,7 +104,9 @@ impl MarkedFile {
             mapping: mapping.to_vec(),
             rows,
             open_until: 0,
-            given: GivenBack::default(),
+            columns: 0,
+            secret: Vec::new(),
+            given: 0,
         })
     }
 
@@ -156,7 +163,7 @@ impl MarkedFile {
 
     /// How many records were given back so far.
     pub fn given(&self) -> u64 {
-        self.given.rows
+        self.given
     }
 
     /// Ends the file and puts it in its place.
@@ -168,6 +175,8 @@ impl MarkedFile {
             path,
             mut partial,
             file,
+            pieces,
+            secret,
             given,
             ..
         } = self;
@@ -181,7 +190,12 @@ impl MarkedFile {
         let beside = private_file::beside(&path);
         private_file::take_place(&file, &beside, &path).map_err(refuse)?;
         partial.0 = None;
-        Ok(given)
+        let holding = secret.into_iter().filter(|(_, holds)| *holds);
+        let names = holding.filter_map(|(position, _)| pieces.columns().get(position).cloned());
+        Ok(GivenBack {
+            rows: given,
+            secret_columns: names.collect(),
+        })
     }
 
     /// What is wrong, in the form of the file: a cell with its delimiter, or a pair with its comma.
@@ -203,7 +217,7 @@ impl MarkedFile {
 
     /// Remembers of a record what has to be said or minded later.
     fn note(&mut self, record: &Record) {
-        self.given.rows += 1;
+        self.given += 1;
         if let (Err(broken), Some(line)) = (&record.content, record.line) {
             // If a quote of ours closed the open one, the record would be broken in another way. Where rows are left
             // out, that quote may be gone which made text of what follows, and only one of ours keeps the record from
@@ -215,17 +229,24 @@ impl MarkedFile {
             };
             self.open_until = self.open_until.max(until);
         }
-        for (position, name) in self.pieces.columns().iter().enumerate() {
-            let is_filled = match &record.content {
-                Ok(cells) => !cells.get(position).is_blank(),
+        self.look_for_secrets(record);
+    }
+
+    fn look_for_secrets(&mut self, record: &Record) {
+        let names = self.pieces.columns();
+        // Names of objects come as the file is read.
+        for name in &names[self.columns..] {
+            if may_hold_secrets(name, &self.mapping) {
+                self.secret.push((self.columns, false));
+            }
+            self.columns += 1;
+        }
+        for (position, holds) in &mut self.secret {
+            *holds |= match &record.content {
+                Ok(cells) => !cells.get(*position).is_blank(),
+                // Whatever is in it.
                 Err(_) => true,
             };
-            if is_filled
-                && !self.given.secret_columns.contains(name)
-                && may_hold_secrets(name, &self.mapping)
-            {
-                self.given.secret_columns.push(name.clone());
-            }
         }
     }
 }

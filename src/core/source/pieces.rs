@@ -1,11 +1,12 @@
 //! Owns the walk over a file piece by piece, for those who give it back as it is written: each record and what is
 //! skipped between records, with the user's own bytes.
 
+use std::fs;
 use std::io::Write;
 use std::ops::Range;
 
 use super::file::{Reader, start};
-use super::open::{Origin, origin};
+use super::open::{expand_home, origin};
 use super::raw::{CopyError, Into, RawText};
 use super::script::Script;
 use super::{Dialect, Format, Record, SourceError, decode};
@@ -65,13 +66,12 @@ impl Pieces {
             let message = format!("{path} can be read only once. Save it as a file first");
             SourceError::Other(message)
         };
-        if path == "-" {
+        // A pipe must not be opened: that would wait for somebody who writes.
+        let is_pipe = |there: fs::Metadata| !there.is_file() && !there.is_dir();
+        if path == "-" || fs::metadata(expand_home(path)).is_ok_and(is_pipe) {
             return Err(once());
         }
         let mut origin = origin(path)?;
-        if matches!(origin, Origin::Once(_)) {
-            return Err(once());
-        }
         let (reader, _) = start(&mut origin, path, format, super::window::CHUNK, None)?;
         let encoding = match &format.encoding {
             Some(label) => decode::named(label)?,
