@@ -83,6 +83,11 @@ impl Place {
         fs::read(&out).unwrap()
     }
 
+    /// A file of which most is not UTF-8 is refused whole.
+    fn is_refused(&self) -> bool {
+        source::open(&self.source(), &self.format).is_err()
+    }
+
     /// Everything that is wrong.
     fn issues(&self) -> Vec<Issue> {
         let mut source = source::open(&self.source(), &self.format).unwrap();
@@ -409,7 +414,9 @@ proptest! {
     #[test]
     fn marked_lines_mean_what_the_lines_mean(file in messy_lines()) {
         let place = Place::named("users.ndjson", None, &file);
-        prop_assume!(source::open(&place.source(), &place.format).is_ok());
+        if place.is_refused() {
+            return Ok(());
+        }
         let (again, _, bytes) = place.marked();
         prop_assert_eq!(again.issues(), place.issues());
         prop_assert_eq!(again.lines(), place.lines());
@@ -419,8 +426,9 @@ proptest! {
     #[test]
     fn a_marked_file_means_what_the_file_means(file in messy()) {
         let place = Place::new(&file);
-        // A file of which most is not UTF-8 is refused whole.
-        prop_assume!(source::open(&place.source(), &place.format).is_ok());
+        if place.is_refused() {
+            return Ok(());
+        }
         let (again, _, bytes) = place.marked();
         prop_assert_eq!(again.issues(), place.issues());
         prop_assert_eq!(again.lines(), place.lines());
@@ -429,9 +437,10 @@ proptest! {
 
     #[test]
     fn not_a_byte_is_changed(file in messy()) {
-        prop_assume!(!file.windows(7).any(|window| window == b"problem"));
         let place = Place::new(&file);
-        prop_assume!(source::open(&place.source(), &place.format).is_ok());
+        if place.is_refused() {
+            return Ok(());
+        }
         let begins = place.lines();
         let header = 1 + u64::from(file.starts_with(b"sep=") || file.starts_with(b"\n"));
         let mut expected = Vec::new();
@@ -450,7 +459,9 @@ proptest! {
     #[test]
     fn rows_that_fail_fail_by_themselves(file in messy()) {
         let place = Place::new(&file);
-        prop_assume!(source::open(&place.source(), &place.format).is_ok());
+        if place.is_refused() {
+            return Ok(());
+        }
         let errors = |place: &Place| {
             let mut failed: Vec<(u64, &'static str)> = Vec::new();
             for issue in place.issues() {
@@ -467,7 +478,9 @@ proptest! {
         let some = place.given_back(Rows::Some, |number| is_failed(number).then_some("Error: it failed"));
         let again = Place::new(&some);
         // Of few rows, more may be undecodable than a file may have.
-        prop_assume!(source::open(&again.source(), &again.format).is_ok());
+        if again.is_refused() {
+            return Ok(());
+        }
         let codes = |failed: Vec<(u64, &'static str)>| failed.into_iter().map(|(_, code)| code).collect::<Vec<_>>();
         prop_assert_eq!(codes(errors(&again)), codes(failed.clone()));
         prop_assert_eq!(again.lines().len(), failed.len());
