@@ -18,7 +18,7 @@ from ._exceptions import (
 from ._importer import Importer
 from ._native import Sandbox, SandboxServer, __version__
 from ._options import OrganizationRef
-from ._reports import DryRunReport, ValidationReport
+from ._reports import DryRunReport, GivenBack, ValidationReport
 from ._results import Issue, Progress, RowError, RowResult, Started, Stopped, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunInfo
@@ -29,6 +29,7 @@ __all__ = [
     "Cause",
     "ConfigError",
     "DryRunReport",
+    "GivenBack",
     "ImportRun",
     "Importer",
     "ImporterError",

@@ -14,11 +14,11 @@ from ._credentials import Key, find_key
 from ._exceptions import ConfigError
 from ._native import Sandbox
 from ._options import DEFAULT_BASE_URL, OnExisting, Options, OrganizationRef
-from ._reports import DryRunReport, ValidationReport
+from ._reports import DryRunReport, GivenBack, ValidationReport
 from ._results import Issue, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunFolder, RunInfo
-from ._sources import PathSource, Source, recognise
+from ._sources import PathSource, RowsSource, Source, recognise
 
 _log = logging.getLogger("workos_importer")
 # Who does not set logging up sees nothing of it.
@@ -128,18 +128,33 @@ class Importer:
         encoding: str | None = None,
         max_issues: int = 10_000,
         on_issue: Callable[[Issue], None] | None = None,
+        marked: str | os.PathLike[str] | None = None,
     ) -> ValidationReport:
         """Checks all rows of a source: no key, no connection. Memory does not grow with the source.
 
         `source`, `delimiter` and `encoding` are as in `run`. The report keeps the first `max_issues` issues;
         `on_issue` is called with each one as it is found.
 
+        `marked`: a file in which all rows of the source, which must be a file, are given back as they are written, with
+        errors and warnings in a first column `problem`, which imports ignore. It has the passwords that the source has;
+        only its owner can read it.
+
         Raises `SourceError` if the source as a whole cannot be read, `ConfigError` if options and columns contradict
-        each other.
+        each other, or the marked file cannot be written.
         """
         kept = _Kept(max_issues, on_issue)
-        found = _native.validate(self._native_options, *_opened(source), delimiter, encoding, kept.take)
-        return ValidationReport(**found, issues=tuple(kept.issues), issues_omitted=kept.omitted)
+        path, pull = _opened(source)
+        out = None if marked is None else _place(marked)
+        if out is not None and path in (None, "-"):
+            raise ConfigError("marked needs a file as the source: other rows can be read only once", "contradiction")
+        found = _native.validate(self._native_options, path, pull, (delimiter, encoding, out), kept.take)
+        given = found.pop("marked")
+        return ValidationReport(
+            **found,
+            issues=tuple(kept.issues),
+            issues_omitted=kept.omitted,
+            marked=None if out is None else _warned(GivenBack(path=out, **given)),
+        )
 
     def dry_run(
         self,
@@ -186,7 +201,7 @@ class Importer:
         """
         if run_id is not None and not isinstance(run_id, str):
             raise ConfigError(f"run_id must be a text, not {type(run_id).__name__}")
-        return self._start(source, (delimiter, encoding), ("go_on" if resume else "new", run_id, False))
+        return self._start(recognise(source), (delimiter, encoding), ("go_on" if resume else "new", run_id, False))
 
     def resume(self, run: str = "latest", *, source: Source | None = None, new_key: bool = False) -> ImportRun:
         """Goes on with a run that did not come to its end, and returns at once.
@@ -201,22 +216,21 @@ class Importer:
         raises. Rows of a program are compared one by one as they are read: where the run had read all of its rows, the
         first one that is not among them ends it with `SourceChangedError` when results are waited for.
         """
-        return self._start(source, (None, None), ("resume", run, new_key))
+        return self._start(_given(source), (None, None), ("resume", run, new_key))
 
     def retry(self, run: str = "latest", *, source: Source | None = None, new_key: bool = False) -> ImportRun:
         """Tries the failed rows of a run again, and returns at once. Takes and raises what `resume` does."""
-        return self._start(source, (None, None), ("retry", run, new_key))
+        return self._start(_given(source), (None, None), ("retry", run, new_key))
 
     def _start(
-        self, source: Source | None, written: tuple[str | None, str | None], again: tuple[str, str | None, bool]
+        self,
+        source: PathSource | RowsSource | None,
+        written: tuple[str | None, str | None],
+        again: tuple[str, str | None, bool],
     ) -> ImportRun:
         """Starts a run; without a source it is the one that the named run was begun with."""
-        recognised = None if source is None else recognise(source)
-        path, rows = None, None
-        if isinstance(recognised, PathSource):
-            path = recognised.path
-        elif recognised is not None:
-            rows = recognised
+        path = source.path if isinstance(source, PathSource) else None
+        rows = source if isinstance(source, RowsSource) else None
         can_rewind = None if rows is None else rows.can_rewind
         native = _native.start(self._native_options, path, can_rewind, written, self._target(), again)
         return ImportRun(native, rows)
@@ -239,6 +253,18 @@ class Importer:
     def causes(self, run: str = "latest") -> list[Cause]:
         """Why rows of a run failed, the most frequent cause first. Needs no key."""
         return self._run_folder.causes(run)
+
+    def retry_csv(self, path: str | os.PathLike[str], run: str = "latest") -> GivenBack:
+        """Writes the failed rows of a run into a file, to correct them there and import it. Needs no key.
+
+        They are read again from the file that was imported, and given back as they are written there: columns,
+        delimiter, encoding, passwords included, with the reason in a first column `problem`, which imports ignore. Only
+        its owner can read the file. Where the source is NDJSON, so is what is written.
+
+        Raises `SourceChangedError` (the source has changed since, or came from standard input or a program),
+        `SourceError` (it is gone), `ConfigError` (`output_path`), and `RunError` as all that takes a run does.
+        """
+        return _warned(self._run_folder.give_back_failed(run, _place(path)))
 
     def key_place(self) -> str | None:
         """Where the key comes from, such as `.env`; None with a sandbox. Raises `ConfigError` as `run` does."""
@@ -283,6 +309,10 @@ class Importer:
         return self.__dict__.copy()
 
 
+def _given(source: Source | None) -> PathSource | RowsSource | None:
+    return None if source is None else recognise(source)
+
+
 class _Kept:
     """Keeps the first issues, counts the others, and passes all of them on."""
 
@@ -311,6 +341,16 @@ def _opened(source: Source) -> tuple[str | None, Callable[[], tuple[int, list[Ma
     if isinstance(recognised, PathSource):
         return recognised.path, None
     return None, recognised.pull
+
+
+def _place(path: str | os.PathLike[str]) -> str:
+    return str(Path(path).expanduser())
+
+
+def _warned(given: GivenBack) -> GivenBack:
+    if given.warning is not None:
+        _log.warning(given.warning)
+    return given
 
 
 def _checked_key(api_key: str) -> Key:

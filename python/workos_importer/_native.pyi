@@ -113,11 +113,20 @@ class FoundRun:
     def results(self, after: int, limit: int) -> list[tuple[Any, ...]]:
         """Up to `limit` results after a record number. Raises JournalError."""
 
+    def failed_rows(self, after: int, limit: int) -> list[tuple[int | None, tuple[Any, ...]]]:
+        """Up to `limit` failed rows after a record number: the line, and a result. Raises JournalError."""
+
     def causes(self) -> list[dict[str, Any]]:
         """Why rows failed, in the names of `Cause`. Raises JournalError."""
 
     def export_results(self, path: str) -> None:
         """Writes every row's outcome into a file. Raises ConfigError."""
+
+    def give_back_failed(self, path: str) -> dict[str, Any]:
+        """Writes the failed rows into a file, as their owner wrote them, with what is wrong.
+
+        Raises ConfigError, SourceError, SourceChangedError and JournalError.
+        """
 
     def delete(self) -> None:
         """Removes the run's folder. Raises RunLockedError while somebody works on it."""
@@ -132,11 +141,14 @@ def validate(
     options: Options,
     path: str | None,
     pull: _Pull | None,
-    delimiter: str | None,
-    encoding: str | None,
+    written: tuple[str | None, str | None, str | None],
     take: Callable[[list[_Issue]], None],
 ) -> dict[str, Any]:
-    """Checks a file, or the rows that `pull` gives; `take` gets lists of issues."""
+    """Checks a file, or the rows that `pull` gives; `take` gets lists of issues.
+
+    `written`: the file's delimiter and encoding, and where it is given back with its problems. Raises ConfigError and
+    SourceError.
+    """
 
 def dry_run(
     options: Options,

@@ -10,6 +10,32 @@ from ._results import Issue, _Brief
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class GivenBack(_Brief):
+    """A file in which rows were given back as they are written, each with what is wrong in a first column `problem`.
+
+    It has everything that the rows have, passwords included, and only its owner can read it.
+    """
+
+    path: str
+    #: Records.
+    rows: int
+    #: The columns in which these records have cells that may be secrets, by their meaning or their name.
+    secret_columns: tuple[str, ...] = ()
+
+    @property
+    def warning(self) -> str | None:
+        """What has to be said if the file holds secrets."""
+        if not self.secret_columns:
+            return None
+        columns = ", ".join(f"`{name}`" for name in self.secret_columns)
+        return f"{self.path} holds passwords, hashes or the like ({columns}). Delete it when it is no longer needed."
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parts as plain values, as `--json` prints them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class ValidationReport(_Brief):
     """What a check of a source found. Figures are of the whole source, however many issues are kept."""
 
@@ -32,6 +58,8 @@ class ValidationReport(_Brief):
     issues: tuple[Issue, ...] = ()
     #: Issues beyond the number that was to be kept.
     issues_omitted: int = 0
+    #: Where the rows were given back, if that was asked for.
+    marked: GivenBack | None = None
 
     @property
     def ok(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import _convert as convert
 from . import _native
 from ._options import run_dir_of
+from ._reports import GivenBack
 from ._results import Summary, _Brief
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ class RunFolder:
         """Every outcome, by record number."""
         return _pages(self._found(name))
 
+    def failed(self, name: str) -> Iterator[dict[str, Any]]:
+        """The rows that failed, by record number: as results have them, and `line`."""
+        return _failed_pages(self._found(name))
+
     def causes(self, name: str) -> list[Cause]:
         """Why rows failed, the most frequent cause first."""
         return [Cause(**values) for values in self._found(name).causes()]
@@ -110,6 +115,10 @@ class RunFolder:
     def export(self, name: str, path: str) -> None:
         """Writes every outcome into a file; its ending says how. Raises `ConfigError` if it cannot be written."""
         self._found(name).export_results(path)
+
+    def give_back_failed(self, name: str, path: str) -> GivenBack:
+        """Writes the failed rows into a file as they are written in the source; see `Importer.retry_csv`."""
+        return GivenBack(path=path, **self._found(name).give_back_failed(path))
 
     def delete(self, name: str) -> None:
         """Removes a run's folder. Raises `RunLockedError` while a process works on it."""
@@ -138,3 +147,11 @@ def _pages(found: _native.FoundRun) -> Iterator[dict[str, Any]]:
         for values in page:
             yield convert.result_line(values)
         after = page[-1][0]
+
+
+def _failed_pages(found: _native.FoundRun) -> Iterator[dict[str, Any]]:
+    after = 0
+    while page := found.failed_rows(after, _BATCH):
+        for line, values in page:
+            yield convert.result_line(values) | {"line": line}
+        after = page[-1][1][0]

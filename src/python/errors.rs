@@ -2,7 +2,8 @@
 //! kinds are the words that its `KINDS` list.
 
 use pyo3::prelude::*;
-use workos_importer_core::import::StartError;
+use workos_importer_core::import::{GiveBackError, StartError};
+use workos_importer_core::report::MarkedFileError;
 use workos_importer_core::row::{ColumnsError, ModeError};
 use workos_importer_core::source::SourceError;
 use workos_importer_core::validate::ValidateError;
@@ -49,6 +50,22 @@ pub fn validate(py: Python<'_>, error: &ValidateError) -> PyErr {
         ValidateError::Columns(error) => columns(py, error),
         ValidateError::Mode(error) => mode(py, error),
         ValidateError::Temporary(_) => source_error(py, "temporary", &error.to_string()),
+    }
+}
+
+pub fn give_back(py: Python<'_>, error: &GiveBackError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        GiveBackError::Check(error) => validate(py, error),
+        GiveBackError::File(MarkedFileError::Source(error)) => source(py, error),
+        GiveBackError::File(MarkedFileError::Output { .. }) => config(py, "output_path", &message),
+        GiveBackError::File(MarkedFileError::Problems(_)) => {
+            source_error(py, "temporary", &message)
+        }
+        GiveBackError::SourceChanged { .. } => {
+            raised(py, "SourceChangedError", "source_changed", &message)
+        }
+        GiveBackError::Journal(_) => journal(py, &message),
     }
 }
 

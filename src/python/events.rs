@@ -8,6 +8,7 @@ use pyo3::{IntoPyObjectExt, intern};
 use workos_importer_core::import::{Event, Started, Summary};
 use workos_importer_core::journal::ResultLine;
 use workos_importer_core::journal::outcome::{Evidence, RowError, RowResult, StepResult};
+use workos_importer_core::report::GivenBack;
 use workos_importer_core::row::{Issue, Kind};
 
 /// One event as `(name, value)`.
@@ -161,6 +162,14 @@ pub fn summary<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, P
     values.set_item("folder", shown(&summary.folder))?;
     values.set_item("errors_out", summary.errors_out.as_deref().map(shown))?;
     values.set_item("results_out", summary.results_out.as_deref().map(shown))?;
+    Ok(values)
+}
+
+/// What rows were given back, in the names of `GivenBack`.
+pub fn given_back<'py>(py: Python<'py>, given: &GivenBack) -> PyResult<Bound<'py, PyDict>> {
+    let values = PyDict::new(py);
+    values.set_item("rows", given.rows)?;
+    values.set_item("secret_columns", PyTuple::new(py, &given.secret_columns)?)?;
     Ok(values)
 }
 

@@ -1,39 +1,60 @@
 //! Owns what needs no connection: `validate` and `dry_run`, with Python's lock released.
 
+use std::path::PathBuf;
 use std::thread;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use workos_importer_core::import as core;
-use workos_importer_core::source::{self, Source};
+use workos_importer_core::import::{self as core, GiveBackError};
+use workos_importer_core::source::{self, Format, Source};
 use workos_importer_core::validate::{self as check, ValidateError};
 
-use crate::errors;
 use crate::options::{Options, format};
 use crate::rows::{self, Bundle, Pulled, Watched};
+use crate::{errors, events};
+
+/// How a file is written, as far as the caller says it, and where it is given back with its problems.
+#[derive(FromPyObject)]
+pub struct GivenWriting(Option<String>, Option<String>, Option<PathBuf>);
 
 /// Checks a file (`path`), or the rows that `pull` gives; `take` gets lists of issues.
 #[pyfunction]
-#[pyo3(signature = (options, path, pull, delimiter, encoding, take))]
+#[pyo3(signature = (options, path, pull, written, take))]
 pub fn validate<'py>(
     py: Python<'py>,
     options: Options,
     path: Option<String>,
     pull: Option<&Bound<'py, PyAny>>,
-    delimiter: Option<&str>,
-    encoding: Option<String>,
+    written: GivenWriting,
     take: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let options = options.into_core(py)?.validation();
-    let found = checked(
-        py,
-        path,
-        pull,
-        delimiter,
-        encoding,
-        take,
-        move |source, bundle| check::validate(source, &options, |issue| bundle.tell(issue)),
-    )?;
+    let GivenWriting(delimiter, encoding, out) = written;
+    let format = format(py, delimiter.as_deref(), encoding)?;
+    let written = format.clone();
+    let given = path.clone();
+    let work = move |source: &mut dyn Source, bundle: &mut Bundle| match (&out, &given) {
+        (Some(out), Some(path)) => {
+            let marked = core::Marked {
+                path,
+                format: &written,
+                out,
+            };
+            let caller = bundle.caller();
+            let done = core::validate_marked(
+                &options,
+                &marked,
+                source,
+                |issue| bundle.tell(issue),
+                || caller.look(),
+            );
+            done.map(|(found, given)| (found, Some(given)))
+        }
+        _ => check::validate(source, &options, |issue| bundle.tell(issue))
+            .map(|found| (found, None))
+            .map_err(GiveBackError::Check),
+    };
+    let (found, given) = checked(py, path, pull, format, take, work)?;
     let values = PyDict::new(py);
     values.set_item("mode", found.mode.as_str())?;
     values.set_item("mode_sentence", found.mode.sentence())?;
@@ -45,6 +66,8 @@ pub fn validate<'py>(
     values.set_item("users", found.users)?;
     values.set_item("organizations", found.organizations)?;
     values.set_item("memberships", found.memberships)?;
+    let given = given.map(|given| events::given_back(py, &given));
+    values.set_item("marked", given.transpose()?)?;
     Ok(values)
 }
 
@@ -61,15 +84,12 @@ pub fn dry_run<'py>(
     take: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let options = options.into_core(py)?;
-    let found = checked(
-        py,
-        path,
-        pull,
-        delimiter,
-        encoding,
-        take,
-        move |source, bundle| core::dry_run(&options, source, |issue| bundle.tell(issue)),
-    )?;
+    let format = format(py, delimiter, encoding)?;
+    let work = move |source: &mut dyn Source, bundle: &mut Bundle| {
+        let found = core::dry_run(&options, source, |issue| bundle.tell(issue));
+        found.map_err(GiveBackError::Check)
+    };
+    let found = checked(py, path, pull, format, take, work)?;
     let values = PyDict::new(py);
     values.set_item("mode", found.mode)?;
     values.set_item("mode_sentence", found.mode_sentence)?;
@@ -91,21 +111,19 @@ fn checked<Found: Send + 'static>(
     py: Python<'_>,
     path: Option<String>,
     pull: Option<&Bound<'_, PyAny>>,
-    delimiter: Option<&str>,
-    encoding: Option<String>,
+    format: Format,
     take: &Bound<'_, PyAny>,
-    work: impl FnOnce(&mut dyn Source, &mut Bundle) -> Result<Found, ValidateError> + Send + 'static,
+    work: impl FnOnce(&mut dyn Source, &mut Bundle) -> Result<Found, GiveBackError> + Send + 'static,
 ) -> PyResult<Found> {
-    let format = format(py, delimiter, encoding)?;
     let (caller, desk) = rows::ends();
     let check = move || {
         let mut bundle = Bundle::new(caller.clone());
         let mut source: Box<dyn Source> = match path {
             Some(path) => Box::new(Watched {
-                inner: source::open(&path, &format)?,
+                inner: source::open(&path, &format).map_err(ValidateError::Source)?,
                 caller,
             }),
-            None => Box::new(Pulled::open(caller)?),
+            None => Box::new(Pulled::open(caller).map_err(ValidateError::Source)?),
         };
         let found = work(source.as_mut(), &mut bundle);
         bundle.flush();
@@ -125,7 +143,7 @@ fn checked<Found: Send + 'static>(
     let found = py.detach(|| thread.join());
     answered?;
     match found {
-        Ok(found) => found.map_err(|error| errors::validate(py, &error)),
+        Ok(found) => found.map_err(|error| errors::give_back(py, &error)),
         Err(_) => Err(errors::run(
             py,
             "internal",

@@ -71,7 +71,11 @@ impl Caller {
         Ok(rows)
     }
 
-    fn look(&self) -> Result<(), SourceError> {
+    /// Whether the check is to go on.
+    ///
+    /// # Errors
+    /// When Python has raised.
+    pub fn look(&self) -> Result<(), SourceError> {
         if self.stopped.load(Ordering::Relaxed) {
             Err(stopped())
         } else {
@@ -156,6 +160,11 @@ impl Bundle {
             caller,
             waiting: Vec::new(),
         }
+    }
+
+    /// Who the issues go to.
+    pub fn caller(&self) -> Caller {
+        self.caller.clone()
     }
 
     pub fn tell(&mut self, issue: Issue) {

@@ -74,6 +74,20 @@ impl FoundRun {
             .collect()
     }
 
+    /// Up to `limit` failed rows after a record number: the line, and the parts of a result.
+    fn failed_rows<'py>(
+        &self,
+        py: Python<'py>,
+        after: u64,
+        limit: usize,
+    ) -> PyResult<Vec<(Option<u64>, Bound<'py, PyTuple>)>> {
+        let rows = py.detach(|| core::failed_rows(&self.inner, after, limit));
+        let rows = rows.map_err(|error| errors::journal(py, &error.to_string()))?;
+        rows.into_iter()
+            .map(|row| Ok((row.line, events::result_line(py, row.result)?)))
+            .collect()
+    }
+
     /// Why rows failed, in the names of `Cause`.
     fn causes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let causes = py.detach(|| core::causes(&self.inner));
@@ -101,6 +115,17 @@ impl FoundRun {
             let message = format!("{}: cannot be written: {message}", path.display());
             errors::config(py, "output_path", &message)
         })
+    }
+
+    /// Writes the failed rows into a file, as their owner wrote them, with what is wrong.
+    fn give_back_failed<'py>(
+        &self,
+        py: Python<'py>,
+        path: PathBuf,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let given = py.detach(|| core::give_back_failed(&self.inner, &path));
+        let given = given.map_err(|error| errors::give_back(py, &error))?;
+        events::given_back(py, &given)
     }
 
     /// Removes the run's folder; refused while somebody works on it.

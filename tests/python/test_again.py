@@ -234,9 +234,9 @@ def test_runs_are_listed_and_shown(place: Place) -> None:
     assert shown.stderr == "1 failed. Why: workos-importer errors latest\n"
     assert place.look("show", first["id"], "--json").document["created"] == 10
     rows = place.look("show", "latest", "--failed")
-    assert rows.stdout.startswith("✗ 1 a@example.com: ") and rows.stdout.count("\n") == 1
+    assert rows.stdout.startswith("✗ 1 (line 2) a@example.com: ") and rows.stdout.count("\n") == 1
     [row] = place.look("show", "latest", "--failed", "--json").document["rows"]
-    assert (row["record_number"], row["outcome"]) == (1, "failed")
+    assert (row["record_number"], row["line"], row["outcome"]) == (1, 2, "failed")
 
 
 @pytest.mark.usefixtures("users")

@@ -144,6 +144,30 @@ def test_validate_and_dry_run_quote_no_secret(folder: Path) -> None:
         assert MARK.encode() not in done.stdout + done.stderr
 
 
+def test_only_files_that_give_rows_back_have_secrets_and_they_say_so(folder: Path) -> None:
+    write(folder / "secret.csv", ROWS)
+    Importer(sandbox=Sandbox(limits=False)).run("secret.csv").wait()
+    for arguments in (
+        ["validate", "secret.csv", "--marked", "marked.csv"],
+        ["errors", "latest", "--retry-csv", "r.csv"],
+    ):
+        done = subprocess.run(command(*arguments), capture_output=True, env=environment(), check=False)
+        assert b"holds passwords, hashes or the like (`password`, " in done.stderr
+        assert MARK.encode() not in done.stdout + done.stderr
+    files = everything_in(folder)
+    assert {path.name for path in files if path.suffix == ".csv"} == {"marked.csv", "r.csv"}
+    # The rows' own secrets, whole, and nowhere but behind the first column, which is said by us.
+    assert files[folder / "marked.csv"].count(MARK.encode()) == ROWS.count(MARK)
+    assert 0 < files[folder / "r.csv"].count(MARK.encode()) < ROWS.count(MARK)
+    for name in ("marked.csv", "r.csv"):
+        for line in files[folder / name].decode().splitlines():
+            said = line[1:].partition('",')[0] if line.startswith('"') else ""
+            assert MARK not in said
+        assert os.name != "posix" or (folder / name).stat().st_mode & 0o777 == 0o600
+    for path, content in files.items():
+        assert path.suffix == ".csv" or MARK.encode() not in content, path
+
+
 def test_nothing_of_the_python_interface_has_a_secret(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(1)
     logging.getLogger().setLevel(1)

@@ -256,8 +256,13 @@ def row_line(result: RowResult) -> str:
     email = result.email or "(no email)"
     if result.error is None:
         return f"✓ {result.record_number} {email} {result.outcome}"
-    where = f" (line {result.line})" if result.line is not None else ""
-    return f"✗ {result.record_number}{where} {email}: {result.error.message}"
+    return failed_line(result.record_number, result.line, result.email, result.error.message)
+
+
+def failed_line(record_number: int, line: int | None, email: str | None, message: str) -> str:
+    """`✗ 13 (line 14) bob@acme.com: Organization not found: acme-corp`."""
+    where = f" (line {line})" if line is not None else ""
+    return f"✗ {record_number}{where} {email or '(no email)'}: {message}"
 
 
 def progress_line(ended: int, total: int | None, failed: int, elapsed: float, before: int = 0) -> str:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._runs import RunFolder
+from .follow import placed
 from .run_flags import add_run_dir
 
 if TYPE_CHECKING:
     import argparse
 
+    from .._runs import RunInfo
     from .parser import Commands
     from .streams import Streams
 
@@ -42,7 +44,7 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
         path = Path(parsed.out).expanduser()
         folder.export(run.id, str(path))
         streams.note(f"{run.ended} rows of run {run.id} are in {path}.")
-        return 0
+        return _close(run, parsed, streams)
     # By way of a private file, so that both ways give the same lines.
     with tempfile.TemporaryDirectory(prefix="workos-importer-", ignore_cleanup_errors=True) as private:
         path = Path(private) / "results.csv"
@@ -50,4 +52,11 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
         with path.open(encoding="utf-8") as lines:
             while some := "".join(islice(lines, _LINES_AT_ONCE)):
                 streams.result(some.removesuffix("\n"))
+    return _close(run, parsed, streams)
+
+
+def _close(run: RunInfo, parsed: argparse.Namespace, streams: Streams) -> int:
+    if run.failed:
+        why = placed(f"workos-importer errors {parsed.run}", parsed)
+        streams.note(f"{run.failed} failed. Why: {why}")
     return 0

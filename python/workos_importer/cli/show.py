@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._runs import RunFolder
 from .follow import placed
-from .progress import document
+from .progress import document, failed_line
 from .run_flags import add_run_dir
 
 if TYPE_CHECKING:
@@ -46,12 +46,13 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
 
 def _failed(folder: RunFolder, parsed: argparse.Namespace, streams: Streams) -> int:
     run = folder.find(parsed.run)
-    failed = (row for row in folder.results(run.id) if row["outcome"] == "failed")
+    failed = folder.failed(run.id)
     if parsed.json:
         streams.result(document("failed_rows", {"run_id": run.id, "rows": list(failed)}))
         return 0
     for row in failed:
-        streams.result(f"✗ {row['record_number']} {row['email'] or '(no email)'}: {row['error_message']}")
+        where = (row["record_number"], row["line"], row["email"])
+        streams.result(failed_line(*where, row["error_message"]))
     if run.failed:
         why = placed(f"workos-importer errors {parsed.run}", parsed)
         streams.note(f"{run.failed} failed. Why: {why}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._exceptions import ConfigError
 from .._importer import Importer
 from .flags import add_organization, add_source, organization_of, source_of
 from .import_ import issue_line
@@ -12,6 +13,7 @@ from .progress import document
 if TYPE_CHECKING:
     import argparse
 
+    from .._reports import GivenBack
     from .._results import Issue
     from .parser import Commands
     from .streams import Streams
@@ -28,6 +30,11 @@ def add(commands: Commands, streams: Streams) -> None:
     )
     add_source(parser)
     add_organization(parser)
+    parser.add_argument(
+        "--marked",
+        metavar="FILE",
+        help="write the file's own rows there, with what is wrong in a first column `problem`, which imports ignore",
+    )
     parser.add_argument("--quiet", action="store_true", help="print the summary alone")
     parser.add_argument("--json", action="store_true", help="print the summary, with the first 10,000 issues, as JSON")
     parser.set_defaults(work=work)
@@ -41,6 +48,8 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
         if not parsed.quiet:
             streams.note(issue_line(issue))
 
+    if parsed.marked is not None and source == "-":
+        raise ConfigError("--marked needs a file: standard input can be read only once.", "contradiction")
     importer = Importer(mapping=dict(parsed.map), **organization_of(parsed))
     report = importer.validate(
         source,
@@ -48,10 +57,21 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
         encoding=parsed.encoding,
         max_issues=10_000 if parsed.json else 0,
         on_issue=tell,
+        marked=parsed.marked,
     )
     if not parsed.quiet:
         streams.note(report.mode_sentence)
     streams.result(document("validation", report.to_dict()) if parsed.json else str(report))
+    if report.marked is not None and not parsed.quiet:
+        _say_where(report.marked, report.failed, streams)
     if report.total == 0:
         streams.error("The file has a header but no rows.")
     return 0 if report.ok else 1
+
+
+def _say_where(marked: GivenBack, failed: int, streams: Streams) -> None:
+    what = "All rows, with what is wrong in the column `problem`, are in"
+    then = " Correct them there and import that file." if failed else ""
+    streams.note(f"{what} {marked.path}.{then}")
+    if marked.warning is not None:
+        streams.note(f"Warning: {marked.warning}")

@@ -9,6 +9,9 @@ mod event;
 mod figures;
 mod fingerprint;
 mod folder;
+mod give_back;
+#[cfg(test)]
+mod give_back_tests;
 mod lock;
 mod options;
 mod prepare;
@@ -32,6 +35,7 @@ use tokio::time::timeout;
 pub use causes::{Cause, causes};
 pub use event::{Event, Progress, Started, Status, Stopped, Summary};
 use figures::{already_done, recorded};
+pub use give_back::{GiveBackError, Marked, give_back_failed, validate_marked};
 pub use options::{Again, FedRow, ImportOptions, Input, Target};
 use prepare::Ready;
 pub use preview::{DryRun, dry_run};
@@ -40,7 +44,7 @@ use reporter::Counters;
 pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};
 
 use crate::engine::Halt;
-use crate::journal::{JournalError, ResultLine, Store};
+use crate::journal::{FailedLine, JournalError, ResultLine, Store};
 use crate::row::{ColumnsError, ModeError};
 use crate::source::SourceError;
 use crate::wire::ConnectionError;
@@ -164,6 +168,18 @@ impl Drop for Import {
 /// When the journal cannot be read.
 pub fn results(journal: &Path, after: u64, limit: usize) -> Result<Vec<ResultLine>, JournalError> {
     Ok(Store::open(journal)?.results(after, limit)?)
+}
+
+/// Up to `limit` failed rows of a run after record number `after`.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn failed_rows(
+    run: &FoundRun,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<FailedLine>, JournalError> {
+    Ok(Store::open(&run.journal())?.failed(after, limit)?)
 }
 
 /// The figures of a run, as its journal has them.

@@ -36,7 +36,7 @@ use std::thread;
 use tokio::sync::oneshot;
 
 pub use orphans::Orphan;
-pub use rows::{Before, EndedRow, FailedBefore, RESULT_COLUMNS, ResultLine};
+pub use rows::{Before, EndedRow, FailedBefore, FailedLine, RESULT_COLUMNS, ResultLine};
 pub use steps::{OpenIntent, Registered, Registration, Remembered};
 pub use store::{RunRecord, Store};
 pub use totals::{Counters, FailureGroup, Kept, RunInfo};

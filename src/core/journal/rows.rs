@@ -72,6 +72,20 @@ pub struct ResultLine {
     pub texts: [Option<String>; 11],
 }
 
+impl ResultLine {
+    /// Why the row failed, in words.
+    pub fn error_message(&self) -> Option<&str> {
+        self.texts.last()?.as_deref()
+    }
+}
+
+/// A row that failed, and where its record begins in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedLine {
+    pub result: ResultLine,
+    pub line: Option<u64>,
+}
+
 /// The columns of the results file, in order; the first is a number, all others are texts.
 pub const RESULT_COLUMNS: [&str; 12] = [
     "record_number",
@@ -203,31 +217,33 @@ impl Store {
         let mut statement = self.connection.prepare_cached(
             "SELECT * FROM results WHERE record_number > ? ORDER BY record_number LIMIT ?",
         )?;
+        let rows = statement.query_map(params![after, limit as i64], result_line)?;
+        rows.collect()
+    }
+
+    /// Up to `limit` failed rows after record number `after`, in the order of the source.
+    pub fn failed(&self, after: u64, limit: usize) -> rusqlite::Result<Vec<FailedLine>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT r.*, o.line FROM outcome o JOIN results r ON r.record_number = o.record_number
+             WHERE o.outcome = 4 AND o.record_number > ? ORDER BY o.record_number LIMIT ?",
+        )?;
         let rows = statement.query_map(params![after, limit as i64], |row| {
-            let mut texts: [Option<String>; 11] = Default::default();
-            for (index, text) in texts.iter_mut().enumerate() {
-                *text = row.get(index + 1)?;
-            }
-            Ok(ResultLine {
-                record_number: row.get(0)?,
-                texts,
+            Ok(FailedLine {
+                result: result_line(row)?,
+                line: row.get(RESULT_COLUMNS.len())?,
             })
         })?;
         rows.collect()
     }
+}
 
-    /// The failed rows: record number, email, code and message, up to `limit` of them.
-    pub fn failures(&self, limit: usize) -> rusqlite::Result<Vec<ResultLine>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT record_number FROM outcome WHERE outcome = 4 ORDER BY record_number LIMIT ?",
-        )?;
-        let numbers: Vec<u64> = statement
-            .query_map([limit as i64], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        let mut lines = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            lines.extend(self.results(number - 1, 1)?);
-        }
-        Ok(lines)
+fn result_line(row: &rusqlite::Row) -> rusqlite::Result<ResultLine> {
+    let mut texts: [Option<String>; 11] = Default::default();
+    for (index, text) in texts.iter_mut().enumerate() {
+        *text = row.get(index + 1)?;
     }
+    Ok(ResultLine {
+        record_number: row.get(0)?,
+        texts,
+    })
 }

@@ -2,8 +2,10 @@
 
 mod cells;
 mod error_file;
+mod marked_file;
 mod private_file;
 mod results_file;
 
 pub use error_file::ErrorFile;
+pub use marked_file::{GivenBack, MarkedFile, MarkedFileError, Rows};
 pub use results_file::{write_recorded_results, write_results};

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::issue::Issue;
 use super::mode::Mode;
 use super::{IssueCode, near};
+use crate::source::PROBLEM;
 
 /// A column that an import of users understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -320,9 +321,9 @@ impl Columns {
         unknown
     }
 
-    /// One warning for all columns that mean nothing. The `problem` column of our own marked files is left out.
+    /// One warning for all columns that mean nothing. The `problem` column of files that were given back is left out.
     fn warn_of_unknown(&self, unknown: &[usize]) -> Option<Issue> {
-        let is_marked = |position: &usize| *position == 0 && fold(&self.names[0]) == "problem";
+        let is_marked = |position: &usize| fold(&self.names[*position]) == PROBLEM;
         let told: Vec<usize> = unknown
             .iter()
             .copied()
@@ -352,7 +353,7 @@ impl Columns {
 }
 
 /// The form in which names are compared.
-fn fold(name: &str) -> String {
+pub(super) fn fold(name: &str) -> String {
     let kept = name
         .trim()
         .chars()
@@ -360,7 +361,7 @@ fn fold(name: &str) -> String {
     kept.flat_map(char::to_lowercase).collect()
 }
 
-fn same_column(name: &str, mapped: &str) -> bool {
+pub(super) fn same_column(name: &str, mapped: &str) -> bool {
     name == mapped || fold(name) == fold(mapped)
 }
 

@@ -14,6 +14,7 @@ mod metadata;
 mod near;
 mod organization;
 mod password;
+mod secrecy;
 #[cfg(test)]
 mod tests;
 
@@ -26,4 +27,5 @@ pub use digest::{NOTHING_CLAIMED, fields_digest, row_digest};
 pub use interpret::{Interpreted, Rejected, Row, RowIdentity, Rules, interpret};
 pub use issue::{Issue, Severity};
 pub use mode::{Mode, ModeError, OrganizationOptions};
+pub use secrecy::may_hold_secrets;
 pub use step::{Kind, Step, StepKey};

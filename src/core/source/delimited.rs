@@ -4,7 +4,8 @@ use std::io;
 
 use zeroize::Zeroizing;
 
-use super::split::{Span, Split, split};
+use super::pieces::{PROBLEM, Piece, Place};
+use super::split::{Span, Split, first_cell, split};
 use super::window::Window;
 use super::{Broken, BrokenKind, Cells, RECORD_LIMIT, Record, SourceError, sniff};
 
@@ -17,8 +18,16 @@ pub(super) struct DelimitedReader {
     pub columns: Vec<String>,
     /// Of undecodable records, for a guess at the encoding.
     pub sample: Zeroizing<Vec<u8>>,
+    /// The file was given back earlier: its first column says what was wrong, and is no part of its records.
+    pub is_marked: bool,
+    /// The line on which the header begins, and the one on which the next record does.
+    pub header_line: u64,
+    pub next_line: u64,
     spans: Vec<Span>,
-    next_line: u64,
+    /// How much of the latest record is an earlier mark, with its delimiter.
+    mark: usize,
+    /// Over how many lines behind its first one the latest record goes in which a quote is wrong.
+    reach: u64,
     last_number: u64,
 }
 
@@ -48,8 +57,12 @@ impl DelimitedReader {
             delimiter: 0,
             columns: Vec::new(),
             sample: Zeroizing::new(Vec::new()),
-            spans: Vec::new(),
+            is_marked: false,
+            header_line: 0,
             next_line,
+            spans: Vec::new(),
+            mark: 0,
+            reach: 0,
             last_number: 0,
         };
         reader.skip_empty_lines(path)?;
@@ -114,7 +127,8 @@ impl DelimitedReader {
             .iter()
             .map(|span| cell_text(text, span).trim().to_owned())
             .collect();
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+        let lines = ends + usize::from(!bytes.ends_with(b"\n"));
         while self.columns.last().is_some_and(String::is_empty) {
             self.columns.pop();
         }
@@ -128,6 +142,13 @@ impl DelimitedReader {
                 path: path.to_owned(),
             });
         }
+        let first = self.columns.first();
+        self.is_marked =
+            self.columns.len() > 1 && first.is_some_and(|name| name.eq_ignore_ascii_case(PROBLEM));
+        if self.is_marked {
+            self.columns.remove(0);
+        }
+        self.header_line = self.next_line;
         self.next_line += lines as u64;
         self.window.consume(consumed);
         Ok(())
@@ -144,6 +165,24 @@ impl DelimitedReader {
         }
     }
 
+    /// The next record or what is skipped, and where it is; `None` at the end.
+    pub fn next_piece(&mut self) -> io::Result<Option<Piece>> {
+        let begins = self.next_line;
+        self.reach = 0;
+        let record = match self.step()? {
+            Step::Record(record) => Some(record),
+            Step::Skipped => None,
+            Step::End => return Ok(None),
+        };
+        let place = Place {
+            lines: self.next_line - begins,
+            at: Some(0),
+            old: 0..self.mark,
+            reach: self.reach,
+        };
+        Ok(Some(Piece { record, place }))
+    }
+
     fn step(&mut self) -> io::Result<Step> {
         loop {
             let ended = self.window.ended();
@@ -151,11 +190,17 @@ impl DelimitedReader {
             if bytes.is_empty() && ended {
                 return Ok(Step::End);
             }
-            match split(bytes, self.delimiter, ended, &mut self.spans) {
+            let found = split(bytes, self.delimiter, ended, &mut self.spans);
+            if self.is_marked {
+                self.mark = first_cell(bytes, self.delimiter, ended).unwrap_or_default();
+            }
+            match found {
                 Split::NeedMore => self.window.fill()?,
                 Split::Record { consumed, quoted } => return Ok(self.take(consumed, quoted)),
-                Split::Broken { kind, cell } => {
-                    let record = self.number(Err(Broken::in_cell(kind, cell)));
+                Split::Broken { kind, cell, reach } => {
+                    let ends = bytes[..reach].iter().filter(|byte| **byte == b'\n');
+                    self.reach = ends.count() as u64;
+                    let record = self.number(Err(self.broken_in(kind, cell)));
                     self.window.skip_line()?;
                     self.next_line += 1;
                     return Ok(Step::Record(record));
@@ -168,16 +213,23 @@ impl DelimitedReader {
         let bytes = &self.window.bytes()[..consumed];
         // Only a quoted cell can have line breaks of its own, and few have.
         let lines = match quoted && bytes[..consumed - 1].contains(&b'\n') {
-            true => bytes.iter().filter(|byte| **byte == b'\n').count() as u64,
+            true => {
+                let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+                // The last line of the file may lack its end.
+                ends as u64 + u64::from(!bytes.ends_with(b"\n"))
+            }
             false => 1,
         };
         let content = match std::str::from_utf8(bytes) {
-            Ok(text) if !bytes.contains(&0) => cells(text, &mut self.spans, self.columns.len()),
+            Ok(text) if !bytes.contains(&0) => {
+                let alone = self.is_marked && !take_mark_off(&mut self.spans);
+                cells(text, &mut self.spans, self.columns.len(), alone)
+            }
             _ => {
                 let cell = invalid_cell(bytes, &self.spans);
                 let room = SAMPLE.saturating_sub(self.sample.len());
                 self.sample.extend_from_slice(&bytes[..consumed.min(room)]);
-                Some(Err(Broken::in_cell(BrokenKind::InvalidByte, cell)))
+                Some(Err(self.broken_in(BrokenKind::InvalidByte, cell)))
             }
         };
         let step = match content {
@@ -187,6 +239,15 @@ impl DelimitedReader {
         self.window.consume(consumed);
         self.next_line += lines;
         step
+    }
+
+    /// `cell` counts an earlier mark, which is no cell of the record.
+    fn broken_in(&self, kind: BrokenKind, cell: usize) -> Broken {
+        match (self.is_marked, cell) {
+            (true, 0) if kind != BrokenKind::RecordTooLong => Broken::new(kind),
+            (true, _) => Broken::in_cell(kind, cell.saturating_sub(1)),
+            (false, _) => Broken::in_cell(kind, cell),
+        }
     }
 
     fn number(&mut self, content: Result<Cells, Broken>) -> Record {
@@ -215,11 +276,28 @@ fn cell_text(text: &str, span: &Span) -> String {
     }
 }
 
-/// The cells of a record; `None` if all of them are blank.
-fn cells(text: &str, spans: &mut Vec<Span>, columns: usize) -> Option<Result<Cells, Broken>> {
+/// Takes an earlier mark off the cells of a record; `false` if it has no other cell.
+fn take_mark_off(spans: &mut Vec<Span>) -> bool {
+    if spans.len() < 2 {
+        return false;
+    }
+    spans.remove(0);
+    true
+}
+
+/// The cells of a record; `None` if all of them are blank. `alone`: its only cell is in the place of a mark.
+fn cells(
+    text: &str,
+    spans: &mut Vec<Span>,
+    columns: usize,
+    alone: bool,
+) -> Option<Result<Cells, Broken>> {
     let is_blank = |span: &Span| text[span.start..span.end].trim().is_empty();
     if spans.iter().all(is_blank) {
         return None;
+    }
+    if alone {
+        spans.clear();
     }
     while spans.len() > columns && spans.last().is_some_and(is_blank) {
         spans.pop();

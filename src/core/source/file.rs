@@ -18,7 +18,7 @@ const FIRST_RECORDS: usize = 1_000;
 /// A batch, and the first records, end early when their texts are longer than this.
 const BATCH_BYTES: usize = 4 << 20;
 
-enum Reader {
+pub(super) enum Reader {
     Delimited(DelimitedReader),
     Ndjson(NdjsonReader),
 }
@@ -31,10 +31,20 @@ impl Reader {
         }
     }
 
-    fn columns(&self) -> &[String] {
+    pub(super) fn columns(&self) -> &[String] {
         match self {
             Self::Delimited(reader) => &reader.columns,
             Self::Ndjson(reader) => reader.builder.columns(),
+        }
+    }
+
+    pub(super) fn dialect(&self, encoding: &'static str) -> Dialect {
+        match self {
+            Self::Delimited(reader) => Dialect::Delimited {
+                delimiter: reader.delimiter,
+                encoding,
+            },
+            Self::Ndjson(_) => Dialect::Ndjson { encoding },
         }
     }
 
@@ -191,19 +201,12 @@ impl Source for FileSource {
     }
 
     fn dialect(&self) -> Dialect {
-        let encoding = self.encoding;
-        match &self.reader {
-            Reader::Delimited(reader) => Dialect::Delimited {
-                delimiter: reader.delimiter,
-                encoding,
-            },
-            Reader::Ndjson(_) => Dialect::Ndjson { encoding },
-        }
+        self.reader.dialect(self.encoding)
     }
 }
 
 /// Opens the bytes, looks at the first of them, and makes the reader for them.
-fn start(
+pub(super) fn start(
     origin: &mut Origin,
     path: &str,
     format: &Format,

@@ -10,6 +10,9 @@ mod error;
 mod file;
 mod ndjson;
 mod open;
+mod pieces;
+mod raw;
+mod script;
 mod sniff;
 mod split;
 #[cfg(test)]
@@ -21,6 +24,8 @@ pub use builder::{ColumnRegistry, RecordBuilder};
 pub use cell::{Cell, CellView, Cells};
 pub use error::SourceError;
 pub use open::{expand_home, open, open_reader};
+pub use pieces::{PROBLEM, PieceError, Pieces};
+pub use script::Script;
 
 /// A cell, or a text in a mapping, that is longer than this breaks its record.
 pub const CELL_LIMIT: usize = 1 << 20;

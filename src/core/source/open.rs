@@ -32,6 +32,12 @@ pub fn open(path: &str, format: &Format) -> Result<Box<dyn Source>, SourceError>
     if path == "-" {
         return open_reader("standard input", Box::new(io::stdin()), format);
     }
+    let origin = origin(path)?;
+    Ok(Box::new(FileSource::open(origin, path, format, CHUNK)?))
+}
+
+/// Where the bytes of the file at that path come from; what is no file of text by its name alone is refused.
+pub(super) fn origin(path: &str) -> Result<Origin, SourceError> {
     let expanded = expand_home(path);
     let unreadable = |reason: io::Error| match reason.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => SourceError::NotFound {
@@ -49,12 +55,11 @@ pub fn open(path: &str, format: &Format) -> Result<Box<dyn Source>, SourceError>
         });
     }
     sniff::refuse_name(path)?;
-    let origin = if metadata.is_file() {
+    Ok(if metadata.is_file() {
         Origin::File(expanded)
     } else {
         Origin::Once(Some(Box::new(File::open(&expanded).map_err(unreadable)?)))
-    };
-    Ok(Box::new(FileSource::open(origin, path, format, CHUNK)?))
+    })
 }
 
 /// Opens what can be read once. `name` stands for it in messages; its ending says what it is, as with a file.

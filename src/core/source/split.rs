@@ -27,6 +27,8 @@ pub(super) enum Split {
     Broken {
         kind: BrokenKind,
         cell: usize,
+        /// How many bytes say so: a quote that is opened is looked for in later lines too.
+        reach: usize,
     },
 }
 
@@ -42,13 +44,14 @@ pub(super) fn split(bytes: &[u8], delimiter: u8, ended: bool, spans: &mut Vec<Sp
         } else {
             plain_cell(bytes, position, delimiter, ended)
         };
-        let broken = |kind| Split::Broken {
+        let broken = |kind, reach| Split::Broken {
             kind,
             cell: spans.len(),
+            reach,
         };
         match cell {
             Scan::Cell(span, _) if span.end - span.start > CELL_LIMIT => {
-                return broken(BrokenKind::CellTooLong);
+                return broken(BrokenKind::CellTooLong, span.end);
             }
             Scan::Cell(span, after) => {
                 spans.push(span);
@@ -60,22 +63,36 @@ pub(super) fn split(bytes: &[u8], delimiter: u8, ended: bool, spans: &mut Vec<Sp
                     return Split::Broken {
                         kind: BrokenKind::RecordTooLong,
                         cell: 0,
+                        reach: position,
                     };
                 }
             }
             Scan::NeedMore if bytes.len() - position > CELL_LIMIT => {
-                return broken(BrokenKind::CellTooLong);
+                return broken(BrokenKind::CellTooLong, bytes.len());
             }
             Scan::NeedMore => return Split::NeedMore,
-            Scan::Broken(kind) => return broken(kind),
+            Scan::Broken(kind, reach) => return broken(kind, reach),
         }
+    }
+}
+
+/// How long the first cell of the record is, with the delimiter after it; `None` if it is the only one, or broken.
+pub(super) fn first_cell(bytes: &[u8], delimiter: u8, ended: bool) -> Option<usize> {
+    let cell = match bytes.first() {
+        Some(b'"') => quoted_cell(bytes, 1, delimiter, ended),
+        _ => plain_cell(bytes, 0, delimiter, ended),
+    };
+    match cell {
+        Scan::Cell(_, After::Cell(next)) => Some(next),
+        _ => None,
     }
 }
 
 enum Scan {
     Cell(Span, After),
     NeedMore,
-    Broken(BrokenKind),
+    /// What is wrong, and before which position that is seen.
+    Broken(BrokenKind, usize),
 }
 
 enum After {
@@ -117,7 +134,7 @@ fn quoted_cell(bytes: &[u8], start: usize, delimiter: u8, ended: bool) -> Scan {
     let mut position = start;
     let end = loop {
         let Some(length) = bytes[position..].iter().position(|byte| *byte == b'"') else {
-            return unfinished(bytes.len() - start, ended, BrokenKind::UnclosedQuote);
+            return unfinished(bytes.len() - start, ended, bytes.len());
         };
         position += length;
         match bytes.get(position + 1) {
@@ -126,7 +143,7 @@ fn quoted_cell(bytes: &[u8], start: usize, delimiter: u8, ended: bool) -> Scan {
                 position += 2;
             }
             None if !ended => {
-                return unfinished(position - start, ended, BrokenKind::UnclosedQuote);
+                return unfinished(position - start, ended, bytes.len());
             }
             _ => break position,
         }
@@ -147,15 +164,15 @@ fn quoted_cell(bytes: &[u8], start: usize, delimiter: u8, ended: bool) -> Scan {
         (Some(b'\r'), Some(b'\n')) => Scan::Cell(span, After::Record(next + 2)),
         (None, _) | (Some(b'\r'), None) if ended => Scan::Cell(span, After::Record(bytes.len())),
         (None, _) | (Some(b'\r'), None) => Scan::NeedMore,
-        _ => Scan::Broken(BrokenKind::TextAfterQuote),
+        _ => Scan::Broken(BrokenKind::TextAfterQuote, end),
     }
 }
 
-fn unfinished(length: usize, ended: bool, at_end: BrokenKind) -> Scan {
+fn unfinished(length: usize, ended: bool, reach: usize) -> Scan {
     if length > CELL_LIMIT {
-        Scan::Broken(BrokenKind::CellTooLong)
+        Scan::Broken(BrokenKind::CellTooLong, reach)
     } else if ended {
-        Scan::Broken(at_end)
+        Scan::Broken(BrokenKind::UnclosedQuote, reach)
     } else {
         Scan::NeedMore
     }

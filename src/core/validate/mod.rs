@@ -2,6 +2,7 @@
 //! memory that does not grow with the source.
 
 mod examine;
+mod remarks;
 mod spill;
 
 use std::io;
@@ -16,6 +17,8 @@ use crate::row::{
     Columns, ColumnsError, Issue, IssueCode, Mode, ModeError, OrganizationOptions, Rules, Severity,
 };
 use crate::source::{Record, Source, SourceError};
+
+pub use remarks::Remarks;
 
 use examine::{Examined, Examiner};
 use spill::{Counts, Entry, Spill};
