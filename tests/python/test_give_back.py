@@ -162,7 +162,7 @@ def test_rows_of_a_given_back_file_may_come_by_any_way(importer: Importer, folde
 
 SECRETS = (
     "email,password,passwrd\n"
-    "a@example.com,hunter2-hunter2,typo-hunter2\n"
+    "a@example.com,hunter,typo-hunter2\n"
     "b@example.com,hunter3-hunter3,typo-hunter3\n"
     "nobody,hunter4-hunter4,\n"
     'd@example.com,"hunter5"hunter5,\n'
@@ -171,8 +171,8 @@ SECRETS = (
 
 def test_failed_rows_come_back_whole_and_are_imported(place: Place, folder: Path) -> None:
     write(folder / "users.csv", SECRETS)
-    place.sandbox.fail_next("400", method="POST", path="/user_management/users")
-    assert place("import", "users.csv", "--concurrency", "1").returncode == 1
+    # The API refuses a password that is so short.
+    assert place("import", "users.csv").returncode == 1
     told = place.look("errors", "latest")
     assert "workos-importer errors latest --retry-csv FILE" in told.stderr
     done = place.look("errors", "latest", "--retry-csv", "retry.csv")
@@ -188,7 +188,7 @@ def test_failed_rows_come_back_whole_and_are_imported(place: Place, folder: Path
     assert [line.endswith(row) for line, row in zip(lines[1:], [own[1], own[3], own[4]], strict=True)] == [True] * 3
     if os.name == "posix":
         assert rights("retry.csv") == 0o600
-    write(folder / "retry.csv", "\n".join(lines[:2]) + "\n")
+    write(folder / "retry.csv", "\n".join(lines[:2]).replace(",hunter,", ",hunter2-hunter2,") + "\n")
     done = place("import", "retry.csv")
     assert done.returncode == 0, done.stderr
     assert place.emails() == ["a@example.com", "b@example.com"]

@@ -138,7 +138,7 @@ impl MarkedFile {
         let head = self.pieces.copy_head(&header, &mut self.file);
         head.map_err(told)?;
         let mut count = 0u64;
-        while let Some(piece) = self.pieces.next()? {
+        while let Some(piece) = self.pieces.next_piece()? {
             count += 1;
             if count.is_multiple_of(1_024) {
                 go_on()?;

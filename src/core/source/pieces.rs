@@ -125,8 +125,7 @@ impl Pieces {
     ///
     /// # Errors
     /// When the file cannot be read.
-    #[allow(clippy::option_option)]
-    pub fn next(&mut self) -> Result<Option<Option<Record>>, SourceError> {
+    pub fn next_piece(&mut self) -> Result<Option<Option<Record>>, SourceError> {
         let piece = match &mut self.reader {
             Reader::Delimited(reader) => reader.next_piece(),
             Reader::Ndjson(reader) => reader.next_piece(),
