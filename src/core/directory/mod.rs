@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::outcome::{ApiDetails, Effect};
 use crate::row::Kind;
-use crate::row::claim::{Claim, OrganizationReference};
+use crate::row::claim::{Claim, MembershipClaim, OrganizationReference};
 
 /// What to do with a user who is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -359,5 +359,19 @@ pub fn organization_name(reference: &OrganizationReference) -> &str {
 pub fn relabel(claim: &mut Claim, label: &str) {
     if let Claim::Organization(organization) = claim {
         organization.name = Some(label.to_owned());
+    }
+}
+
+/// What an earlier attempt can have sent under the same key, where that differs from what this row claims: the name that
+/// another row gave, and the roles that another row named, which nobody knows any more.
+pub fn as_it_was_sent(claim: &Claim, label: Option<&str>) -> Option<Claim> {
+    match (claim, label) {
+        (Claim::Organization(organization), Some(label)) => {
+            let mut organization = organization.clone();
+            organization.name = Some(label.to_owned());
+            Some(Claim::Organization(organization))
+        }
+        (Claim::Membership(_), _) => Some(Claim::Membership(MembershipClaim::default())),
+        _ => None,
     }
 }

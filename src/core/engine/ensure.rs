@@ -1,6 +1,7 @@
 //! Ensures one step: look, compare, write, compare again; and settles doubt by reading back, never by assuming.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
@@ -9,6 +10,7 @@ use super::{Ended, Engine};
 use crate::clock::Clock;
 use crate::directory::{
     Applied, Approach, Ask, BeforeSend, CallError, Change, Refusal, Settling, State, Then, Write,
+    as_it_was_sent,
 };
 use crate::journal::outcome::Effect;
 use crate::journal::{Journal, JournalError, OpenIntent, Remembered};
@@ -38,15 +40,17 @@ impl From<JournalError> for Failure {
 struct Intent<'a> {
     journal: &'a Journal,
     key: &'a StepKey,
-    write: &'a Write,
+    effect: Effect,
+    /// What the write changes of what was there.
+    before: Option<&'a str>,
     clock: &'a Clock,
 }
 
 #[async_trait]
 impl BeforeSend for Intent<'_> {
     async fn commit(&self) -> Result<(), JournalError> {
-        let (key, effect, at) = (self.key.clone(), self.write.effect, self.clock.now());
-        let before = self.write.before.clone();
+        let (key, effect, at) = (self.key.clone(), self.effect, self.clock.now());
+        let before = self.before.map(str::to_owned);
         self.journal
             .commit(move |store| store.intent(&key, effect, before.as_deref(), at))
             .await
@@ -82,14 +86,16 @@ impl Engine<'_> {
                 if let Some(ensured) = self.recalled(key, ask, &known, record) {
                     return Ok(ensured);
                 }
+                progress.goes_on_from(&known);
                 recall(&known)
             }
-            // An earlier attempt of this run may have written it, and did not hear: look before anything is sent.
-            None if let Some(intent) = self.left_in_doubt(key).await? => {
+            // An earlier attempt of this run, or an earlier row, may have written it, and did not hear: look before anything is sent.
+            None if let Some((intent, label)) = self.left_in_doubt(key).await? => {
                 progress.in_doubt = Some((
                     intent.effect,
                     self.directory.doubt_since(intent.first, intent.last),
                 ));
+                progress.sent = as_it_was_sent(ask.claim, label.as_deref());
                 None
             }
             None => match self.directory.approach(ask) {
@@ -107,15 +113,35 @@ impl Engine<'_> {
                 Approach::LookFirst => None,
             },
         };
-        self.settle(key, ask, state, progress).await
+        let settled = self.settle(key, ask, state, &mut progress).await;
+        match (settled, progress.seen.take()) {
+            // What was written stays written, and stays this row's doing, although the rest of it failed.
+            (Err(Failure::Row(refusal)), Some(found)) => {
+                progress.in_doubt = None;
+                progress.shortfall = Some(partly(key.kind, refusal));
+                Ok(self.done(key, found, false, &mut progress)?)
+            }
+            (settled, _) => settled,
+        }
     }
 
-    async fn left_in_doubt(&self, key: &StepKey) -> Result<Option<OpenIntent>, JournalError> {
-        if !self.goes_on {
+    /// A write whose answer is not known, and the name that it gave to its object.
+    async fn left_in_doubt(
+        &self,
+        key: &StepKey,
+    ) -> Result<Option<(OpenIntent, Option<String>)>, JournalError> {
+        if !self.goes_on && !self.any_in_doubt.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let key = key.clone();
-        self.journal.ask(move |store| store.open_intent(&key)).await
+        self.journal
+            .ask(move |store| {
+                let Some(intent) = store.open_intent(&key)? else {
+                    return Ok(None);
+                };
+                Ok(Some((intent, store.label(&key)?)))
+            })
+            .await
     }
 
     /// The answer that the memo has, if it needs no call.
@@ -151,7 +177,7 @@ impl Engine<'_> {
         key: &StepKey,
         ask: &Ask<'_>,
         first: Option<State>,
-        mut progress: Progress,
+        progress: &mut Progress,
     ) -> Result<Ensured, Failure> {
         let mut state = first;
         if state.is_none() {
@@ -160,14 +186,24 @@ impl Engine<'_> {
         loop {
             let current = match state.take() {
                 Some(state) => state,
-                None => self.look(key, ask, &progress).await?,
+                None => self.look(key, ask, progress).await?,
             };
             if let (State::Found(found), Some((Effect::Created, doubt))) =
                 (&current, progress.in_doubt)
-                && self.directory.is_outcome_of(ask, found, doubt)
+                && self.directory.is_outcome_of(
+                    &Ask {
+                        claim: progress.sent.as_ref().unwrap_or(ask.claim),
+                        bases: ask.bases,
+                    },
+                    found,
+                    doubt,
+                )
             {
                 progress.inferred = true;
                 progress.did = Some(Effect::Created);
+            }
+            if let (State::Found(found), Some(_)) = (&current, progress.did) {
+                progress.seen = Some(found.clone());
             }
             if let (State::Absent, Some(refusal)) = (&current, progress.looked_because.take()) {
                 return Err(Failure::Row(refusal));
@@ -189,7 +225,7 @@ impl Engine<'_> {
                 // What we made ourselves is not "there already".
                 Change::Refuse(_) if progress.did == Some(Effect::Created) => match current {
                     State::Found(found) => return Ok(self.done(key, found, false, progress)?),
-                    _ => return Err(Failure::Row(self.in_doubt(key, &progress))),
+                    _ => return Err(Failure::Row(self.in_doubt(key, progress))),
                 },
                 Change::Refuse(refusal) => return Err(Failure::Row(refusal)),
                 Change::Write(write) => write,
@@ -198,11 +234,11 @@ impl Engine<'_> {
                 let refusal = progress
                     .last_error
                     .take()
-                    .unwrap_or_else(|| self.in_doubt(key, &progress));
+                    .unwrap_or_else(|| self.in_doubt(key, progress));
                 return Err(Failure::Row(refusal));
             }
             progress.writes += 1;
-            let wrote = self.write(key, ask, *write, &mut progress, &mut state);
+            let wrote = self.write(key, ask, *write, progress, &mut state);
             match (wrote.await?, current) {
                 (Wrote::Done(ensured), _) => return Ok(ensured),
                 (Wrote::AsItIs, State::Found(found)) => {
@@ -243,7 +279,9 @@ impl Engine<'_> {
         let intent = Intent {
             journal: self.journal,
             key,
-            write: &write,
+            // What the step does as a whole: that it made the object must not be lost behind a later change of it.
+            effect: progress.did.unwrap_or(write.effect),
+            before: write.before.as_deref(),
             clock: &self.clock,
         };
         let applied = self
@@ -294,7 +332,11 @@ impl Engine<'_> {
                 });
                 match fallback.smaller {
                     Some(smaller) => Box::pin(self.write(key, ask, smaller, progress, state)).await,
-                    None => Ok(Wrote::AsItIs),
+                    None => {
+                        // A no to this write is a no to the same write whose answer was lost.
+                        progress.in_doubt = None;
+                        Ok(Wrote::AsItIs)
+                    }
                 }
             }
             Some(Applied::Refused {
@@ -323,5 +365,14 @@ impl Engine<'_> {
             }
             None => Err(Failure::Row(self.in_doubt(key, progress))),
         }
+    }
+}
+
+/// The refusal of a row whose object was written in part.
+fn partly(kind: Kind, refusal: Refusal) -> Refusal {
+    let (kind, why) = (kind.as_str(), refusal.message);
+    Refusal {
+        message: format!("The {kind} is there, but not all of it could be written: {why}"),
+        ..refusal
     }
 }

@@ -217,6 +217,8 @@ pub struct Engine<'a> {
     rows_in_flight: usize,
     /// Whether any row was set aside: as long as none was, nobody has to ask which.
     any_parked: AtomicBool,
+    /// Whether any doubt was left unsettled: as long as none was, nobody has to ask for which key.
+    any_in_doubt: AtomicBool,
 }
 
 impl<'a> Engine<'a> {
@@ -242,6 +244,7 @@ impl<'a> Engine<'a> {
             began: Instant::now(),
             rows_in_flight: ROWS_IN_FLIGHT,
             any_parked: AtomicBool::new(false),
+            any_in_doubt: AtomicBool::new(false),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Owns how a step ends: what it did, how sure that is, what the memo keeps of it.
 
+use std::sync::atomic::Ordering;
+
 use super::Engine;
 use crate::directory::{Doubt, Found, Refusal, State};
 use crate::journal::outcome::{Effect, Evidence, StepResult};
 use crate::journal::{JournalError, Remembered};
-use crate::row::{Kind, StepKey};
+use crate::row::{Claim, Kind, StepKey};
 
 /// A step that is done.
 pub(super) struct Ensured {
@@ -25,7 +27,13 @@ pub(super) struct Progress {
     pub(super) did: Option<Effect>,
     /// A write whose answer was lost: what it was to do, and when it can have happened.
     pub(super) in_doubt: Option<(Effect, Doubt)>,
+    /// What it can have claimed, if that is not what this row claims.
+    pub(super) sent: Option<Claim>,
     pub(super) inferred: bool,
+    /// The memo has it as inferred, through whichever row.
+    remains_inferred: bool,
+    /// The object as it was seen after a write of this step.
+    pub(super) seen: Option<Found>,
     /// The refusal that made us look: it counts if there is nothing to be found.
     pub(super) looked_because: Option<Refusal>,
     pub(super) last_error: Option<Refusal>,
@@ -40,6 +48,17 @@ impl Progress {
             ..Self::default()
         }
     }
+
+    /// What an earlier attempt of this very row did stays its doing, also where more has to be done.
+    pub(super) fn goes_on_from(&mut self, known: &Remembered) {
+        self.remains_inferred = known.evidence == Evidence::Inferred;
+        if let Some((by, effect)) = known.done
+            && by == self.record
+        {
+            self.did = Some(effect);
+            self.inferred = known.evidence == Evidence::Inferred;
+        }
+    }
 }
 
 impl Engine<'_> {
@@ -49,7 +68,7 @@ impl Engine<'_> {
         key: &StepKey,
         found: Found,
         differs: bool,
-        mut progress: Progress,
+        progress: &mut Progress,
     ) -> Result<Ensured, JournalError> {
         let effect = match (progress.did, progress.in_doubt) {
             (Some(effect), _) => effect,
@@ -60,9 +79,9 @@ impl Engine<'_> {
             }
             _ => Effect::Existing,
         };
-        self.keep(key, &found, effect, &progress)?;
+        self.keep(key, &found, effect, progress)?;
         let differs = differs && effect == Effect::Existing;
-        let mut ensured = self.ensured(key, found, effect, &progress);
+        let mut ensured = self.ensured(key, found, effect, progress);
         ensured.result.differs = differs;
         Ok(ensured)
     }
@@ -85,7 +104,10 @@ impl Engine<'_> {
             Remembered {
                 id: Some(found.id.clone()),
                 ours: effect == Effect::Created,
-                evidence: evidence(progress),
+                evidence: match progress.remains_inferred {
+                    true => Evidence::Inferred,
+                    false => evidence(progress),
+                },
                 done: (effect != Effect::Existing).then_some((progress.record, effect)),
                 detail,
             },
@@ -112,7 +134,9 @@ impl Engine<'_> {
         }
     }
 
+    /// The doubt stays: also for the rows that come to the same key later.
     pub(super) fn in_doubt(&self, key: &StepKey, progress: &Progress) -> Refusal {
+        self.any_in_doubt.store(true, Ordering::Relaxed);
         let cause = progress
             .last_error
             .as_ref()

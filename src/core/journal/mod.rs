@@ -69,6 +69,8 @@ enum Driver {
         jobs: Option<mpsc::SyncSender<Job>>,
         thread: Option<thread::JoinHandle<()>>,
     },
+    /// What nobody waits for stays in an open transaction until somebody does: so a simulation can lose it, as a power
+    /// cut would.
     Inline(Mutex<Store>),
 }
 
@@ -151,9 +153,9 @@ impl Journal {
     {
         self.check()?;
         match &self.driver {
-            Driver::Inline(store) => Ok(question(
+            Driver::Inline(store) => Ok(question(opened(
                 &store.lock().unwrap_or_else(PoisonError::into_inner),
-            )?),
+            )?)?),
             Driver::Thread { .. } => {
                 let (answer, answered) = oneshot::channel();
                 self.submit(Job::Ask(Box::new(move |store| {
@@ -175,9 +177,11 @@ impl Journal {
     {
         self.check()?;
         match &self.driver {
-            Driver::Inline(store) => Ok(change(
-                &store.lock().unwrap_or_else(PoisonError::into_inner),
-            )?),
+            Driver::Inline(store) => {
+                let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+                change(opened(&store)?)?;
+                Ok(store.connection.execute_batch("COMMIT")?)
+            }
             Driver::Thread { .. } => {
                 let (done, committed) = oneshot::channel();
                 self.submit(Job::Commit(
@@ -201,11 +205,27 @@ impl Journal {
     {
         self.check()?;
         match &self.driver {
-            Driver::Inline(store) => Ok(change(
+            Driver::Inline(store) => Ok(change(opened(
                 &store.lock().unwrap_or_else(PoisonError::into_inner),
-            )?),
+            )?)?),
             Driver::Thread { .. } => self.submit(Job::Note(Box::new(change))),
         }
+    }
+
+    /// Ends the open transaction of an inline journal: `true` keeps what was only noted, as when the thread has come
+    /// so far; `false` loses it, as when the power goes. Nothing to do with a thread.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn end_inline(&self, keep: bool) -> Result<(), JournalError> {
+        if let Driver::Inline(store) = &self.driver {
+            let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+            if !store.connection.is_autocommit() {
+                let end = if keep { "COMMIT" } else { "ROLLBACK" };
+                store.connection.execute_batch(end)?;
+            }
+        }
+        Ok(())
     }
 
     fn submit(&self, job: Job) -> Result<(), JournalError> {
@@ -234,6 +254,8 @@ impl Journal {
 impl Drop for Journal {
     /// Waits until everything that was handed over is written.
     fn drop(&mut self) {
+        // What fails here is lost, as in a crash.
+        let _ = self.end_inline(true);
         if let Driver::Thread { jobs, thread } = &mut self.driver {
             drop(jobs.take());
             if let Some(thread) = thread.take() {
@@ -242,6 +264,14 @@ impl Drop for Journal {
             }
         }
     }
+}
+
+/// The store of an inline journal, with a transaction open.
+fn opened(store: &Store) -> rusqlite::Result<&Store> {
+    if store.connection.is_autocommit() {
+        store.connection.execute_batch("BEGIN IMMEDIATE")?;
+    }
+    Ok(store)
 }
 
 /// Takes jobs until the journal is dropped: all that have come together go into one transaction.

@@ -243,6 +243,16 @@ impl Store {
         }))
     }
 
+    /// The name that counts for the key's object, where rows give it one.
+    pub fn label(&self, key: &StepKey) -> rusqlite::Result<Option<String>> {
+        let Some(id) = self.step_id(key)? else {
+            return Ok(None);
+        };
+        self.connection
+            .prepare_cached("SELECT label FROM step WHERE id = ?")?
+            .query_row([id], |row| row.get(0))
+    }
+
     /// Notes what the directory said about the key.
     pub fn remember(&self, key: &StepKey, known: &Remembered) -> rusqlite::Result<()> {
         let id = self.ensure_step(key)?;

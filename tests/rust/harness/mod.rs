@@ -3,29 +3,30 @@
 
 mod killed;
 mod listener;
+mod lives;
 mod meddler;
 mod rows;
+mod seams;
 mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use workos_importer_core::clock::Clock;
-use workos_importer_core::directory::workos::{Limits, WorkOs};
-use workos_importer_core::directory::{CallError, Directory, OnExisting, Policy};
-use workos_importer_core::engine::{
-    Disagreement, Ended, Engine, Halt, MaxErrors, Options, Sink, Tally,
-};
+use workos_importer_core::directory::workos::Limits;
+use workos_importer_core::directory::{OnExisting, Policy};
+use workos_importer_core::engine::{Disagreement, Ended, Halt, MaxErrors, Tally};
 use workos_importer_core::journal::outcome::RowResult;
-use workos_importer_core::journal::{Journal, ResultLine, RunRecord};
-use workos_importer_core::row::{Claim, Kind, Mode, OrganizationOptions, Step};
-use workos_importer_core::wire::{InProcess, Transport};
+use workos_importer_core::journal::{ResultLine, RunRecord};
+use workos_importer_core::row::{Kind, OrganizationOptions};
 use workos_importer_sandbox::{Limits as SandboxLimits, Sandbox, Settings};
 
+pub use killed::Death;
 pub use listener::Collected;
-pub use meddler::{Exchange, Meddle, Meddler, answer};
+pub use lives::{Known, Life, lines_by_number};
+pub use meddler::{Exchange, Meddle, answer};
 pub use rows::InlineRows;
+pub use seams::Seams;
 pub use world::{World, emails, memberships, unlimited};
 
 /// The key under which every simulation runs.
@@ -50,8 +51,16 @@ pub struct Scenario {
     pub hook: Option<Hook>,
     /// Where the journal is, if not in memory.
     pub journal: Option<std::path::PathBuf>,
-    /// After how often being polled each attempt is killed; the one after the last is not.
-    pub kills: Vec<u32>,
+    /// How each attempt dies; the one after the last does not.
+    pub deaths: Vec<Death>,
+    /// After that the failed rows are tried again so many times, with deaths of their own.
+    pub retries: Vec<Vec<Death>>,
+    /// Begins again where nothing was heard of the API.
+    pub stubborn: bool,
+    /// Whether what has left the process may arrive although the process is dead; a seeded half of it does.
+    pub lingers: bool,
+    /// Steps between the parts of the run.
+    pub seams: Option<Arc<dyn Seams>>,
     /// Whether exchanges and results are kept; a large run has too many.
     pub logs: bool,
     /// What the caller does with results.
@@ -70,6 +79,10 @@ pub struct Done {
     /// Every exchange, in the order in which requests left.
     pub log: Vec<Exchange>,
     pub logged: Vec<Tally>,
+    /// Every attempt, in order.
+    pub lives: Vec<Life>,
+    /// Everything that is in the journal's file, where it has one.
+    pub journal: Vec<String>,
 }
 
 impl Scenario {
@@ -109,7 +122,11 @@ impl Scenario {
             seed: 1,
             hook: None,
             journal: None,
-            kills: Vec::new(),
+            deaths: Vec::new(),
+            retries: Vec::new(),
+            stubborn: false,
+            lingers: false,
+            seams: None,
             logs: true,
             sink: Collected::default,
         }
@@ -126,7 +143,7 @@ impl Scenario {
     /// Runs in virtual time.
     pub fn run(&self) -> Done {
         let (halt, halted) = watch::channel(Halt::Run);
-        let done = virtual_time(self.run_here(halted));
+        let done = virtual_time(self.live(halted));
         drop(halt);
         done
     }
@@ -145,127 +162,10 @@ impl Scenario {
                 std::future::pending::<()>().await;
             };
             tokio::select! {
-                done = self.run_here(halted) => done,
+                done = self.live(halted) => done,
                 () = asking => unreachable!(),
             }
         })
-    }
-
-    async fn run_here(&self, halted: watch::Receiver<Halt>) -> Done {
-        let clock = Clock::simulated("2026-01-01T00:00:00Z".parse().unwrap());
-        let started = tokio::time::Instant::now();
-        let inner = InProcess::new(self.sandbox.clone(), KEY, clock.clone());
-        let meddler = Meddler::new(inner, self.sandbox.clone(), self.hook.clone(), self.logs);
-        let meddler = Arc::new(meddler);
-        let transport: Arc<dyn Transport> = Arc::clone(&meddler) as Arc<dyn Transport>;
-        let folder = tempfile::tempdir().unwrap();
-        let killed = folder.path().join("journal.sqlite3");
-        let path = match self.kills.is_empty() {
-            true => self.journal.clone(),
-            false => Some(self.journal.clone().unwrap_or(killed)),
-        };
-        let mut sink = (self.sink)();
-        sink.forgets = !self.logs;
-        let mut calls: BTreeMap<&'static str, u64> = BTreeMap::new();
-        let (mut ended, mut tally) = (Ended::Halted, Tally::default());
-        let mut lines = Vec::new();
-        let mut goes_on = false;
-        for kill in self.kills.iter().copied().map(Some).chain([None]) {
-            // Everything but the journal and the sandbox is new: that is what a kill leaves.
-            let directory = WorkOs::new(
-                Arc::clone(&transport),
-                self.limits.as_ref(),
-                self.concurrency,
-                clock.clone(),
-                self.seed,
-            );
-            let journal = match (goes_on, &path) {
-                (true, Some(path)) => Journal::reopen_inline(path).unwrap(),
-                _ => Journal::inline(path.as_deref(), &record()).unwrap(),
-            };
-            let attempt = self.attempt(
-                &directory,
-                &journal,
-                &clock,
-                goes_on,
-                &mut sink,
-                halted.clone(),
-            );
-            let came_to_its_end = match kill {
-                Some(polls) => killed::after(polls, attempt).await,
-                None => Some(attempt.await),
-            };
-            for (call, count) in directory.calls() {
-                *calls.entry(call).or_insert(0) += count;
-            }
-            goes_on = true;
-            let Some(end) = came_to_its_end else { continue };
-            (ended, tally) = end;
-            if self.logs && !matches!(ended, Ended::Journal(_)) {
-                lines = journal
-                    .ask(|store| store.results(0, 1_000_000))
-                    .await
-                    .unwrap();
-            }
-            break;
-        }
-        Done {
-            ended,
-            tally,
-            results: sink.results,
-            lines,
-            disagreements: sink.disagreements,
-            calls,
-            virtual_seconds: started.elapsed().as_secs_f64(),
-            log: meddler.log(),
-            logged: sink.tallies,
-        }
-    }
-
-    /// One attempt of the run: until it ends by itself.
-    async fn attempt(
-        &self,
-        directory: &WorkOs,
-        journal: &Journal,
-        clock: &Clock,
-        goes_on: bool,
-        sink: &mut Collected,
-        halted: watch::Receiver<Halt>,
-    ) -> (Ended, Tally) {
-        let mut rows = InlineRows::new(
-            &self.csv,
-            &self.organization,
-            self.can_rewind,
-            self.policy.create_organizations,
-        );
-        let prelude: Vec<Step> = match rows.mode() {
-            Mode::SingleOrganization(claim) => {
-                vec![Step::new(Claim::Organization(claim.clone()))]
-            }
-            _ => Vec::new(),
-        };
-        let options = Options {
-            policy: self.policy,
-            require_membership: self.require_membership,
-            max_errors: self.max_errors,
-            seed: self.seed,
-        };
-        match directory.check().await {
-            Ok(_) => {
-                let mut engine = Engine::new(directory, journal, clock.clone(), options);
-                if goes_on {
-                    engine = engine.going_on(false);
-                }
-                engine
-                    .run(&mut rows, &prelude, sink as &mut dyn Sink, halted)
-                    .await
-            }
-            Err(CallError::Key(error)) => (Ended::Key(error), Tally::default()),
-            Err(error) => (
-                Ended::Unreachable(directory.refusal(Kind::User, &error).message),
-                Tally::default(),
-            ),
-        }
     }
 }
 

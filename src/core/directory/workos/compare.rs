@@ -375,7 +375,9 @@ pub(super) fn is_outcome_of(ask: &Ask<'_>, found: &Found, doubt: Doubt) -> bool 
     match (ask.claim, &found.details) {
         (Claim::User(claim), Details::User(details)) => differing_fields(claim, details).is_empty(),
         (Claim::Membership(claim), Details::Membership { roles, active }) => {
-            *active && claim.roles.iter().all(|role| roles.contains(role))
+            // The first role alone is what is sent where the environment allows one only.
+            let first_alone = roles.len() == 1 && roles.first() == claim.roles.first();
+            *active && (first_alone || claim.roles.iter().all(|role| roles.contains(role)))
         }
         (Claim::Organization(claim), Details::Organization { name }) => name == &claim.name,
         _ => false,
