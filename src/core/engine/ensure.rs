@@ -81,23 +81,27 @@ impl Engine<'_> {
         }
         let _flight = self.memo.flight(key).await;
         let mut progress = Progress::new(record);
-        let state = match self.memo.get(key).await? {
-            Some(known) => {
-                if let Some(ensured) = self.recalled(key, ask, &known, record) {
-                    return Ok(ensured);
-                }
-                progress.goes_on_from(&known);
-                recall(&known)
+        let known = self.memo.get(key).await?;
+        if let Some(known) = &known {
+            if let Some(ensured) = self.recalled(key, ask, known, record) {
+                return Ok(ensured);
             }
-            // An earlier attempt of this run, or an earlier row, may have written it, and did not hear: look before anything is sent.
-            None if let Some((intent, label)) = self.left_in_doubt(key).await? => {
-                progress.in_doubt = Some((
-                    intent.effect,
-                    self.directory.doubt_since(intent.first, intent.last),
-                ));
-                progress.sent = as_it_was_sent(ask.claim, label.as_deref());
-                None
-            }
+            progress.goes_on_from(known);
+        }
+        // An earlier attempt of this run, or an earlier row, may have written it, and did not hear. What is known to be
+        // missing was looked for, but a request that nobody waits for any more can still arrive.
+        let is_open = known.as_ref().is_none_or(|known| known.id.is_none());
+        if is_open && let Some((intent, label)) = self.left_in_doubt(key).await? {
+            progress.in_doubt = Some((
+                intent.effect,
+                self.directory.doubt_since(intent.first, intent.last),
+            ));
+            progress.sent = as_it_was_sent(ask.claim, label.as_deref());
+        }
+        let state = match known {
+            Some(known) => recall(&known),
+            // Look before anything is sent.
+            None if progress.in_doubt.is_some() => None,
             None => match self.directory.approach(ask) {
                 Approach::Trust(id) => {
                     self.memo.put(

@@ -32,6 +32,8 @@ pub(super) struct Progress {
     pub(super) inferred: bool,
     /// The memo has it as inferred, through whichever row.
     remains_inferred: bool,
+    /// The row through which this run made it, if that is another one: it stays so whatever this row adds.
+    made_through: Option<u64>,
     /// The object as it was seen after a write of this step.
     pub(super) seen: Option<Found>,
     /// The refusal that made us look: it counts if there is nothing to be found.
@@ -52,11 +54,13 @@ impl Progress {
     /// What an earlier attempt of this very row did stays its doing, also where more has to be done.
     pub(super) fn goes_on_from(&mut self, known: &Remembered) {
         self.remains_inferred = known.evidence == Evidence::Inferred;
-        if let Some((by, effect)) = known.done
-            && by == self.record
-        {
-            self.did = Some(effect);
-            self.inferred = known.evidence == Evidence::Inferred;
+        match known.done {
+            Some((by, effect)) if by == self.record => {
+                self.did = Some(effect);
+                self.inferred = known.evidence == Evidence::Inferred;
+            }
+            Some((by, Effect::Created)) => self.made_through = Some(by),
+            _ => {}
         }
     }
 }
@@ -108,7 +112,10 @@ impl Engine<'_> {
                     true => Evidence::Inferred,
                     false => evidence(progress),
                 },
-                done: (effect != Effect::Existing).then_some((progress.record, effect)),
+                done: match progress.made_through {
+                    Some(by) => Some((by, Effect::Created)),
+                    None => (effect != Effect::Existing).then_some((progress.record, effect)),
+                },
                 detail,
             },
         )

@@ -120,6 +120,11 @@ impl<'a> End<'a> {
             }
             for (kind, effect, id) in [(Kind::User, 3, 6), (Kind::Membership, 4, 8)] {
                 let step = result.step(kind);
+                // A row that is tried again and gets less far: the journal keeps what it had come to.
+                let retried = !self.schedule.scenario.retries.is_empty();
+                if step.is_none() && retried && result.outcome == Outcome::Failed {
+                    continue;
+                }
                 let expected = step.map(|step| step.effect.as_str());
                 let said = text(effect).filter(|text| *text != "none");
                 assert_eq!(said, expected, "record {number}");
