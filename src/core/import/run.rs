@@ -341,6 +341,7 @@ async fn check(directory: &dyn Directory) -> Result<(), Ended> {
             error.status(),
             error.message
         ))),
+        Err(CallError::Away(message)) => Err(Ended::Unreachable(message)),
         Err(CallError::Unavailable { message, .. }) => Err(Ended::Unreachable(format!(
             "The API cannot be reached: {message}. Check the network, the proxy and the base URL, and import again."
         ))),

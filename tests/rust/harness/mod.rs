@@ -19,6 +19,7 @@ use workos_importer_core::engine::{
 };
 use workos_importer_core::journal::outcome::RowResult;
 use workos_importer_core::journal::{Journal, ResultLine, RunRecord};
+use workos_importer_core::pace::Standing;
 use workos_importer_core::row::{Claim, Kind, Mode, OrganizationOptions, Step};
 use workos_importer_core::wire::{InProcess, Transport};
 use workos_importer_sandbox::{Limits as SandboxLimits, Sandbox, Settings};
@@ -33,6 +34,8 @@ pub const KEY: &str = "sk_test_simulation_0123456789";
 
 type Hook = Arc<dyn Fn(&Sandbox, &workos_importer_core::wire::Request) -> Meddle + Send + Sync>;
 
+type Told = Arc<dyn Fn(WorkOs) -> WorkOs + Send + Sync>;
+
 /// One import over a sandbox, with everything that a test wants to turn.
 pub struct Scenario {
     pub csv: String,
@@ -45,6 +48,8 @@ pub struct Scenario {
     /// `None`: as fast as the sandbox answers.
     pub limits: Option<Limits>,
     pub concurrency: Option<usize>,
+    /// What the directory is told before it is used: how much work there is, when to give up.
+    pub told: Told,
     pub seed: u64,
     /// Called before each request: somebody else at work, or a network that is broken in a way of its own.
     pub hook: Option<Hook>,
@@ -70,6 +75,8 @@ pub struct Done {
     /// Every exchange, in the order in which requests left.
     pub log: Vec<Exchange>,
     pub logged: Vec<Tally>,
+    /// Where the pace was when the last attempt ended.
+    pub standing: Standing,
 }
 
 impl Scenario {
@@ -106,6 +113,7 @@ impl Scenario {
             can_rewind: true,
             limits: Some(Limits::documented()),
             concurrency: None,
+            told: Arc::new(|directory| directory),
             seed: 1,
             hook: None,
             journal: None,
@@ -123,12 +131,26 @@ impl Scenario {
         self.hook = Some(Arc::new(hook));
     }
 
+    /// Tells the directory something before it is used.
+    pub fn tell(&mut self, told: impl Fn(WorkOs) -> WorkOs + Send + Sync + 'static) {
+        self.told = Arc::new(told);
+    }
+
     /// Runs in virtual time.
     pub fn run(&self) -> Done {
         let (halt, halted) = watch::channel(Halt::Run);
         let done = virtual_time(self.run_here(halted));
         drop(halt);
         done
+    }
+
+    /// Runs several at the same time, in virtual time.
+    pub fn run_together<const N: usize>(scenarios: [&Self; N]) -> [Done; N] {
+        let (halt, halted) = watch::channel(Halt::Run);
+        let runs = scenarios.map(|scenario| scenario.run_here(halted.clone()));
+        let done = virtual_time(futures_util::future::join_all(runs));
+        drop(halt);
+        done.try_into().unwrap_or_else(|_| unreachable!())
     }
 
     /// Runs in virtual time, and asks it to stop at the given moments.
@@ -170,6 +192,7 @@ impl Scenario {
         let (mut ended, mut tally) = (Ended::Halted, Tally::default());
         let mut lines = Vec::new();
         let mut goes_on = false;
+        let mut standing = None;
         for kill in self.kills.iter().copied().map(Some).chain([None]) {
             // Everything but the journal and the sandbox is new: that is what a kill leaves.
             let directory = WorkOs::new(
@@ -179,6 +202,7 @@ impl Scenario {
                 clock.clone(),
                 self.seed,
             );
+            let directory = (self.told)(directory);
             let journal = match (goes_on, &path) {
                 (true, Some(path)) => Journal::reopen_inline(path).unwrap(),
                 _ => Journal::inline(path.as_deref(), &record()).unwrap(),
@@ -199,6 +223,7 @@ impl Scenario {
                 *calls.entry(call).or_insert(0) += count;
             }
             goes_on = true;
+            standing = Some(directory.standing());
             let Some(end) = came_to_its_end else { continue };
             (ended, tally) = end;
             if self.logs && !matches!(ended, Ended::Journal(_)) {
@@ -219,6 +244,7 @@ impl Scenario {
             virtual_seconds: started.elapsed().as_secs_f64(),
             log: meddler.log(),
             logged: sink.tallies,
+            standing: standing.unwrap(),
         }
     }
 
