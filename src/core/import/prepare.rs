@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 
@@ -13,7 +14,6 @@ use super::options::{Again, ImportOptions, Input, Target};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::Counters;
 use super::runs::{Earlier, FoundRun, Identity, earlier, export_results, find_run};
-#[cfg(feature = "sandbox")]
 use crate::clock::Clock;
 use crate::directory::OnExisting;
 use crate::directory::workos::Limits;
@@ -332,6 +332,15 @@ fn check_options(options: &ImportOptions) -> Result<(), StartError> {
         .is_some_and(|limit| limit.count == 0 || limit.period.is_zero())
     {
         return refuse("--rate-limit must allow at least one request. Write it like 500/10s.");
+    }
+    if options.give_up_after.is_some_and(|after| after.is_zero()) {
+        return refuse("--give-up-after must be longer than nothing. Write it like 30min.");
+    }
+    if options
+        .stop_at
+        .is_some_and(|moment| moment <= SystemTime::from(Clock::System.now()))
+    {
+        return refuse("--stop-at names a moment that is over.");
     }
     if options.errors_out.is_some() && options.errors_out == options.results_out {
         return refuse("--errors-out and --results-out name the same file.");

@@ -1,7 +1,7 @@
 //! Hands on what the engine says: to the error file, to the caller's events, to the counters of the progress line.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -21,6 +21,8 @@ pub(super) struct Counters {
     pub(super) failed: AtomicU64,
     /// 0: not known.
     pub(super) total: AtomicU64,
+    /// It was `--stop-at` that asked the run to stop.
+    pub(super) time_is_up: AtomicBool,
 }
 
 pub(super) struct Reporter {

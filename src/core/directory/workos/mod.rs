@@ -30,6 +30,7 @@ use crate::row::claim::{Claim, OrganizationReference, UserClaim};
 use crate::wire::Transport;
 use calls::{Caller, Heard};
 pub use limits::Limits;
+pub use patience::GIVE_UP_AFTER;
 
 /// A WorkOS environment behind a transport.
 pub struct WorkOs {

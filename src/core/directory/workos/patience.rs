@@ -12,7 +12,7 @@ use crate::pace::{Backoff, Call};
 use crate::wire::Answer;
 
 /// How long the API may be without a success before a run ends.
-pub(super) const GIVE_UP_AFTER: Duration = Duration::from_secs(30 * 60);
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// How often one call was tried.
 #[derive(Default)]
