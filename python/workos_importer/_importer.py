@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ class Importer:
         concurrency: int | None = None,
         rate_limit: str | tuple[int, float] | None = None,
         headroom: float | str | None = None,
+        give_up_after: float | str | timedelta | None = None,
+        stop_at: str | datetime | time | None = None,
         mapping: Mapping[str, str] | None = None,
         errors_out: str | os.PathLike[str] | None = None,
         results_out: str | os.PathLike[str] | None = None,
@@ -83,6 +86,10 @@ class Importer:
         - `rate_limit`: writes in a period, such as `"500/10s"` or `(500, 10.0)`; default: the API's documented limit.
         - `headroom`: the share of the limit that is left to the application, such as `0.1` or `"10%"`; default 10 %
           for a live key, else 0.
+        - `give_up_after`: an API that is away is waited for; the run ends, and can go on later, after so long without a
+          success: `"30min"` (the default), seconds, or a `timedelta`.
+        - `stop_at`: no row is begun from this moment on, and the run ends: `"06:00"` (the next such moment, local
+          time), `"2026-11-23T06:00"`, or a `time` or `datetime`.
 
         What it leaves behind:
 
@@ -111,6 +118,8 @@ class Importer:
             concurrency=concurrency,
             rate_limit=rate_limit,
             headroom=headroom,
+            give_up_after=give_up_after,
+            stop_at=stop_at,
             mapping=mapping,
             errors_out=errors_out,
             results_out=results_out,

@@ -43,6 +43,9 @@ class Options(TypedDict):
     concurrency: int | None
     rate_limit: tuple[int, float] | None
     headroom: float | None
+    give_up_after: float | None
+    # seconds since 1970
+    stop_at: float | None
     errors_out: str | None
     results_out: str | None
     run_dir: str | None

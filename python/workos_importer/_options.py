@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +22,8 @@ OnExisting = Literal["skip", "update", "fail"]
 DEFAULT_BASE_URL = "https://api.workos.com"
 
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_YEAR = 365 * 86_400.0
+_TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|)")
 
 
@@ -52,6 +55,8 @@ class Options:
     concurrency: int | None
     rate_limit: str | tuple[int, float] | None
     headroom: float | str | None
+    give_up_after: float | str | timedelta | None
+    stop_at: str | datetime | time | None
     mapping: Mapping[str, str] | None
     errors_out: str | os.PathLike[str] | None
     results_out: str | os.PathLike[str] | None
@@ -86,6 +91,8 @@ class Options:
             "concurrency": self.concurrency,
             "rate_limit": None if self.rate_limit is None else parse_rate_limit(self.rate_limit),
             "headroom": None if self.headroom is None else parse_share(self.headroom),
+            "give_up_after": None if self.give_up_after is None else parse_give_up_after(self.give_up_after),
+            "stop_at": None if self.stop_at is None else parse_stop_at(self.stop_at).timestamp(),
             "errors_out": _path(self.errors_out),
             "results_out": _path(self.results_out),
             "run_dir": run_dir_of(self.run_dir),
@@ -158,6 +165,60 @@ def parse_share(value: float | str) -> float:
     if not 0 <= share < 1:
         raise ConfigError(f"The headroom {value!r} is not understood: write it like 10% (from 0% to below 100%)")
     return share
+
+
+def parse_give_up_after(value: float | str | timedelta) -> float:
+    """`"30min"`, a number of seconds or a `timedelta`, in seconds.
+
+    Raises `ConfigError` for anything else.
+    """
+    if isinstance(value, timedelta):
+        seconds: float | None = value.total_seconds()
+    elif isinstance(value, str):
+        seconds = parse_duration(value)
+    else:
+        seconds = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if seconds is None or not 0 < seconds <= _YEAR:
+        raise ConfigError(f"give_up_after {value!r} is not understood: write it like 30min")
+    return seconds
+
+
+def parse_stop_at(value: str | datetime | time) -> datetime:
+    """`"06:00"` (the next such moment, local time), `"2026-11-23T06:00"` (local time unless it says otherwise), or the
+    same as a `time` or a `datetime`; with its time zone.
+
+    Raises `ConfigError` for anything else, and for a moment that is over.
+    """
+    now = datetime.now().astimezone()
+    moment = _read_moment(value) if isinstance(value, str) else value
+    if isinstance(moment, datetime):
+        # One without a time zone is local.
+        found = moment.astimezone()
+    elif isinstance(moment, time):
+        # Each day by itself: a day on which the clocks are changed is not 24 hours long.
+        today = datetime.combine(now.date(), moment).astimezone()
+        tomorrow = datetime.combine(now.date() + timedelta(days=1), moment).astimezone()
+        found = today if today > now else tomorrow
+    else:
+        raise ConfigError(f"stop_at {value!r} is not understood: write it like 06:00 or 2026-11-23T06:00")
+    if found <= now:
+        raise ConfigError(f"stop_at {value!r} is over")
+    return found
+
+
+def _read_moment(text: str) -> datetime | time | None:
+    text = text.strip()
+    if _TIME.fullmatch(text):
+        try:
+            return time.fromisoformat(text.zfill(len("06:00")) if len(text) < len("06:00") else text)
+        except ValueError:
+            return None
+    # Before Python 3.11 `fromisoformat` does not take the Z.
+    text = f"{text[:-1]}+00:00" if text.endswith(("Z", "z")) else text
+    try:
+        return datetime.fromisoformat(text) if len(text) > len("2026-11-23") else None
+    except ValueError:
+        return None
 
 
 def _max_errors(value: int | str | None) -> tuple[int | None, float | None]:

@@ -1,7 +1,7 @@
 //! Owns the way of an import's options from a Python mapping to the engine's type.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pyo3::prelude::*;
 use workos_importer_core::directory::OnExisting;
@@ -33,6 +33,8 @@ pub struct Options {
     concurrency: Option<usize>,
     rate_limit: Option<(u32, f64)>,
     headroom: Option<f64>,
+    give_up_after: Option<f64>,
+    stop_at: Option<f64>,
     errors_out: Option<PathBuf>,
     results_out: Option<PathBuf>,
     run_dir: Option<PathBuf>,
@@ -59,6 +61,16 @@ impl Options {
             })?;
             Ok::<_, PyErr>(Limit { count, period })
         };
+        let lasting = |seconds| {
+            Duration::try_from_secs_f64(seconds)
+                .map_err(|_| errors::config(py, "config", "give_up_after is no time"))
+        };
+        let moment = |seconds: f64| {
+            Duration::try_from_secs_f64(seconds)
+                .ok()
+                .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))
+                .ok_or_else(|| errors::config(py, "config", "stop_at is no moment"))
+        };
         Ok(ImportOptions {
             organization: OrganizationOptions {
                 id: self.org_id,
@@ -80,6 +92,8 @@ impl Options {
             concurrency: self.concurrency,
             rate_limit: self.rate_limit.map(limit).transpose()?,
             headroom: self.headroom,
+            give_up_after: self.give_up_after.map(lasting).transpose()?,
+            stop_at: self.stop_at.map(moment).transpose()?,
             errors_out: self.errors_out,
             results_out: self.results_out,
             run_dir: self.run_dir,

@@ -1,5 +1,5 @@
-//! Owns the enforcement of limits: exact sliding windows, fixed windows beside
-//! them where that is asked for, and how long one has to wait.
+//! Owns the enforcement of limits: exact sliding windows, fixed windows and
+//! buckets beside them where that is asked for, and how long one has to wait.
 
 use crate::route::Scope;
 use crate::settings::{Limit, Limits};
@@ -90,6 +90,36 @@ impl Gate {
     }
 }
 
+/// A bucket of places that fills up again evenly.
+#[derive(Debug)]
+struct Bucket {
+    size: f64,
+    per_second: f64,
+    places: f64,
+    at: SystemTime,
+}
+
+impl Bucket {
+    fn new((size, time): Limit) -> Self {
+        Self {
+            size: f64::from(size),
+            per_second: f64::from(size) / time.as_secs_f64(),
+            places: f64::from(size),
+            at: UNIX_EPOCH,
+        }
+    }
+
+    /// How long until there is a place; `None` is now.
+    fn wait(&mut self, now: SystemTime) -> Option<Duration> {
+        let since = now.duration_since(self.at).unwrap_or_default();
+        self.places = (self.places + since.as_secs_f64() * self.per_second).min(self.size);
+        self.at = now;
+        let missing = 1.0 - self.places;
+        // What floating point loses is no place.
+        (missing > 1e-6).then(|| Duration::from_secs_f64(missing / self.per_second))
+    }
+}
+
 /// The gates that hold for one key alone.
 #[derive(Debug, Default)]
 struct OfKey {
@@ -103,6 +133,7 @@ pub(crate) struct Gates {
     limits: Limits,
     user_management_writes: Option<Gate>,
     user_management_reads: Option<Gate>,
+    bucket: Option<Bucket>,
     of_keys: HashMap<String, OfKey>,
     latest: SystemTime,
 }
@@ -113,6 +144,7 @@ impl Gates {
         Self {
             user_management_writes: gate(limits.user_management_writes),
             user_management_reads: gate(limits.user_management_reads),
+            bucket: limits.bucket.map(Bucket::new),
             of_keys: HashMap::new(),
             limits: limits.clone(),
             latest: UNIX_EPOCH,
@@ -152,14 +184,21 @@ impl Gates {
             Scope::OrganizationDelete => deletes,
             Scope::Other => None,
         };
+        let bucket = self.bucket.as_mut();
+        let mut bucket = bucket.filter(|_| matches!(scope, Scope::UserManagementWrite));
+        let bucket_wait = bucket.as_mut().and_then(|bucket| bucket.wait(now));
         let mut gates: Vec<&mut Gate> = everything.into_iter().chain(narrow).collect();
         let waits = gates.iter_mut().map(|gate| gate.wait(now));
+        let waits = waits.chain([bucket_wait]);
         // Every gate is asked, for in fixed windows asking counts.
         if let Some(wait) = waits.fold(None, Option::max) {
             return Err(wait);
         }
         for gate in gates {
             gate.sliding.add(now);
+        }
+        if let Some(bucket) = bucket {
+            bucket.places -= 1.0;
         }
         Ok(())
     }
@@ -202,7 +241,7 @@ mod tests {
             user_management_reads: Some((1, second)),
             organization_deletes: Some((1, second)),
             everything: Some((3, second)),
-            strict: false,
+            ..Limits::none()
         });
         let mut pass = |key, scope| gates.pass(key, scope, at(0)).is_ok();
         assert!(pass("sk_1", Scope::UserManagementWrite));
@@ -241,6 +280,31 @@ mod tests {
         assert!(pass(10_001).is_err());
         // The sliding window has a place at 19 s; the fixed one has seen two.
         assert_eq!(pass(19_000), Err(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_bucket_refuses_bursts_and_fills_up_again() {
+        let limits = Limits {
+            bucket: Some((5, Duration::from_secs(1))),
+            ..writes(500, 10)
+        };
+        let mut gates = Gates::new(&limits);
+        let mut pass = |time| gates.pass("sk", Scope::UserManagementWrite, at(time));
+        assert!((0..5).all(|_| pass(0) == Ok(())));
+        assert_eq!(pass(0), Err(Duration::from_millis(200)));
+        assert_eq!(pass(150), Err(Duration::from_millis(50)));
+        assert_eq!(pass(200), Ok(()));
+        assert!(pass(201).is_err());
+        assert!(
+            (0..5).all(|_| pass(60_000) == Ok(())),
+            "never more than it holds"
+        );
+        assert!(pass(60_000).is_err());
+        assert!(
+            gates
+                .pass("sk", Scope::UserManagementRead, at(60_000))
+                .is_ok()
+        );
     }
 
     #[test]

@@ -61,6 +61,9 @@ pub struct Limits {
     /// Refuse by fixed windows as well, in which refused requests count too:
     /// who hammers stays out until the next window begins.
     pub strict: bool,
+    /// A bucket for everything below `/user_management` that is not a GET, beside the window: it holds so many, is full
+    /// at first, and fills up again within the given time. Servers that count in buckets refuse bursts.
+    pub bucket: Option<Limit>,
 }
 
 impl Limits {
@@ -72,6 +75,7 @@ impl Limits {
             everything: Some((6_000, Duration::from_secs(60))),
             organization_deletes: Some((50, Duration::from_secs(60))),
             strict: false,
+            bucket: None,
         }
     }
 
@@ -83,6 +87,7 @@ impl Limits {
             everything: None,
             organization_deletes: None,
             strict: false,
+            bucket: None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod faults;
 mod harness;
 mod journals;
 mod organizations;
+mod outages;
 mod pacing;
 mod reports;
 mod requests;

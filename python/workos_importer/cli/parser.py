@@ -7,11 +7,12 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from .._exceptions import ConfigError
-from .._options import parse_duration, parse_rate_limit, parse_share
+from .._options import parse_duration, parse_give_up_after, parse_rate_limit, parse_share, parse_stop_at
 from .streams import without_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from .streams import Streams
 
@@ -68,6 +69,16 @@ def share(text: str) -> float:
 def rate_limit(text: str) -> tuple[int, float]:
     """A type for flags: `500/10s`."""
     return _reported(parse_rate_limit, text)
+
+
+def give_up_after(text: str) -> float:
+    """A type for flags: `30min`."""
+    return _reported(parse_give_up_after, text)
+
+
+def stop_at(text: str) -> datetime:
+    """A type for flags: `06:00`, `2026-11-23T06:00`."""
+    return _reported(parse_stop_at, text)
 
 
 def seconds(text: str) -> float:

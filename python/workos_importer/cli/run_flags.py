@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._exceptions import ConfigError
 from .._importer import Importer
-from .parser import rate_limit, share, whole_number
+from .parser import give_up_after, rate_limit, share, stop_at, whole_number
 from .progress import Silence, chosen
 
 if TYPE_CHECKING:
@@ -26,6 +26,15 @@ def add_pace(parser: Parser) -> None:
     group.add_argument("--rate-limit", metavar="N/TIME", type=rate_limit, help="writes in a time; default 500/10s")
     group.add_argument(
         "--headroom", metavar="P%", type=share, help="left to the application; default 10%% for live keys"
+    )
+    group.add_argument(
+        "--give-up-after",
+        metavar="TIME",
+        type=give_up_after,
+        help="end the run after so long without a success; default 30min",
+    )
+    group.add_argument(
+        "--stop-at", metavar="TIME", type=stop_at, help="end the run then: 06:00 (local time) or 2026-11-23T06:00"
     )
 
 
@@ -74,6 +83,8 @@ def options_of(parsed: argparse.Namespace) -> dict[str, Any]:
         "concurrency": parsed.concurrency,
         "rate_limit": parsed.rate_limit,
         "headroom": parsed.headroom,
+        "give_up_after": parsed.give_up_after,
+        "stop_at": parsed.stop_at,
         "errors_out": parsed.errors_out,
         "results_out": parsed.results_out,
         "run_dir": parsed.run_dir,

@@ -192,6 +192,8 @@ pub enum CallError {
     },
     /// The key is not accepted: nothing will work.
     Key(ApiError),
+    /// The API has been away for longer than is waited for: the run ends, and no row has failed.
+    Away(String),
 }
 
 /// What the API said about a failure.

@@ -95,6 +95,7 @@ impl Engine<'_> {
         match self.directory.observe(&[*ask]).await.pop() {
             Some(Ok(state)) => Ok(state == State::Absent),
             Some(Err(CallError::Key(error))) => Err(Ended::Key(error)),
+            Some(Err(CallError::Away(message))) => Err(Ended::Unreachable(message)),
             Some(Err(_)) | None => Ok(false),
         }
     }

@@ -263,6 +263,7 @@ impl Engine<'_> {
         match self.directory.observe(&[*ask]).await.pop() {
             Some(Ok(state)) => Ok(state),
             Some(Err(CallError::Key(error))) => Err(Failure::Stop(Ended::Key(error))),
+            Some(Err(CallError::Away(message))) => Err(Failure::Stop(Ended::Unreachable(message))),
             Some(Err(_)) if progress.in_doubt.is_some() => {
                 Err(Failure::Row(self.in_doubt(key, progress)))
             }
@@ -364,6 +365,9 @@ impl Engine<'_> {
                 Ok(Wrote::Again)
             }
             Some(Applied::Failed(CallError::Key(error))) => Err(Failure::Stop(Ended::Key(error))),
+            Some(Applied::Failed(CallError::Away(message))) => {
+                Err(Failure::Stop(Ended::Unreachable(message)))
+            }
             Some(Applied::Failed(error)) => {
                 Err(Failure::Row(self.directory.refusal(key.kind, &error)))
             }

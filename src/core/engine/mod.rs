@@ -178,7 +178,7 @@ pub enum Ended {
     TooManyErrors,
     /// The API does not accept the key.
     Key(ApiError),
-    /// The API could not be read from at all.
+    /// The API could not be read from at all, or has been away for longer than is waited for.
     Unreachable(String),
     Journal(String),
     Source(String),

@@ -121,9 +121,12 @@ impl Engine<'_> {
             let Some(stop) = stop.or_else(|| self.too_many_errors(tally)) else {
                 continue;
             };
-            // What is in flight ends: its answers are worth knowing. A key that is refused or a journal that is gone
-            // ends at once.
-            if matches!(stop, Ended::Key(_) | Ended::Journal(_) | Ended::Output(_)) {
+            // What is in flight ends: its answers are worth knowing. Where no answer comes any more, or nothing can be
+            // done with it, the run ends at once.
+            if matches!(
+                stop,
+                Ended::Key(_) | Ended::Unreachable(_) | Ended::Journal(_) | Ended::Output(_)
+            ) {
                 return stop;
             }
             ending.get_or_insert_with(|| Ending::new(stop));

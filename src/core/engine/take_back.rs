@@ -69,6 +69,7 @@ impl Engine<'_> {
                 Ok(false) => {}
                 Ok(true) => return Ok(false),
                 Err(CallError::Key(error)) => return Err(Ended::Key(error)),
+                Err(CallError::Away(message)) => return Err(Ended::Unreachable(message)),
                 Err(error) => {
                     let why = self.directory.refusal(kind, &error).message;
                     log::warn!(
@@ -96,6 +97,9 @@ impl Engine<'_> {
                     tokio::time::sleep(self.backoff.delay(attempt)).await
                 }
                 Some(Applied::Failed(CallError::Key(error))) => return Err(Ended::Key(error)),
+                Some(Applied::Failed(CallError::Away(message))) => {
+                    return Err(Ended::Unreachable(message));
+                }
                 Some(Applied::Refused { error, .. }) => {
                     log::warn!("{} is kept: {}", orphan.user_id, error.message);
                     return Ok(false);

@@ -77,7 +77,7 @@ impl Status {
 /// Why an import ended before its last row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stopped {
-    /// `interrupted`, `max_errors`, `strict`, `auth`, `api`, `journal`, `output`, `source`, `organization`.
+    /// `interrupted`, `stop_at`, `max_errors`, `strict`, `auth`, `api`, `journal`, `output`, `source`, `organization`.
     pub kind: &'static str,
     /// What happened and what to do.
     pub message: String,

@@ -23,6 +23,8 @@ pub(super) struct Figures {
     pub(super) results_out: Option<PathBuf>,
     pub(super) calls: BTreeMap<String, u64>,
     pub(super) strict_failed: bool,
+    /// A stop that was asked for was asked for by `--stop-at`.
+    pub(super) time_is_up: bool,
     /// The options name the organization by its WorkOS id: it is not made if it is missing.
     pub(super) organization_by_id: bool,
     /// What to say of a source without rows.
@@ -46,6 +48,7 @@ impl Figures {
                 (_, 0) => Status::Success,
                 _ => Status::CompletedWithErrors,
             },
+            Ended::Halted if self.time_is_up => Status::Stopped,
             Ended::Halted => Status::Interrupted,
             Ended::Key(_) | Ended::Source(_) | Ended::SourceChanged(_) | Ended::Prelude(_) => {
                 Status::Failed
@@ -68,6 +71,12 @@ impl Figures {
         match ended {
             Ended::Complete if tally.rows_read == 0 => stopped("empty", self.no_rows.to_owned(), 1),
             Ended::Complete => None,
+            Ended::Halted if self.time_is_up => stopped(
+                "stop_at",
+                "The time that --stop-at names has come. Import the same file again to go on."
+                    .into(),
+                4,
+            ),
             Ended::Halted => stopped(
                 "interrupted",
                 "The run was interrupted. Import the same file again to go on.".into(),
@@ -184,6 +193,7 @@ pub(super) fn recorded(run: &FoundRun) -> Result<Summary, JournalError> {
         results_out: None,
         calls: counters.calls,
         strict_failed: false,
+        time_is_up: false,
         organization_by_id: false,
         no_rows: "",
     };

@@ -20,6 +20,7 @@ mod reading;
 mod reporter;
 mod run;
 mod runs;
+mod stop_at;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,7 @@ use reading::Fed;
 use reporter::Counters;
 pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};
 
+use crate::clock::Clock;
 use crate::engine::Halt;
 use crate::journal::{FailedLine, JournalError, ResultLine, Store};
 use crate::row::{ColumnsError, ModeError};
@@ -209,7 +211,18 @@ pub fn start(
     let (journal, run_id) = match ready {
         Ready::Import(prepared) => {
             let place = (prepared.folder.journal(), prepared.folder.id.clone());
-            runtime.spawn(prepared.run(halted));
+            let stopper = prepared.options.stop_at.map(|moment| {
+                let (halt, counters) = (halt.clone(), Arc::clone(&counters));
+                runtime.spawn(async move {
+                    stop_at::stop_at(moment, Clock::System, halt, &counters.time_is_up).await;
+                })
+            });
+            runtime.spawn(async move {
+                prepared.run(halted).await;
+                if let Some(stopper) = stopper {
+                    stopper.abort();
+                }
+            });
             place
         }
         Ready::Done(run) => {

@@ -1,6 +1,7 @@
 //! Owns what a caller can ask of an import, and where it reads from and writes to.
 
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -35,6 +36,10 @@ pub struct ImportOptions {
     pub rate_limit: Option<Limit>,
     /// The share (0 to 1) that is left to the live application; default 0.1 for a live key, 0 for a test key.
     pub headroom: Option<f64>,
+    /// How long the API may be without a success before the run ends; default 30 minutes.
+    pub give_up_after: Option<Duration>,
+    /// When the run ends, whatever is left.
+    pub stop_at: Option<SystemTime>,
     pub errors_out: Option<PathBuf>,
     pub results_out: Option<PathBuf>,
     /// Where run folders are made; default `.workos-importer/runs` in the current folder.

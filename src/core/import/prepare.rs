@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 
@@ -371,6 +372,15 @@ fn check_options(options: &ImportOptions) -> Result<(), StartError> {
             "run_id must be 1 to 100 letters, digits, dots, dashes or underscores, begin with a letter or a digit, and not \
              be `latest`.",
         );
+    }
+    if options.give_up_after.is_some_and(|after| after.is_zero()) {
+        return refuse("--give-up-after must be longer than nothing. Write it like 30min.");
+    }
+    if options
+        .stop_at
+        .is_some_and(|moment| moment <= SystemTime::from(Clock::System.now()))
+    {
+        return refuse("--stop-at names a moment that is over.");
     }
     if options.errors_out.is_some() && options.errors_out == options.results_out {
         return refuse("--errors-out and --results-out name the same file.");

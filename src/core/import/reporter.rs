@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -22,6 +22,8 @@ pub(super) struct Counters {
     pub(super) failed: AtomicU64,
     /// 0: not known.
     pub(super) total: AtomicU64,
+    /// It was `--stop-at` that asked the run to stop.
+    pub(super) time_is_up: AtomicBool,
 }
 
 pub(super) struct Reporter {

@@ -14,7 +14,7 @@ use super::prepare::{OpenFile, Origin, Prepared, least_seconds};
 use super::reading::{BATCH, FedRows, FileRows, Meaning, Warnings};
 use super::reporter::Reporter;
 use crate::clock::Clock;
-use crate::directory::workos::WorkOs;
+use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::directory::{CallError, Directory, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
 use crate::journal::{self, Journal, JournalError};
@@ -39,11 +39,14 @@ impl Prepared {
             results_out: self.options.results_out.clone(),
             calls: Default::default(),
             strict_failed: false,
+            time_is_up: false,
             organization_by_id: self.options.organization.id.is_some(),
             no_rows: "The file has a header but no rows.",
         };
         let earlier = self.counters_so_far().duration_seconds;
+        let counters = Arc::clone(&self.counters);
         let (ended, tally) = self.work(halt, &mut figures, started).await;
+        figures.time_is_up = counters.time_is_up.load(Ordering::Relaxed);
         let seconds = earlier + started.elapsed().as_secs_f64();
         let summary = figures.summary(ended, &tally, seconds);
         // A caller that is gone does not need it.
@@ -85,7 +88,11 @@ impl Prepared {
             self.options.concurrency,
             Clock::System,
             rand::random(),
-        );
+        )
+        .giving_up_after(self.options.give_up_after.unwrap_or(GIVE_UP_AFTER));
+        if let Some(rows) = figures.total {
+            directory.expect(rows * writes_per_row(&mode));
+        }
         let mut reporter = Reporter {
             events: self.events.clone(),
             warnings: self.warnings.clone(),
@@ -146,6 +153,7 @@ impl Prepared {
         if let (Ended::Complete, Err(error)) = (&ended, written) {
             ended = Ended::Output(error);
         }
+        figures.time_is_up = self.counters.time_is_up.load(Ordering::Relaxed);
         let status = figures.status(&ended, &tally).as_str();
         let at = Clock::System.now().to_string();
         let counters = journal::Counters {
@@ -257,7 +265,6 @@ impl Prepared {
 
     fn started(&self, mode: &Mode, rows: Option<u64>) -> Started {
         let limits = self.connection.limits.as_ref();
-        let writes_per_row = if *mode == Mode::UserOnly { 1 } else { 2 };
         Started {
             run_id: self.folder.id.clone(),
             mode: mode.as_str().to_owned(),
@@ -269,7 +276,7 @@ impl Prepared {
             headroom: self.connection.headroom,
             least_seconds: rows
                 .zip(limits)
-                .map(|(rows, limits)| least_seconds(rows * writes_per_row, limits)),
+                .map(|(rows, limits)| least_seconds(rows * writes_per_row(mode), limits)),
             note: self.note.clone(),
             folder: self.folder.path.clone(),
         }
@@ -309,6 +316,10 @@ impl Prepared {
     }
 }
 
+fn writes_per_row(mode: &Mode) -> u64 {
+    if *mode == Mode::UserOnly { 1 } else { 2 }
+}
+
 async fn write_files(
     errors: Option<ErrorFile>,
     results_out: Option<&std::path::Path>,
@@ -339,6 +350,7 @@ async fn check(directory: &dyn Directory) -> Result<(), Ended> {
             error.status(),
             error.message
         ))),
+        Err(CallError::Away(message)) => Err(Ended::Unreachable(message)),
         Err(CallError::Unavailable { message, .. }) => Err(Ended::Unreachable(format!(
             "The API cannot be reached: {message}. Check the network, the proxy and the base URL, and import again."
         ))),

@@ -1,152 +1,143 @@
-//! Who may send, and when: windows that are never exceeded, pauses that the server asks for, retry delays. Knows
-//! nothing of what a request means.
+//! Who may send, and when: windows that are never exceeded, distances between requests, pauses that the server asks
+//! for or that an outage needs, retry delays. Knows nothing of what a request means.
 
 mod backoff;
+mod in_flight;
+mod outage;
+mod queue;
+mod state;
+mod subjects;
+#[cfg(test)]
+mod tests;
 mod window;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use tokio::sync::{Mutex as TurnLock, Notify};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 pub use backoff::Backoff;
+pub use in_flight::MOST_IN_FLIGHT;
+pub use queue::Turn;
+use state::{How, Said, State};
+pub use subjects::Subject;
 pub use window::Limit;
-use window::Window;
-
-/// At most this many requests are in flight, however slow the network is.
-pub const MOST_IN_FLIGHT: usize = 100;
 
 /// One of the limits that calls count in; an index into the limits that a pace was made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowIndex(pub usize);
 
+/// What a request counts in, and when its turn is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// A slot is taken in each of these or in none. The first is the kind's own: it names the queue that the call waits
+    /// in, and it is the one that closes when the server turns a call of the kind away.
+    pub windows: &'static [WindowIndex],
+    /// Whom the call is about, where that is limited as well. Either all calls of a kind have one, or none has.
+    pub subject: Option<Subject>,
+    pub turn: Turn,
+}
+
+impl Call {
+    /// A call that counts in these windows and is about nobody.
+    pub fn in_windows(windows: &'static [WindowIndex]) -> Self {
+        Self {
+            windows,
+            subject: None,
+            turn: Turn::default(),
+        }
+    }
+
+    fn kind(&self) -> WindowIndex {
+        self.windows.first().copied().unwrap_or(WindowIndex(0))
+    }
+
+    fn counts_in(&self, window: usize) -> bool {
+        self.windows.iter().any(|index| index.0 == window)
+    }
+}
+
+/// Where a pace is at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    pub in_flight: usize,
+    /// How many may be in flight, as it was found out until now.
+    pub most_in_flight: usize,
+    /// Calls that wait for their turn.
+    pub waiting: usize,
+    /// The share (0 to 1) of the first window's limit that is used: less than all of it after the server said no.
+    pub share: f64,
+    /// How many calls were turned away with 429.
+    pub turned_away: u64,
+    /// How often a kind of call paused because of that.
+    pub pauses: u64,
+    /// For how long from now on any kind of call is still closed, by a 429 or an outage.
+    pub closed_for: Option<Duration>,
+    /// How long the API has been away, while it is.
+    pub away_for: Option<Duration>,
+}
+
 /// Hands out permits to send. Cloning gives another handle on the same windows.
 #[derive(Clone)]
 pub struct Pace {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    state: Mutex<State>,
-    /// One turn for each set of windows that is waited for, so that callers of one kind go first come, first served.
-    turns: Vec<TurnLock<()>>,
-    changed: Notify,
-}
-
-struct State {
-    windows: Vec<Window>,
-    in_flight: InFlight,
-}
-
-/// How many requests may be in flight: enough to fill the windows at the measured latency (Little's law), never
-/// more than the cap.
-struct InFlight {
-    now: usize,
-    cap: usize,
-    /// Smoothed time from permit to answer, in seconds.
-    latency: Option<f64>,
-    /// Requests a second that the tightest window allows; `None` without windows.
-    rate: Option<f64>,
-}
-
-impl InFlight {
-    /// Half as much again as Little's law asks for, so that jitter does not starve the window.
-    const MARGIN: f64 = 1.5;
-    /// Below this, a slow start would never measure a fast network.
-    const FLOOR: usize = 16;
-
-    fn limit(&self) -> usize {
-        match (self.latency, self.rate) {
-            (Some(latency), Some(rate)) => {
-                let needed = (latency * rate * Self::MARGIN).ceil() as usize;
-                needed.max(Self::FLOOR).min(self.cap)
-            }
-            _ => self.cap,
-        }
-    }
-
-    fn measured(&mut self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        self.latency = Some(match self.latency {
-            None => seconds,
-            Some(smoothed) => smoothed * 0.9 + seconds * 0.1,
-        });
-    }
+    state: Arc<Mutex<State>>,
 }
 
 impl Pace {
-    /// A pace over `limits`; `concurrency` caps the requests in flight (default and most: [`MOST_IN_FLIGHT`]).
-    pub fn new(limits: &[Limit], concurrency: Option<usize>) -> Self {
-        let rate = limits.iter().map(Limit::per_second).reduce(f64::min);
+    /// A pace over `limits` (`None`: nothing is counted, but the kind of call can pause); `per_subject` holds for each
+    /// subject alone; `concurrency` caps the requests in flight (default and most: [`MOST_IN_FLIGHT`]).
+    pub fn new(
+        limits: &[Option<Limit>],
+        per_subject: Option<Limit>,
+        concurrency: Option<usize>,
+    ) -> Self {
+        let state = State::new(limits, per_subject, concurrency);
         Self {
-            shared: Arc::new(Shared {
-                state: Mutex::new(State {
-                    windows: limits.iter().map(|limit| Window::new(*limit)).collect(),
-                    in_flight: InFlight {
-                        now: 0,
-                        cap: concurrency
-                            .unwrap_or(MOST_IN_FLIGHT)
-                            .clamp(1, MOST_IN_FLIGHT),
-                        latency: None,
-                        rate,
-                    },
-                }),
-                turns: (0..=limits.len()).map(|_| TurnLock::new(())).collect(),
-                changed: Notify::new(),
-            }),
+            state: Arc::new(Mutex::new(state)),
         }
     }
 
-    /// Waits until a request may be sent that counts in all of `windows`: a slot is taken in each, or in none.
-    pub async fn permit(&self, windows: &[WindowIndex]) -> Permit {
-        // The first window names the kind of call: calls of one kind queue in order, kinds do not block each other.
-        let turn = windows
-            .first()
-            .map_or(self.shared.turns.len() - 1, |window| window.0);
-        let _turn = match self.shared.turns.get(turn) {
-            Some(lock) => Some(lock.lock().await),
-            None => None,
-        };
-        loop {
-            let changed = self.shared.changed.notified();
-            tokio::pin!(changed);
-            // Registered before the state is looked at, so that no change in between is missed.
-            changed.as_mut().enable();
-            let wait = {
-                let mut state = self.lock();
-                match state.try_take(windows, Instant::now()) {
-                    Ok(()) => {
-                        let taken = Instant::now();
-                        return Permit {
-                            pace: self.clone(),
-                            windows: windows.to_vec(),
-                            taken,
-                            answered: false,
-                        };
-                    }
-                    Err(wait) => wait,
-                }
-            };
-            match wait {
-                Wait::Until(instant) => {
-                    // A pause can be lifted or a slot given back earlier than the instant says.
-                    let _ = timeout_at(instant, changed).await;
-                }
-                Wait::ForChange => changed.await,
-            }
-        }
+    /// Says how many calls that count in `window` are still to come. What fits its free slots goes at once; more than
+    /// that keeps its distance from the first call on.
+    pub fn expect(&self, window: WindowIndex, calls: u64) {
+        self.with(|state, now| state.expect(window, calls, now));
     }
 
-    /// Closes the windows until `duration` from now has passed; a longer pause that is already there stays.
-    pub fn pause(&self, windows: &[WindowIndex], duration: Duration) {
-        let until = Instant::now() + duration;
-        let mut state = self.lock();
-        for index in windows {
-            if let Some(window) = state.windows.get_mut(index.0) {
-                window.pause_until(until);
+    /// Takes slots for what an earlier process sent so long ago, so that a restart sends no second burst.
+    pub fn already_sent(&self, windows: &[WindowIndex], ages: &[Duration]) {
+        self.with(|state, now| state.already_sent(windows, ages, now));
+    }
+
+    /// Other limits from now on, in the order of [`Pace::new`]. What is in use already stays so.
+    pub fn set_limits(&self, limits: &[Option<Limit>]) {
+        self.with(|state, now| state.set_limits(limits, now));
+    }
+
+    /// Waits until a request may be sent.
+    pub async fn permit(&self, call: Call) -> Permit {
+        let mut waiting = Waiting::new(self, call);
+        let mut alarm = pin!(sleep_until(Instant::now()));
+        poll_fn(move |context| {
+            loop {
+                let look_again = match waiting.look(context.waker()) {
+                    Ok(permit) => return Poll::Ready(permit),
+                    Err(look_again) => look_again,
+                };
+                let Some(at) = look_again else {
+                    return Poll::Pending;
+                };
+                if alarm.deadline() != at {
+                    alarm.as_mut().reset(at);
+                }
+                if alarm.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
             }
-        }
+        })
+        .await
     }
 
     /// Waits without holding anything.
@@ -154,162 +145,140 @@ impl Pace {
         sleep_until(Instant::now() + duration).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    pub fn standing(&self) -> Standing {
+        self.with(|state, now| state.standing(now))
     }
 
-    fn give_back(&self, windows: &[WindowIndex], taken: Instant, answered: bool) {
-        let now = Instant::now();
-        {
-            let mut state = self.lock();
-            for index in windows {
-                if let Some(window) = state.windows.get_mut(index.0) {
-                    window.release(now);
-                }
-            }
-            state.in_flight.now = state.in_flight.now.saturating_sub(1);
-            if answered {
-                state.in_flight.measured(now.duration_since(taken));
-            }
-        }
-        self.shared.changed.notify_waiters();
+    /// Whether calls like this one wait because the API is away.
+    pub fn is_away(&self, call: &Call) -> bool {
+        self.with(|state, _| state.outage().is_away(call.kind()))
     }
-}
 
-enum Wait {
-    Until(Instant),
-    ForChange,
-}
+    /// When any call last had an answer.
+    pub fn last_success(&self) -> Option<Instant> {
+        self.with(|state, _| state.outage().last_success())
+    }
 
-impl State {
-    fn try_take(&mut self, windows: &[WindowIndex], now: Instant) -> Result<(), Wait> {
-        if self.in_flight.now >= self.in_flight.limit() {
-            return Err(Wait::ForChange);
+    /// For how long calls like this one, or all calls, have had no success, 429s included; `None` if they have, or if
+    /// too few were tried to tell.
+    pub fn without_success(&self, call: &Call) -> Option<Duration> {
+        self.with(|state, now| state.outage().lasts(call.kind(), now))
+    }
+
+    /// Looks at the state or changes it, and wakes whoever may go then.
+    fn with<T>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let (result, wakers) = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            // Under the lock, so that what is written down is in order.
+            let result = work(&mut state, Instant::now());
+            (result, state.take_wakers())
+        };
+        for waker in wakers {
+            waker.wake();
         }
-        for index in windows {
-            if let Some(window) = self.windows.get_mut(index.0)
-                && let Some(free_at) = window.busy_until(now)
-            {
-                return Err(free_at.map_or(Wait::ForChange, Wait::Until));
-            }
-        }
-        for index in windows {
-            if let Some(window) = self.windows.get_mut(index.0) {
-                window.take();
-            }
-        }
-        self.in_flight.now += 1;
-        Ok(())
+        result
     }
 }
 
-/// The right to send one request. Its slots are free again one window length after it is dropped, because the server
-/// may count the request at any moment until its answer is here.
+/// A place in the queue. Dropping it costs nothing: nothing was sent.
+struct Waiting<'a> {
+    pace: &'a Pace,
+    call: Call,
+    ticket: u64,
+    over: bool,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(pace: &'a Pace, call: Call) -> Self {
+        let ticket = pace.with(|state, now| state.wait(call, now));
+        Self {
+            pace,
+            call,
+            ticket,
+            over: false,
+        }
+    }
+
+    /// The permit, or the instant at which to look again where this one looks at the clock for its queue.
+    fn look(&mut self, waker: &Waker) -> Result<Permit, Option<Instant>> {
+        let taken = self.pace.with(|state, now| {
+            state.let_go(now);
+            let taken = state.granted(self.ticket);
+            taken.ok_or_else(|| state.keep_waker(self.ticket, &self.call, waker))
+        })?;
+        self.over = true;
+        Ok(Permit {
+            pace: self.pace.clone(),
+            call: self.call,
+            ticket: self.ticket,
+            taken,
+            ended: false,
+        })
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.pace
+                .with(|state, now| state.leave(self.ticket, &self.call, now));
+        }
+    }
+}
+
+/// The right to send one request. Its slots are free again one window length after it ended, because the server may
+/// count the request at any moment until its answer is here. Dropping it means that the answer was given up just now.
 pub struct Permit {
     pace: Pace,
-    windows: Vec<WindowIndex>,
+    call: Call,
+    ticket: u64,
     taken: Instant,
-    answered: bool,
+    ended: bool,
 }
 
 impl Permit {
-    /// The answer is here. Dropping a permit instead means that it was given up just now.
-    pub fn answered(mut self) {
-        self.answered = true;
+    /// The answer is here.
+    pub fn answered(self) {
+        if let Said::Back(away) = self.end(How::Answered) {
+            log::warn!("the API answers again after {} s", away.as_secs());
+        }
+    }
+
+    /// The server says 429: this kind of call pauses for so long, and then uses less of the limit.
+    pub fn turned_away(self, pause: Duration) {
+        if let Said::Cut(share) = self.end(How::TurnedAway(pause)) {
+            let (seconds, percent) = (pause.as_secs_f64(), share * 100.0);
+            log::info!(
+                "the API says 429: this kind of call pauses for {seconds:.1} s and then uses {percent:.0} % of its limit"
+            );
+        }
+    }
+
+    /// No answer came, or one that says that the API does not work.
+    pub fn failed(self) {
+        if let Said::Away(pause) = self.end(How::Failed) {
+            log::warn!(
+                "the API is away: one call after another fails. Waiting; the next one is tried in {} s",
+                pause.as_secs()
+            );
+        }
+    }
+
+    fn end(mut self, how: How) -> Said {
+        self.ended = true;
+        self.tell(how)
+    }
+
+    fn tell(&self, how: How) -> Said {
+        self.pace
+            .with(|state, now| state.end(self.ticket, &self.call, self.taken, how, now))
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.pace
-            .give_back(&self.windows, self.taken, self.answered);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WRITES: WindowIndex = WindowIndex(0);
-
-    fn pace(count: u32, seconds: u64) -> Pace {
-        Pace::new(
-            &[Limit {
-                count,
-                period: Duration::from_secs(seconds),
-            }],
-            None,
-        )
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_window_of_any_position_holds_more_than_the_limit() {
-        let pace = pace(10, 1);
-        let mut counted = Vec::new();
-        for number in 0..200u64 {
-            let permit = pace.permit(&[WRITES]).await;
-            // The server counts anywhere between start and answer.
-            tokio::time::sleep(Duration::from_millis((number * 37) % 90)).await;
-            counted.push(Instant::now());
-            tokio::time::sleep(Duration::from_millis((number * 53) % 70)).await;
-            permit.answered();
+        if !self.ended {
+            self.tell(How::GivenUp);
         }
-        for window in counted.windows(11) {
-            assert!(window[10] - window[0] >= Duration::from_secs(1));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn slots_come_back_one_period_after_the_answer_not_after_the_start() {
-        let pace = pace(1, 10);
-        let start = Instant::now();
-        let permit = pace.permit(&[WRITES]).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        permit.answered();
-        let _second = pace.permit(&[WRITES]).await;
-        assert_eq!(start.elapsed(), Duration::from_secs(13));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_even_with_free_slots_and_a_dropped_permit_counts() {
-        let pace = pace(2, 10);
-        drop(pace.permit(&[WRITES]).await);
-        pace.pause(&[WRITES], Duration::from_secs(4));
-        let start = Instant::now();
-        drop(pace.permit(&[WRITES]).await);
-        assert_eq!(start.elapsed(), Duration::from_secs(4));
-        drop(pace.permit(&[WRITES]).await);
-        assert_eq!(start.elapsed(), Duration::from_secs(10));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_waiter_that_goes_away_costs_nothing() {
-        let pace = pace(1, 10);
-        let held = pace.permit(&[WRITES]).await;
-        let other = pace.clone();
-        let waiter = tokio::spawn(async move { other.permit(&[WRITES]).await });
-        tokio::task::yield_now().await;
-        waiter.abort();
-        let _ = waiter.await;
-        held.answered();
-        let start = Instant::now();
-        let _next = pace.permit(&[WRITES]).await;
-        assert_eq!(start.elapsed(), Duration::from_secs(10));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn concurrency_caps_what_is_in_flight() {
-        let pace = Pace::new(&[], Some(2));
-        let first = pace.permit(&[]).await;
-        let _second = pace.permit(&[]).await;
-        let other = pace.clone();
-        let third = tokio::spawn(async move { other.permit(&[]).await });
-        tokio::task::yield_now().await;
-        assert!(!third.is_finished());
-        first.answered();
-        assert!(third.await.is_ok());
     }
 }

@@ -110,6 +110,7 @@ impl Scenario {
         let (mut ended, mut tally) = (Ended::Halted, Tally::default());
         let mut lines = Vec::new();
         let mut lives: Vec<Life> = Vec::new();
+        let mut standing = None;
         for (phase, deaths) in [&self.deaths].into_iter().chain(&self.retries).enumerate() {
             let retry = phase > 0;
             let mut deaths = deaths.iter().copied();
@@ -124,6 +125,7 @@ impl Scenario {
                     clock.clone(),
                     self.seed.wrapping_add(lives.len() as u64),
                 );
+                let directory = (self.told)(directory);
                 let goes_on = !lives.is_empty();
                 let journal = match (goes_on, &path) {
                     (true, Some(path)) => Journal::reopen_inline(path).unwrap(),
@@ -168,6 +170,7 @@ impl Scenario {
                 for (call, count) in directory.calls() {
                     *calls.entry(call).or_insert(0) += count;
                 }
+                standing = Some(directory.standing());
                 let life = lives.last_mut().unwrap();
                 let Some(end) = came_to_its_end else {
                     life.death = death;
@@ -200,6 +203,7 @@ impl Scenario {
             log: meddler.log(),
             logged: sink.tallies,
             lives,
+            standing: standing.unwrap(),
             journal: path
                 .as_deref()
                 .map_or_else(Vec::new, |path| contents(path, self.logs)),

@@ -13,11 +13,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use workos_importer_core::directory::workos::Limits;
+use workos_importer_core::directory::workos::{Limits, WorkOs};
 use workos_importer_core::directory::{OnExisting, Policy};
 use workos_importer_core::engine::{Disagreement, Ended, Halt, MaxErrors, Tally};
 use workos_importer_core::journal::outcome::RowResult;
 use workos_importer_core::journal::{ResultLine, RunRecord};
+use workos_importer_core::pace::Standing;
 use workos_importer_core::row::{Kind, OrganizationOptions};
 use workos_importer_sandbox::{Limits as SandboxLimits, Sandbox, Settings};
 
@@ -34,6 +35,8 @@ pub const KEY: &str = "sk_test_simulation_0123456789";
 
 type Hook = Arc<dyn Fn(&Sandbox, &workos_importer_core::wire::Request) -> Meddle + Send + Sync>;
 
+type Told = Arc<dyn Fn(WorkOs) -> WorkOs + Send + Sync>;
+
 /// One import over a sandbox, with everything that a test wants to turn.
 pub struct Scenario {
     pub csv: String,
@@ -46,6 +49,8 @@ pub struct Scenario {
     /// `None`: as fast as the sandbox answers.
     pub limits: Option<Limits>,
     pub concurrency: Option<usize>,
+    /// What the directory is told before it is used: how much work there is, when to give up.
+    pub told: Told,
     pub seed: u64,
     /// Called before each request: somebody else at work, or a network that is broken in a way of its own.
     pub hook: Option<Hook>,
@@ -83,6 +88,8 @@ pub struct Done {
     pub lives: Vec<Life>,
     /// Everything that is in the journal's file, where it has one.
     pub journal: Vec<String>,
+    /// Where the pace was when the last attempt ended.
+    pub standing: Standing,
 }
 
 impl Scenario {
@@ -119,6 +126,7 @@ impl Scenario {
             can_rewind: true,
             limits: Some(Limits::documented()),
             concurrency: None,
+            told: Arc::new(|directory| directory),
             seed: 1,
             hook: None,
             journal: None,
@@ -140,12 +148,26 @@ impl Scenario {
         self.hook = Some(Arc::new(hook));
     }
 
+    /// Tells the directory something before it is used.
+    pub fn tell(&mut self, told: impl Fn(WorkOs) -> WorkOs + Send + Sync + 'static) {
+        self.told = Arc::new(told);
+    }
+
     /// Runs in virtual time.
     pub fn run(&self) -> Done {
         let (halt, halted) = watch::channel(Halt::Run);
         let done = virtual_time(self.live(halted));
         drop(halt);
         done
+    }
+
+    /// Runs several at the same time, in virtual time.
+    pub fn run_together<const N: usize>(scenarios: [&Self; N]) -> [Done; N] {
+        let (halt, halted) = watch::channel(Halt::Run);
+        let runs = scenarios.map(|scenario| scenario.live(halted.clone()));
+        let done = virtual_time(futures_util::future::join_all(runs));
+        drop(halt);
+        done.try_into().unwrap_or_else(|_| unreachable!())
     }
 
     /// Runs in virtual time, and asks it to stop at the given moments.

@@ -9,24 +9,17 @@ use std::time::Duration;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tokio::time::Instant;
 
-use super::answers;
+use super::patience::{GIVE_UP_AFTER, Tries};
 use super::scrub::scrub;
+use super::{answers, limits};
 use crate::clock::Clock;
 use crate::directory::{ApiError, BeforeSend, CallError, Doubt, Write};
 use crate::journal::JournalError;
 use crate::journal::outcome::Effect;
-use crate::pace::{Backoff, Pace, WindowIndex};
+use crate::pace::{Backoff, Call, Pace};
 use crate::secret::Secret;
 use crate::wire::{Answer, EXCHANGE_TIMEOUT, Request, SendError, Transport};
-
-const WRITES: WindowIndex = WindowIndex(0);
-const READS: WindowIndex = WindowIndex(1);
-const EVERYTHING: WindowIndex = WindowIndex(2);
-
-/// A call that is turned away with 429 for this long, without any answer between, is given up.
-const LONGEST_REFUSAL: Duration = Duration::from_secs(30 * 60);
 
 /// What was heard of a write.
 pub(super) enum Heard {
@@ -43,17 +36,25 @@ enum Attempt {
     /// The API's answer is no, and will be the next time.
     Refused(ApiError),
     /// Turned away; not applied.
-    TooMany(Option<Duration>, ApiError),
+    TooMany(ApiError),
     NeverSent(String),
     /// It may have been applied, since this moment of the server's clock.
     Lost(Timestamp, ApiError),
 }
 
+/// What one attempt to read brought.
+pub(super) enum Read {
+    Body(Value),
+    Refused(ApiError),
+    TooMany(ApiError),
+    Failed(ApiError),
+}
+
 pub(super) struct Caller {
     transport: Arc<dyn Transport>,
-    pace: Pace,
-    unlimited: bool,
-    backoff: Backoff,
+    pub(super) pace: Pace,
+    pub(super) give_up_after: Duration,
+    pub(super) backoff: Backoff,
     clock: Clock,
     /// Milliseconds that the server's clock is ahead of ours; `i64::MIN` until a `Date` was seen.
     clock_offset: AtomicI64,
@@ -66,14 +67,13 @@ impl Caller {
     pub(super) fn new(
         transport: Arc<dyn Transport>,
         pace: Pace,
-        unlimited: bool,
         backoff: Backoff,
         clock: Clock,
     ) -> Self {
         Self {
             transport,
             pace,
-            unlimited,
+            give_up_after: GIVE_UP_AFTER,
             backoff,
             clock,
             clock_offset: AtomicI64::new(i64::MIN),
@@ -99,46 +99,44 @@ impl Caller {
         call: &'static str,
         target: String,
     ) -> Result<Value, CallError> {
-        let windows = self.windows(&Method::GET, &target);
-        let mut failed = 0;
-        let started = Instant::now();
+        let paced = limits::of_read(&target);
+        let mut tries = Tries::default();
         loop {
-            let request = Request {
-                method: Method::GET,
-                target: target.clone(),
-                body: None,
-            };
-            let attempt = match self.attempt(call, windows, request, None, &[]).await {
-                Ok(attempt) => attempt,
-                // Reads have no intent to commit.
-                Err(error) => {
-                    return Err(unavailable(ApiError {
-                        message: error.0,
-                        ..ApiError::default()
-                    }));
-                }
-            };
-            let last = match attempt {
-                Attempt::Success(_, answer) => match serde_json::from_slice(&answer.body) {
-                    Ok(body) => return Ok(body),
-                    Err(_) => self.scrubbed(undecodable(&answer), &[]),
+            let last = match self.read_once(call, paced, &target).await {
+                Read::Body(body) => return Ok(body),
+                Read::Refused(error) => return Err(self.refusal(error)),
+                Read::TooMany(error) => match self.turned_away(paced, &mut tries, error) {
+                    Some(error) => return Err(error),
+                    None => continue,
                 },
-                Attempt::Refused(error) => return Err(self.refusal(error)),
-                Attempt::TooMany(after, error) => {
-                    self.turned_away(windows, after, started, error).await?;
-                    continue;
-                }
-                Attempt::NeverSent(reason) => ApiError {
-                    message: reason,
-                    ..ApiError::default()
-                },
-                Attempt::Lost(_, error) => error,
+                Read::Failed(error) => error,
             };
-            failed += 1;
-            if failed >= Backoff::ATTEMPTS {
-                return Err(unavailable(last));
+            if let Some(error) = self.failed(paced, &mut tries, last).await {
+                return Err(error);
             }
-            self.pace.wait(self.backoff.delay(failed)).await;
+        }
+    }
+
+    pub(super) async fn read_once(&self, call: &'static str, paced: Call, target: &str) -> Read {
+        let request = Request {
+            method: Method::GET,
+            target: target.to_owned(),
+            body: None,
+        };
+        let attempt = match self.attempt(call, paced, request, None, &[]).await {
+            Ok(attempt) => attempt,
+            // Reads have no intent to commit.
+            Err(error) => return Read::Failed(said(error.0)),
+        };
+        match attempt {
+            Attempt::Success(_, answer) => match serde_json::from_slice(&answer.body) {
+                Ok(body) => Read::Body(body),
+                Err(_) => Read::Failed(self.scrubbed(undecodable(&answer), &[])),
+            },
+            Attempt::Refused(error) => Read::Refused(error),
+            Attempt::TooMany(error) => Read::TooMany(error),
+            Attempt::NeverSent(reason) => Read::Failed(said(reason)),
+            Attempt::Lost(_, error) => Read::Failed(error),
         }
     }
 
@@ -148,9 +146,8 @@ impl Caller {
         write: &Write,
         before_send: &dyn BeforeSend,
     ) -> Result<Heard, JournalError> {
-        let windows = self.windows(&write.method, &write.target);
-        let mut failed = 0;
-        let started = Instant::now();
+        let paced = limits::of_write(write);
+        let mut tries = Tries::default();
         loop {
             let request = Request {
                 method: write.method.clone(),
@@ -162,7 +159,7 @@ impl Caller {
                 // that nobody heard of can have been applied.
                 .attempt(
                     write.call,
-                    windows,
+                    paced,
                     request,
                     Some(before_send),
                     &write.secrets,
@@ -189,24 +186,22 @@ impl Caller {
                         other => Heard::Failed(other),
                     });
                 }
-                Attempt::TooMany(after, error) => {
-                    if let Err(error) = self.turned_away(windows, after, started, error).await {
+                Attempt::TooMany(error) => {
+                    if let Some(error) = self.turned_away(paced, &mut tries, error) {
                         return Ok(Heard::Failed(error));
                     }
                 }
                 Attempt::NeverSent(reason) => {
-                    failed += 1;
-                    if failed >= Backoff::ATTEMPTS {
-                        let error = ApiError {
-                            message: reason,
-                            ..ApiError::default()
-                        };
-                        return Ok(Heard::Failed(unavailable(error)));
+                    if let Some(error) = self.failed(paced, &mut tries, said(reason)).await {
+                        return Ok(Heard::Failed(error));
                     }
-                    self.pace.wait(self.backoff.delay(failed)).await;
                 }
+                // The step looks what became of it, and that look waits for the API.
                 Attempt::Lost(from, error) => {
-                    return Ok(Heard::Doubt(self.doubt(from), error));
+                    return Ok(match self.given_up(paced, &error) {
+                        Some(away) => Heard::Failed(away),
+                        None => Heard::Doubt(self.doubt(from), error),
+                    });
                 }
             }
         }
@@ -216,12 +211,12 @@ impl Caller {
     async fn attempt(
         &self,
         call: &'static str,
-        windows: &[WindowIndex],
+        paced: Call,
         request: Request,
         intent: Option<&dyn BeforeSend>,
         secrets: &[Secret],
     ) -> Result<Attempt, JournalError> {
-        let permit = self.pace.permit(windows).await;
+        let permit = self.pace.permit(paced).await;
         if let Some(intent) = intent {
             intent.commit().await?;
         }
@@ -233,34 +228,35 @@ impl Caller {
             .unwrap_or_else(PoisonError::into_inner)
             .entry(call)
             .or_insert(0) += 1;
-        let sent = self.transport.send(request).await;
-        let answer = match sent {
-            Ok(answer) => {
-                permit.answered();
-                answer
-            }
+        let answer = match self.transport.send(request).await {
+            Ok(answer) => answer,
             Err(SendError::NeverSent(reason)) => {
+                permit.failed();
                 log::debug!("{call}: not sent: {reason}");
                 return Ok(Attempt::NeverSent(reason));
             }
             Err(SendError::AnswerLost(reason)) => {
+                permit.failed();
                 log::debug!("{call}: answer lost: {reason}");
-                let error = ApiError {
-                    message: reason,
-                    ..ApiError::default()
-                };
-                return Ok(Attempt::Lost(from, error));
+                return Ok(Attempt::Lost(from, said(reason)));
             }
         };
         self.note_clock(&answer);
         log::debug!("{call}: {}", answer.status);
+        match answer.status {
+            429 => permit.turned_away(self.pause_for(paced, &answer)),
+            408 | 500..=599 => permit.failed(),
+            // A portal or a proxy that answers in place of the API.
+            200..=299 if is_a_page(&answer) => permit.failed(),
+            _ => permit.answered(),
+        }
         if (200..=299).contains(&answer.status) {
             self.accepted.store(true, Ordering::Relaxed);
             return Ok(Attempt::Success(from, answer));
         }
         let mut error = self.scrubbed(answers::error(&answer), secrets);
         Ok(match answer.status {
-            429 => Attempt::TooMany(retry_after(&answer, self.server_now()), error),
+            429 => Attempt::TooMany(error),
             408 | 500..=599 => Attempt::Lost(from, error),
             300..=399 => {
                 error.message =
@@ -277,59 +273,6 @@ impl Caller {
         scrub(&mut error, secrets);
         scrub(&mut error, self.transport.secrets());
         error
-    }
-
-    /// Closes the windows for as long as the server asks for, or for a growing while where it does not say.
-    async fn turned_away(
-        &self,
-        windows: &[WindowIndex],
-        after: Option<Duration>,
-        started: Instant,
-        error: ApiError,
-    ) -> Result<(), CallError> {
-        if started.elapsed() > LONGEST_REFUSAL {
-            return Err(unavailable(error));
-        }
-        let pause = match after {
-            Some(after) if after > Backoff::LONGEST_PAUSE => {
-                log::warn!(
-                    "the API asks for a pause of {} s; waiting {} s",
-                    after.as_secs(),
-                    Backoff::LONGEST_PAUSE.as_secs()
-                );
-                Backoff::LONGEST_PAUSE
-            }
-            Some(after) if after > Duration::ZERO => after,
-            // The longer it has gone on, the longer the pause: about the fourth attempt's after a minute. "At once" is
-            // no pause at all, and would be asked again without end.
-            _ => {
-                let attempt = 1 + (started.elapsed().as_secs() / 10) as u32;
-                Duration::from_millis(250) + self.backoff.delay(attempt)
-            }
-        };
-        log::info!(
-            "the API says 429: this kind of call pauses for {:.1} s",
-            pause.as_secs_f64()
-        );
-        if self.unlimited {
-            self.pace.wait(pause).await;
-        } else {
-            // The kind of call pauses, not the whole key: `everything` stays open for the others.
-            self.pace.pause(&windows[..1], pause);
-        }
-        Ok(())
-    }
-
-    fn windows(&self, method: &Method, target: &str) -> &'static [WindowIndex] {
-        if self.unlimited {
-            &[]
-        } else if !target.starts_with("/user_management/") {
-            &[EVERYTHING]
-        } else if *method == Method::GET {
-            &[READS, EVERYTHING]
-        } else {
-            &[WRITES, EVERYTHING]
-        }
     }
 
     /// 401 is always about the key; 403 is as long as nothing was ever allowed.
@@ -362,7 +305,7 @@ impl Caller {
         }
     }
 
-    fn server_now(&self) -> Timestamp {
+    pub(super) fn server_now(&self) -> Timestamp {
         self.by_server_clock(self.clock.now())
     }
 
@@ -396,29 +339,15 @@ fn undecodable(answer: &Answer) -> ApiError {
     error
 }
 
-fn unavailable(error: ApiError) -> CallError {
-    let heard = error.details.http_status.is_some();
-    CallError::Unavailable {
-        message: error.message.clone(),
-        api: heard.then_some(error),
+/// An error that has nothing but a text.
+fn said(message: String) -> ApiError {
+    ApiError {
+        message,
+        ..ApiError::default()
     }
 }
 
-/// `Retry-After`: seconds, or an HTTP date by the server's clock.
-fn retry_after(answer: &Answer, server_now: Timestamp) -> Option<Duration> {
-    let text = answer.header("retry-after")?.trim();
-    if let Ok(seconds) = text.parse::<f64>() {
-        return (seconds.is_finite() && seconds >= 0.0)
-            .then(|| Duration::from_secs_f64(seconds.min(1e9)));
-    }
-    let date = Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()?;
-    // The server's own `Date` beside it is the best clock to compare with.
-    let now = answer
-        .header("date")
-        .and_then(|date| httpdate::parse_http_date(date).ok())
-        .and_then(|date| Timestamp::try_from(date).ok())
-        .unwrap_or(server_now);
-    Some(Duration::from_millis(
-        u64::try_from(date.as_millisecond() - now.as_millisecond()).unwrap_or(0),
-    ))
+/// The API answers in JSON.
+fn is_a_page(answer: &Answer) -> bool {
+    answer.body.trim_ascii_start().starts_with(b"<")
 }

@@ -82,6 +82,7 @@ pub(super) fn refusal(kind: Kind, error: &CallError) -> Refusal {
         CallError::Refused(error) | CallError::Key(error) => {
             (error.message.clone(), error.details.clone())
         }
+        CallError::Away(message) => (message.clone(), Default::default()),
         CallError::Unavailable { message, api } => (
             format!("The API could not be reached after several attempts: {message}"),
             api.as_ref()

@@ -4,7 +4,10 @@ mod answers;
 mod calls;
 mod compare;
 mod failures;
+mod limits;
+mod patience;
 mod requests;
+mod retry_after;
 mod scrub;
 
 use std::collections::BTreeMap;
@@ -21,73 +24,13 @@ use super::{
 use crate::clock::Clock;
 use crate::journal::JournalError;
 use crate::journal::outcome::Effect;
-use crate::pace::{Backoff, Limit, Pace};
+use crate::pace::{Backoff, Standing};
 use crate::row::Kind;
 use crate::row::claim::{Claim, OrganizationReference, UserClaim};
 use crate::wire::Transport;
 use calls::{Caller, Heard};
-
-/// The documented limits that this target's calls count in (workos.com/docs, rate limits).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// `/user_management/*` writes, for each environment: 500 in 10 s.
-    pub writes: Limit,
-    /// `/user_management/*` reads, for each environment: 1,000 in 10 s.
-    pub reads: Limit,
-    /// Everything, for each key: 6,000 in 60 s.
-    pub everything: Limit,
-}
-
-impl Limits {
-    pub fn documented() -> Self {
-        Self {
-            writes: Limit {
-                count: 500,
-                period: Duration::from_secs(10),
-            },
-            reads: Limit {
-                count: 1_000,
-                period: Duration::from_secs(10),
-            },
-            everything: Limit {
-                count: 6_000,
-                period: Duration::from_secs(60),
-            },
-        }
-    }
-
-    /// The documented limits with another one for writes; the others grow with it where the plan is larger.
-    pub fn with_writes(writes: Limit) -> Self {
-        let documented = Self::documented();
-        let factor = (writes.per_second() / documented.writes.per_second()).max(1.0);
-        let grown = |limit: Limit| Limit {
-            count: (f64::from(limit.count) * factor).floor() as u32,
-            period: limit.period,
-        };
-        Self {
-            writes,
-            reads: grown(documented.reads),
-            everything: grown(documented.everything),
-        }
-    }
-
-    /// Leaves a share (0 to 1) of each to the live application.
-    pub fn with_headroom(self, share: f64) -> Self {
-        let cut = |limit: Limit| Limit {
-            count: ((f64::from(limit.count) * (1.0 - share)).floor() as u32).max(1),
-            period: limit.period,
-        };
-        Self {
-            writes: cut(self.writes),
-            reads: cut(self.reads),
-            everything: cut(self.everything),
-        }
-    }
-
-    fn as_slice(&self) -> [Limit; 3] {
-        [self.writes, self.reads, self.everything]
-    }
-}
+pub use limits::Limits;
+pub use patience::GIVE_UP_AFTER;
 
 /// A WorkOS environment behind a transport.
 pub struct WorkOs {
@@ -104,12 +47,38 @@ impl WorkOs {
         clock: Clock,
         seed: u64,
     ) -> Self {
-        let limits = limits.map(|limits| limits.as_slice().to_vec());
-        let unlimited = limits.is_none();
-        let pace = Pace::new(&limits.unwrap_or_default(), concurrency);
+        let pace = Limits::pace(limits, concurrency);
         Self {
-            caller: Caller::new(transport, pace, unlimited, Backoff::new(seed), clock),
+            caller: Caller::new(transport, pace, Backoff::new(seed), clock),
         }
+    }
+
+    /// How long the API may be without a success, 429s included, before a call fails with [`CallError::Away`]; default
+    /// 30 minutes.
+    #[must_use]
+    pub fn giving_up_after(mut self, duration: Duration) -> Self {
+        self.caller.give_up_after = duration;
+        self
+    }
+
+    /// Says how many writes are to come: what fits the limit's free slots goes at once, more than that is spaced.
+    pub fn expect(&self, writes: u64) {
+        self.caller.pace.expect(limits::WRITES, writes);
+    }
+
+    /// Takes slots for writes that an earlier process sent so long ago, so that a restart sends no second burst.
+    pub fn already_sent(&self, ages: &[Duration]) {
+        self.caller.pace.already_sent(limits::OF_WRITES, ages);
+    }
+
+    /// Keeps other limits from now on, such as with another share for the application.
+    pub fn set_limits(&self, limits: &Limits) {
+        self.caller.pace.set_limits(&Limits::windows(Some(limits)));
+    }
+
+    /// Where the pace is: in flight, paused, away.
+    pub fn standing(&self) -> Standing {
+        self.caller.pace.standing()
     }
 
     async fn observe_one(&self, ask: &Ask<'_>) -> Result<State, CallError> {
