@@ -54,7 +54,7 @@ impl Identity {
         environment(key, &self.base_url, self.api_key.expose())
     }
 
-    fn same_environment(&self, info: &RunInfo) -> bool {
+    pub(super) fn same_environment(&self, info: &RunInfo) -> bool {
         info.target == self.target && info.environment == self.environment(&info.key)
     }
 

@@ -314,3 +314,25 @@ fn one_process_at_a_time_works_on_a_run() {
     first.halt(crate::engine::Halt::Now);
     drain(&first, no_rows);
 }
+
+#[test]
+fn another_run_in_the_same_environment_sends_no_second_burst() {
+    let folder = TempDir::new().unwrap();
+    let period = std::time::Duration::from_secs(1);
+    let sandbox = Sandbox::new(workos_importer_sandbox::Settings {
+        limits: workos_importer_sandbox::Limits {
+            user_management_writes: Some((20, period)),
+            ..workos_importer_sandbox::Limits::none()
+        },
+        ..Default::default()
+    });
+    for name in ["a", "b"] {
+        let mut options = options(folder.path());
+        options.rate_limit = Some(crate::pace::Limit { count: 20, period });
+        let rows = (0..20).map(|number| format!("{name}{number}@x.com\n"));
+        let csv = format!("email\n{}", rows.collect::<String>());
+        let (_, summary) = run(options, file(folder.path(), &csv), &sandbox).unwrap();
+        assert_eq!(summary.created, 20);
+    }
+    assert_eq!(sandbox.counters().refused_by_limit, 0);
+}

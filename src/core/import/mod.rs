@@ -20,6 +20,7 @@ mod reading;
 mod reporter;
 mod run;
 mod runs;
+mod sent_lately;
 mod stop_at;
 #[cfg(test)]
 mod tests;

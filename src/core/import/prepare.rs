@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::StartError;
@@ -16,6 +17,7 @@ use super::options::{Again, ImportOptions, Input, Target};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::{Counters, Errors};
 use super::runs::{FoundRun, export_results, find_run};
+use super::sent_lately::sent_lately;
 use crate::clock::Clock;
 use crate::directory::OnExisting;
 use crate::directory::workos::Limits;
@@ -44,6 +46,8 @@ pub(super) struct Prepared {
     pub(super) counters: Arc<Counters>,
     pub(super) warnings: Warnings,
     pub(super) errors: Option<Errors>,
+    /// When earlier runs sent what still counts in the API's windows.
+    pub(super) sent_lately: Vec<Timestamp>,
     pub(super) connection: Connected,
 }
 
@@ -179,6 +183,11 @@ pub(super) fn prepare(
         }
     };
     drop(looking);
+    let sent_lately = connection
+        .limits
+        .as_ref()
+        .map(|limits| sent_lately(run_dir.as_deref(), &identity, limits.writes.period))
+        .unwrap_or_default();
     // Who names no place for the rows that fail finds them beside the journal.
     let errors_out = options.errors_out.clone();
     let errors_out = errors_out.unwrap_or_else(|| folder.path.join("errors.jsonl"));
@@ -196,6 +205,7 @@ pub(super) fn prepare(
         counters,
         warnings,
         errors: Some(errors),
+        sent_lately,
         connection,
     })))
 }

@@ -13,6 +13,7 @@ use super::options::Again;
 use super::prepare::{OpenFile, Origin, Prepared, least_seconds};
 use super::reading::{BATCH, FedRows, FileRows, Meaning, Warnings};
 use super::reporter::Reporter;
+use super::sent_lately::ages;
 use crate::clock::Clock;
 use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::directory::{CallError, Directory, Policy};
@@ -90,6 +91,7 @@ impl Prepared {
             rand::random(),
         )
         .giving_up_after(self.options.give_up_after.unwrap_or(GIVE_UP_AFTER));
+        directory.already_sent(&ages(&self.sent_lately));
         if let Some(rows) = figures.total {
             directory.expect(rows * writes_per_row(&mode));
         }

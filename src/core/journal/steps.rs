@@ -253,6 +253,17 @@ impl Store {
             .query_row([id], |row| row.get(0))
     }
 
+    /// When the writes that were about to leave since a moment were about to.
+    pub fn intents_since(&self, since: Timestamp) -> rusqlite::Result<Vec<Timestamp>> {
+        let mut statement = self.connection.prepare(
+            "SELECT coalesce(last_intent, intent_at) AS at FROM step WHERE at >= ? ORDER BY at",
+        )?;
+        let times = statement.query_map([since.as_millisecond()], |row| {
+            Ok(Timestamp::from_millisecond(row.get(0)?).unwrap_or_default())
+        })?;
+        times.collect()
+    }
+
     /// Notes what the directory said about the key.
     pub fn remember(&self, key: &StepKey, known: &Remembered) -> rusqlite::Result<()> {
         let id = self.ensure_step(key)?;

@@ -183,6 +183,7 @@ mod tests {
             body: Some(Bytes::from_static(body.as_bytes())),
             compare_again: false,
             fallback: None,
+            before: None,
             secrets: Vec::new(),
         })
     }
