@@ -207,6 +207,8 @@ fn an_error_file_that_grows_is_cut_back_and_gone_on_with() {
     let (kept, numbers) = errors_after_a_stop("errors.jsonl", |path| {
         let mut text = fs::read_to_string(path).unwrap();
         text.push_str("{\"recordNumber\":310}\n{\"recordNum");
+        // Longer than what is added afterwards: it is cut off, not only written over.
+        text.push_str(&"x".repeat(100_000));
         fs::write(path, text).unwrap();
     });
     assert_eq!(numbers, all);
