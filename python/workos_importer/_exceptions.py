@@ -46,7 +46,6 @@ class ConfigError(ImporterError):
         "mapping",
         "connection",
         "output_path",
-        "run_dir",
         "sandbox",
     )
 
@@ -114,7 +113,7 @@ class SourceChangedError(RunError):
 class JournalError(RunError):
     """The run's folder or journal cannot be read or written: often a full disk, or no permission."""
 
-    KINDS = ("journal",)
+    KINDS = ("journal", "run_dir")
 
 
 class RowsFailedError(ImporterError):

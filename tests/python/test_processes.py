@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,53 @@ def test_a_second_ctrl_c_stops_at_once(folder: Path) -> None:
 def test_a_request_to_terminate_is_143(folder: Path) -> None:
     code, out, _, _ = Started(folder, 0.2).end(signal.SIGTERM)
     assert code == 143 and "Status: Interrupted" in out
+
+
+@posix
+@pytest.mark.parametrize(
+    ("number", "again", "code", "least", "most"),
+    [
+        (signal.SIGTERM, False, 143, 19, 26),
+        (signal.SIGINT, True, 130, 0, 8),
+    ],
+)
+def test_what_is_in_flight_when_the_time_is_over_is_in_doubt_and_found_by_the_next_run(
+    folder: Path, number: int, again: bool, code: int, least: float, most: float
+) -> None:
+    sandbox = Sandbox(limits=False)
+    # They arrive, they are carried out, and nobody ever hears of it.
+    sandbox.fail_next("hang_applied", method="POST", path="/user_management/users", times=5)
+    write(folder / "users.csv", "email\n" + "".join(f"user{number}@example.com\n" for number in range(40)))
+    with sandbox.serve() as server:
+        line = command("import", "users.csv", "--base-url", server.url, "--concurrency", "5", "--quiet")
+        variables = environment(WORKOS_API_KEY="sk_test_1")
+        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables)
+        while len(sandbox.dump()["users"]) < 5 and process.poll() is None:
+            time.sleep(0.01)
+        begun = time.monotonic()
+        process.send_signal(number)
+        if again:
+            time.sleep(0.5)
+            assert process.poll() is None
+            process.send_signal(number)
+        out, error = process.communicate(timeout=40)
+        assert process.returncode == code, error
+        assert least <= time.monotonic() - begun <= most
+        assert b"Status: Interrupted" in out
+        assert len(sandbox.dump()["users"]) == 5
+        on = subprocess.run(
+            [*line, "--results-out", "results.csv"], capture_output=True, env=variables, timeout=60, check=False
+        )
+    assert on.returncode == 0, on.stderr
+    with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert Counter((row["outcome"], row["evidence"]) for row in rows) == {
+        ("created", "confirmed"): 35,
+        ("created", "inferred"): 5,
+    }
+    assert len(sandbox.dump()["users"]) == 40
+    # Looked for, and not sent again.
+    assert sandbox.counters()["by_route"]["POST /user_management/users"] == 40
 
 
 @posix

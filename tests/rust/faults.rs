@@ -1,12 +1,12 @@
 //! Every kind of fault on every call that a row can make: it converges, with the right outcome and evidence, without a
 //! duplicate, and in a bounded number of calls.
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use workos_importer_core::directory::OnExisting;
 use workos_importer_core::engine::Ended;
 use workos_importer_core::row::Kind;
-use workos_importer_sandbox::{Fault, Sandbox, Script};
+use workos_importer_sandbox::{Fault, Sandbox, Script, Settings};
 
 use crate::harness::{Done, Scenario, World, memberships, unlimited};
 
@@ -205,4 +205,84 @@ fn a_write_that_was_lost_is_not_sent_again_once_it_is_found() {
             );
         }
     }
+}
+
+#[test]
+fn a_doubt_that_one_row_had_to_leave_is_settled_by_the_next_and_not_sent_again() {
+    let scenario = Scenario::new("email,first_name\na@x.com,A\na@x.com,A\n");
+    let sandbox = &scenario.sandbox;
+    let users = "/user_management/users";
+    sandbox.fail_next(Method::POST, users, Fault::ResetAfter, 1);
+    let unavailable = Fault::Status {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        applied: false,
+    };
+    sandbox.fail_next(Method::GET, "users?email", unavailable, 6);
+    let done = scenario.run();
+    assert_eq!(done.code(1), "in_doubt");
+    assert_eq!(done.outcomes(), ["failed", "created"]);
+    assert_eq!(done.evidence(2), "inferred");
+    assert_eq!(done.calls_of("create user"), 1);
+}
+
+/// Over an environment that takes one role for each membership.
+fn one_role(csv: &str) -> Scenario {
+    Scenario::on(
+        Sandbox::new(Settings {
+            multiple_roles: false,
+            ..unlimited()
+        }),
+        csv,
+    )
+}
+
+const TWO_ROLES: &str = "email,org_external_id,org_name,role_slugs\n\
+    a@x.com,acme,Acme,\"admin,member\"\n";
+
+#[test]
+fn a_smaller_write_whose_answer_was_lost_is_known_for_ours() {
+    let scenario = one_role(TWO_ROLES);
+    scenario.sandbox.script(Script {
+        method: Some(Method::POST),
+        path: "organization_memberships".into(),
+        // The first one asks for both roles, and is refused.
+        skip: 1,
+        fault: Fault::ResetAfter,
+        times: 1,
+    });
+    let done = scenario.run();
+    assert_eq!(done.code(1), "role_assignment");
+    assert_eq!(done.effect(1, Kind::Membership), "created");
+    let step = done.result(1).step(Kind::Membership).unwrap();
+    assert_eq!(step.evidence.as_str(), "inferred");
+}
+
+#[test]
+fn what_a_failed_row_made_stays_its_doing_when_it_is_tried_again() {
+    // The second row asks for less, and gets it from what the first one made.
+    let mut scenario = one_role(&format!("{TWO_ROLES}a@x.com,acme,Acme,admin\n"));
+    scenario.retries = vec![Vec::new()];
+    let done = scenario.run();
+    assert_eq!(done.outcomes(), ["failed", "unchanged"]);
+    assert_eq!(done.effect(1, Kind::Membership), "created");
+    assert_eq!(done.lives.len(), 2);
+}
+
+#[test]
+fn what_was_written_in_part_is_told_although_the_rest_failed() {
+    let mut scenario = Scenario::fast("email,org_external_id,role_slugs\na@x.com,acme,wizard\n");
+    scenario.policy.reactivate = true;
+    let sandbox = &scenario.sandbox;
+    let (acme, user) = (
+        sandbox.organization("acme", "Acme"),
+        sandbox.user(json!({"email": "a@x.com"})),
+    );
+    sandbox.deactivate(&sandbox.membership(&user, &acme, &[]));
+    let done = scenario.run();
+    assert_eq!(done.code(1), "invalid_role");
+    assert_eq!(done.effect(1, Kind::Membership), "reactivated");
+    assert_eq!(
+        done.message(1),
+        "The membership is there, but not all of it could be written: Role 'wizard' does not exist."
+    );
 }
