@@ -66,7 +66,8 @@ async fn a_waiter_that_goes_away_costs_nothing_even_when_its_turn_had_come() {
     // Somebody else's look lets the first one go, which is dropped before it knows.
     assert!(look(&mut second).is_none());
     drop(first);
-    let _second = second.await;
+    let second = tokio::time::timeout(seconds(60), second).await;
+    assert!(second.is_ok(), "its slot is lost");
     assert_eq!(start.elapsed(), seconds(10));
 }
 
@@ -238,6 +239,10 @@ mod pauses {
         let mut second = Box::pin(pace.permit(write()));
         assert!(look(&mut second).is_none());
         tokio::time::sleep(seconds(1)).await;
+        assert!(
+            look(&mut second).is_none(),
+            "the first one is still on its way"
+        );
         first.answered();
         second.await.answered();
         assert_eq!(start.elapsed(), seconds(5));
@@ -298,7 +303,9 @@ mod pauses {
         let start = Instant::now();
         let mut tried = Vec::new();
         for _ in 0..8 {
-            pace.permit(write()).await.failed();
+            let trial = pace.permit(write()).await;
+            assert!(look(&mut Box::pin(pace.permit(write()))).is_none());
+            trial.failed();
             tried.push(start.elapsed().as_secs());
         }
         assert_eq!(tried, [1, 3, 7, 15, 31, 63, 123, 183]);

@@ -89,7 +89,8 @@ proptest! {
             if let Some(expected) = expected {
                 pace.expect(WRITES, expected);
             }
-            let counted = carry_out(&pace, deeds).await;
+            let carried_out = tokio::time::timeout(seconds(7_200), carry_out(&pace, deeds));
+            let counted = carried_out.await.expect("somebody waits for ever");
             let standing = pace.standing();
             assert_eq!((standing.in_flight, standing.waiting), (0, 0), "nothing leaks");
             counted
