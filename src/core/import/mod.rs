@@ -71,7 +71,7 @@ pub enum StartError {
     #[error("{path}: cannot be written: {reason}. Nothing was sent.")]
     Output { path: String, reason: String },
     #[error(
-        "The run folder {path} cannot be made: {reason}. Nothing was sent. --run-dir names another place."
+        "The run folder {path} cannot be written: {reason}. Nothing was sent. --run-dir names another place."
     )]
     Folder { path: String, reason: String },
     #[error("{0}")]
