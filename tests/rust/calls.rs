@@ -84,6 +84,32 @@ fn an_existing_user_with_an_existing_membership_costs_one_refused_write_and_two_
 }
 
 #[test]
+fn a_new_user_in_a_known_organization_costs_two_writes_and_an_organization_one_read_and_one_write()
+{
+    let known = "email,org_id\na@x.com,ORG\nb@x.com,ORG\n";
+    let there = "email,org_external_id\na@x.com,acme\nb@x.com,acme\n";
+    let new = "email,org_external_id,org_name\na@x.com,beta,Beta\nb@x.com,beta,Beta\n";
+    let rows = [
+        ("check key", 1),
+        ("create user", 2),
+        ("create membership", 2),
+    ];
+    let look = ("look up organization", 1);
+    let make = ("create organization", 1);
+    for (csv, more) in [
+        (known, vec![]),
+        (there, vec![look]),
+        (new, vec![look, make]),
+    ] {
+        let sandbox = Scenario::new("email\n").sandbox;
+        let organization = sandbox.organization("acme", "Acme");
+        let done = Scenario::on(sandbox, &csv.replace("ORG", &organization)).run();
+        assert_eq!(done.outcomes(), ["created", "created"]);
+        assert_calls(&done, &[&rows[..], &more].concat());
+    }
+}
+
+#[test]
 fn users_without_organizations_cost_one_write_each() {
     let mut csv = "email\n".to_owned();
     for number in 0..1_000 {
