@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use workos_importer_core::directory::OnExisting;
 use workos_importer_core::engine::Ended;
 use workos_importer_core::row::Kind;
+use workos_importer_core::wire::SendError;
 use workos_importer_sandbox::{Fault, Sandbox, Script, Settings};
 
-use crate::harness::{Done, Scenario, World, memberships, unlimited};
+use crate::harness::{Done, Meddle, Scenario, World, memberships, unlimited};
 
 /// A call, and a row that makes it.
 struct Case {
@@ -285,4 +286,28 @@ fn what_was_written_in_part_is_told_although_the_rest_failed() {
         done.message(1),
         "The membership is there, but not all of it could be written: Role 'wizard' does not exist."
     );
+}
+
+#[test]
+fn what_somebody_else_made_in_the_place_of_ours_is_not_ours() {
+    // One role only, so that the row fails, is tried again, and writes to the membership that it made.
+    let mut scenario = one_role(TWO_ROLES);
+    scenario.retries = vec![Vec::new()];
+    let updates = std::sync::atomic::AtomicU32::new(0);
+    scenario.meddle(move |sandbox, request| {
+        let updates_a_membership = request.method == Method::PUT;
+        if updates_a_membership && updates.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            let dump = sandbox.dump();
+            let ours = &dump["organization_memberships"][0];
+            let text = |field: &str| ours[field].as_str().unwrap();
+            sandbox.delete(&format!("{MEMBERSHIPS}/{}", text("id")));
+            sandbox.membership(text("user_id"), text("organization_id"), &["admin"]);
+            return Meddle::Fail(SendError::AnswerLost("connection reset".into()));
+        }
+        Meddle::Pass
+    });
+    let done = scenario.run();
+    assert_eq!(done.lives.len(), 2);
+    assert_eq!(done.code(1), "role_assignment");
+    assert_eq!(done.effect(1, Kind::Membership), "existing");
 }

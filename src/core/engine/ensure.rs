@@ -192,6 +192,7 @@ impl Engine<'_> {
                 Some(state) => state,
                 None => self.look(key, ask, progress).await?,
             };
+            progress.sees(&current);
             if let (State::Found(found), Some((Effect::Created, doubt))) =
                 (&current, progress.in_doubt)
                 && self.directory.is_outcome_of(

@@ -34,6 +34,8 @@ pub(super) struct Progress {
     remains_inferred: bool,
     /// The row through which this run made it, if that is another one: it stays so whatever this row adds.
     made_through: Option<u64>,
+    /// The directory's id of the object that all this is about.
+    about: Option<String>,
     /// The object as it was seen after a write of this step.
     pub(super) seen: Option<Found>,
     /// The refusal that made us look: it counts if there is nothing to be found.
@@ -53,6 +55,7 @@ impl Progress {
 
     /// What an earlier attempt of this very row did stays its doing, also where more has to be done.
     pub(super) fn goes_on_from(&mut self, known: &Remembered) {
+        self.about.clone_from(&known.id);
         self.remains_inferred = known.evidence == Evidence::Inferred;
         match known.done {
             Some((by, effect)) if by == self.record => {
@@ -62,6 +65,25 @@ impl Progress {
             Some((by, Effect::Created)) => self.made_through = Some(by),
             _ => {}
         }
+    }
+
+    /// What was done to an object that is not there any more was not done to the one that is found in its place.
+    pub(super) fn sees(&mut self, current: &State) {
+        let id = match current {
+            State::Found(found) => Some(&found.id),
+            State::Absent | State::Conflict { .. } => None,
+        };
+        if self.about.is_some() && self.about.as_ref() != id {
+            self.did = None;
+            self.inferred = false;
+            self.remains_inferred = false;
+            self.made_through = None;
+            self.seen = None;
+            self.in_doubt = self
+                .in_doubt
+                .filter(|(effect, _)| *effect == Effect::Created);
+        }
+        self.about = id.cloned();
     }
 }
 
