@@ -11,7 +11,7 @@ use workos_importer_core::directory::workos::WorkOs;
 use workos_importer_core::directory::{Directory, Policy};
 use workos_importer_core::engine::{Ended, Engine, Halt, Options};
 use workos_importer_core::journal::outcome::Effect;
-use workos_importer_core::journal::{Journal, RESULT_COLUMNS};
+use workos_importer_core::journal::{Journal, RESULT_COLUMNS, Store};
 use workos_importer_core::row::{Kind, OrganizationOptions, StepKey};
 use workos_importer_core::wire::InProcess;
 use workos_importer_sandbox::Sandbox;
@@ -242,4 +242,46 @@ fn the_file_is_plain_sqlite_with_a_view_of_the_results() {
     // Each write was announced before it left.
     assert_eq!(count(&path, "step WHERE intent_at IS NOT NULL"), 603);
     assert_eq!(count(&path, "run WHERE id = 'simulation'"), 1);
+}
+
+#[test]
+fn what_was_sent_counts_until_its_answer_was_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite3");
+    let at = |seconds| jiff::Timestamp::from_second(seconds).unwrap();
+    let store = Store::create(Some(&path), &record()).unwrap();
+    for (name, times) in [
+        ("before", vec![9]),
+        ("answered", vec![10]),
+        ("in flight", vec![11]),
+        ("twice", vec![12, 15]),
+        ("again", vec![16]),
+    ] {
+        for time in times {
+            let key = key(name);
+            store.intent(&key, Effect::Created, None, at(time)).unwrap();
+        }
+    }
+    let plain = rusqlite::Connection::open(&path).unwrap();
+    plain
+        .execute_batch(
+            "UPDATE step SET by_record = id;
+             INSERT INTO outcome (record_number, outcome, at)
+             SELECT s.id, 1, t.ended FROM (
+                 SELECT 'answered' AS name, 13000 AS ended UNION ALL SELECT 'twice', 17000
+                 UNION ALL SELECT 'again', 14000 -- an earlier attempt's
+             ) t JOIN step s ON s.name = t.name;",
+        )
+        .unwrap();
+    let just_after = |seconds| Some(at(seconds) + std::time::Duration::from_millis(1));
+    assert_eq!(
+        store.sent_since(at(10)).unwrap(),
+        [
+            (at(10), just_after(13)),
+            (at(11), None),
+            (at(12), just_after(15)),
+            (at(15), just_after(17)),
+            (at(16), None),
+        ]
+    );
 }

@@ -8,29 +8,39 @@ use jiff::Timestamp;
 use super::again::Identity;
 use super::runs::{FoundRun, runs};
 use crate::journal::Store;
+use crate::wire::EXCHANGE_TIMEOUT;
 
-/// When the writes of all runs in this environment that are younger than `period` were about to leave. What cannot be read
-/// is passed over.
+/// When the directory may have counted, at the latest, each of the writes of all runs in this environment that can still
+/// count in a window of `period`. What cannot be read is passed over.
 pub(super) fn sent_lately(
     run_dir: Option<&Path>,
     identity: &Identity,
     period: Duration,
 ) -> Vec<Timestamp> {
     let now = Timestamp::now();
-    let Ok(since) = now.checked_sub(period) else {
+    // The oldest that can count left this long ago, and was counted just before its answer was given up.
+    let oldest = period + EXCHANGE_TIMEOUT;
+    let Ok(since) = now.checked_sub(oldest) else {
         return Vec::new();
     };
     let lately = runs(run_dir)
         .into_iter()
-        .filter(|run| was_written(run, period) && identity.same_environment(&run.info));
-    lately
+        .filter(|run| was_written(run, oldest) && identity.same_environment(&run.info));
+    let sent = lately
         .filter_map(|run| {
             Store::open(&run.journal())
-                .and_then(|store| store.intents_since(since))
+                .and_then(|store| store.sent_since(since))
                 .ok()
         })
-        .flatten()
+        .flatten();
+    sent.map(|(left, answered)| answered.unwrap_or_else(|| given_up(left)).min(now))
+        .filter(|counted| now.duration_since(*counted).unsigned_abs() < period)
         .collect()
+}
+
+/// When the answer of a write that left at `left` was no longer waited for.
+fn given_up(left: Timestamp) -> Timestamp {
+    left.checked_add(EXCHANGE_TIMEOUT).unwrap_or(left)
 }
 
 /// Whether anything was written to the journal within the last `period`: only then it is worth reading.

@@ -253,13 +253,29 @@ impl Store {
             .query_row([id], |row| row.get(0))
     }
 
-    /// When the writes that were about to leave since a moment were about to.
-    pub fn intents_since(&self, since: Timestamp) -> rusqlite::Result<Vec<Timestamp>> {
+    /// The writes that were about to leave since then: when, and by when their answers were here. A write is counted by
+    /// the directory somewhere between the two; without the second its answer is not known to have come.
+    pub fn sent_since(
+        &self,
+        since: Timestamp,
+    ) -> rusqlite::Result<Vec<(Timestamp, Option<Timestamp>)>> {
+        // What came before a later write of the same step was answered, or given up, when that one left. The last one was
+        // when the row that sent it had ended.
         let mut statement = self.connection.prepare(
-            "SELECT coalesce(last_intent, intent_at) AS at FROM step WHERE at >= ? ORDER BY at",
+            "SELECT s.intent_at AS at, s.last_intent AS ended FROM step s
+             WHERE s.last_intent IS NOT NULL AND s.intent_at >= ?1
+             UNION ALL
+             SELECT coalesce(s.last_intent, s.intent_at) AS at, o.at AS ended FROM step s
+             LEFT JOIN outcome o ON o.record_number = coalesce(s.by_record, s.first_record)
+                                AND o.at >= coalesce(s.last_intent, s.intent_at)
+             WHERE coalesce(s.last_intent, s.intent_at) >= ?1
+             ORDER BY at",
         )?;
+        // Times are kept in whole milliseconds, rounded down.
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap_or_default();
         let times = statement.query_map([since.as_millisecond()], |row| {
-            Ok(Timestamp::from_millisecond(row.get(0)?).unwrap_or_default())
+            let ended: Option<i64> = row.get(1)?;
+            Ok((at(row.get(0)?), ended.map(|ended| at(ended + 1))))
         })?;
         times.collect()
     }
