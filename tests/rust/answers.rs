@@ -241,15 +241,20 @@ fn each_recorded_list_is_read() {
             lists += 1;
             let directory = directory(200, &answer);
             let after = answer["list_metadata"]["after"].as_str().map(str::to_owned);
-            if kind != Kind::Membership {
-                let page = directory.list(kind, None).await.unwrap();
+            let listing = match kind {
+                Kind::User => Some(Listing::Users),
+                Kind::Organization => Some(Listing::Organizations),
+                Kind::Membership => None,
+            };
+            if let Some(listing) = listing {
+                let page = directory.list(&listing, End::Oldest, None).await.unwrap();
                 assert_eq!(
                     (page.items.len(), page.next),
                     (items.len(), after),
                     "{case}"
                 );
-                for (found, item) in page.items.iter().zip(&items) {
-                    assert_read(found, item, &case);
+                for (listed, item) in page.items.iter().zip(&items) {
+                    assert_read(&listed.found, item, &case);
                 }
             }
             if kind == Kind::Organization {

@@ -1,6 +1,7 @@
 //! What a directory is to the engine, in slices: look (`observe`), compare (`diff`), write (`apply`), list. Ensure,
-//! and later plan, verify and undo, are compositions of these. Decides neither pace nor order nor a row's outcome.
+//! plan, verify and undo are compositions of these. Decides neither pace nor order nor a row's outcome.
 
+pub mod names;
 pub mod workos;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::journal::outcome::{ApiDetails, Effect};
 use crate::row::Kind;
 use crate::row::claim::{Claim, MembershipClaim, OrganizationReference};
+pub use names::{End, Listed, Listing, Name, Page};
 
 /// What to do with a user who is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +81,8 @@ pub enum State {
 pub struct Found {
     pub id: String,
     pub created_at: Option<Timestamp>,
+    /// When somebody last used it, such as by signing in; `None` if nobody has, or if the directory does not say.
+    pub used_at: Option<Timestamp>,
     pub details: Details,
 }
 
@@ -87,7 +91,10 @@ pub struct Found {
 #[serde(rename_all = "snake_case")]
 pub enum Details {
     User(UserDetails),
-    Organization { name: Option<String> },
+    Organization {
+        name: Option<String>,
+        external_id: Option<String>,
+    },
     Membership { roles: Vec<String>, active: bool },
 }
 
@@ -285,13 +292,6 @@ pub trait BeforeSend: Send + Sync {
     async fn commit(&self) -> Result<(), crate::journal::JournalError>;
 }
 
-/// A page of a list.
-#[derive(Clone, Debug)]
-pub struct Page {
-    pub items: Vec<Found>,
-    pub next: Option<String>,
-}
-
 /// What the first, small read found out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
@@ -308,6 +308,16 @@ pub trait Directory: Send + Sync {
     /// How to begin.
     fn approach(&self, ask: &Ask<'_>) -> Approach;
 
+    /// The names under which a claim's object is looked up, in their order.
+    fn names_asked(&self, ask: &Ask<'_>) -> Vec<Name>;
+
+    /// The state of a claim, by what its names were found to be so far; `None`: the next name has to be looked up too.
+    /// Pure.
+    fn state(&self, ask: &Ask<'_>, found: &[Option<Found>]) -> Option<State>;
+
+    /// Looks one object up.
+    async fn look_up(&self, name: &Name) -> Result<Option<Found>, CallError>;
+
     /// Looks at what is there; one answer for each ask, in order.
     async fn observe(&self, asks: &[Ask<'_>]) -> Vec<Result<State, CallError>>;
 
@@ -321,8 +331,17 @@ pub trait Directory: Send + Sync {
         before_send: &dyn BeforeSend,
     ) -> Result<Vec<Applied>, crate::journal::JournalError>;
 
-    /// One page of all objects of a kind that a list can show.
-    async fn list(&self, kind: Kind, cursor: Option<&str>) -> Result<Page, CallError>;
+    /// One page of a list, counted from one of its ends.
+    async fn list(
+        &self,
+        listing: &Listing,
+        from: End,
+        cursor: Option<&str>,
+    ) -> Result<Page, CallError>;
+
+    /// What an object will be once a write is done, and the names under which it is then found; an object that is made
+    /// gets `id`. Pure: nothing is sent.
+    fn after(&self, write: &Write, before: Option<&Found>, id: &str) -> Listed;
 
     /// How many asks or writes of a kind go into one call.
     fn batch_limit(&self, kind: Kind) -> usize;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
+use super::snapshot::CallErrorOrJournal;
 use super::settled::{Ensured, Progress, existing, recall};
 use super::{Ended, Engine};
 use crate::clock::Clock;
@@ -102,8 +103,9 @@ impl Engine<'_> {
             Some(known) => recall(&known),
             // Look before anything is sent.
             None if progress.in_doubt.is_some() => None,
-            None => match self.directory.approach(ask) {
-                Approach::Trust(id) => {
+            None => match (self.first_state(ask).await?, self.directory.approach(ask)) {
+                (Some(state), _) => Some(state),
+                (None, Approach::Trust(id)) => {
                     self.memo.put(
                         key,
                         Remembered {
@@ -113,8 +115,8 @@ impl Engine<'_> {
                     )?;
                     return Ok(existing(key.kind, id, false));
                 }
-                Approach::WriteFirst => Some(State::Absent),
-                Approach::LookFirst => None,
+                (None, Approach::WriteFirst) if !self.rehearses => Some(State::Absent),
+                (None, Approach::WriteFirst | Approach::LookFirst) => None,
             },
         };
         let settled = self.settle(key, ask, state, &mut progress).await;
@@ -243,7 +245,7 @@ impl Engine<'_> {
                 return Err(Failure::Row(refusal));
             }
             progress.writes += 1;
-            let wrote = self.write(key, ask, *write, progress, &mut state);
+            let wrote = self.write(key, ask, *write, progress, (&current, &mut state));
             match (wrote.await?, current) {
                 (Wrote::Done(ensured), _) => return Ok(ensured),
                 (Wrote::AsItIs, State::Found(found)) => {
@@ -261,7 +263,15 @@ impl Engine<'_> {
         ask: &Ask<'_>,
         progress: &Progress,
     ) -> Result<State, Failure> {
-        match self.directory.observe(&[*ask]).await.pop() {
+        let observed = match self.rehearses {
+            false => self.directory.observe(&[*ask]).await.pop(),
+            true => match self.looked_up_state(ask).await {
+                Ok(state) => Some(Ok(state)),
+                Err(CallErrorOrJournal::Call(error)) => Some(Err(error)),
+                Err(CallErrorOrJournal::Journal(error)) => return Err(error.into()),
+            },
+        };
+        match observed {
             Some(Ok(state)) => Ok(state),
             Some(Err(CallError::Key(error))) => Err(Failure::Stop(Ended::Key(error))),
             Some(Err(CallError::Away(message))) => Err(Failure::Stop(Ended::Unreachable(message))),
@@ -280,7 +290,7 @@ impl Engine<'_> {
         ask: &Ask<'_>,
         write: Write,
         progress: &mut Progress,
-        state: &mut Option<State>,
+        (current, state): (&State, &mut Option<State>),
     ) -> Result<Wrote, Failure> {
         let intent = Intent {
             journal: self.journal,
@@ -290,11 +300,14 @@ impl Engine<'_> {
             before: write.before.as_deref(),
             clock: &self.clock,
         };
-        let applied = self
-            .directory
-            .apply(std::slice::from_ref(&write), &intent)
-            .await?
-            .pop();
+        let applied = if self.rehearses {
+            Some(self.imagine(key, ask, &write, current).await?)
+        } else {
+            self.directory
+                .apply(std::slice::from_ref(&write), &intent)
+                .await?
+                .pop()
+        };
         match applied {
             Some(Applied::Done(found)) => {
                 progress.did = Some(progress.did.unwrap_or(write.effect));
@@ -337,7 +350,10 @@ impl Engine<'_> {
                     ..fallback.shortfall
                 });
                 match fallback.smaller {
-                    Some(smaller) => Box::pin(self.write(key, ask, smaller, progress, state)).await,
+                    Some(smaller) => {
+                        let states = (current, state);
+                        Box::pin(self.write(key, ask, smaller, progress, states)).await
+                    }
                     None => {
                         // A no to this write is a no to the same write whose answer was lost.
                         progress.in_doubt = None;

@@ -5,7 +5,9 @@ mod drive;
 mod ensure;
 mod memo;
 mod pass;
+mod rehearse;
 mod settled;
+mod snapshot;
 mod take_back;
 mod tally;
 
@@ -211,6 +213,10 @@ pub struct Engine<'a> {
     retries: bool,
     /// Rows that are not known from them are refused.
     only_known: bool,
+    /// What the directory holds for the rows is read before them, by lists where that is cheaper.
+    compares: bool,
+    /// Writes are imagined instead of sent.
+    rehearses: bool,
     /// What they had counted.
     earlier: Counters,
     began: Instant,
@@ -240,6 +246,8 @@ impl<'a> Engine<'a> {
             goes_on: false,
             retries: false,
             only_known: false,
+            compares: false,
+            rehearses: false,
             earlier: Counters::default(),
             began: Instant::now(),
             rows_in_flight: ROWS_IN_FLIGHT,
@@ -273,6 +281,23 @@ impl<'a> Engine<'a> {
         self
     }
 
+    /// Reads what the directory holds for the rows before them, so that what is as it should be costs no write. For rows
+    /// most of which are there already; needs a source that can be read twice, and does nothing for others.
+    #[must_use]
+    pub fn comparing(mut self) -> Self {
+        self.compares = true;
+        self
+    }
+
+    /// Imagines every write instead of sending it: rows end as they would, and the journal has what would be done. A
+    /// rehearsed run takes nobody back.
+    #[must_use]
+    pub fn rehearsing(mut self) -> Self {
+        self.compares = true;
+        self.rehearses = true;
+        self
+    }
+
     /// Runs until every row has its outcome or something ends the run. `prelude` is ensured before the first row is
     /// read: what every row needs.
     pub async fn run(
@@ -287,6 +312,14 @@ impl<'a> Engine<'a> {
             Err(error) => return (error.into(), Tally::default()),
         };
         self.can_park = rows.can_rewind();
+        if self.compares && rows.can_rewind() {
+            let snapshot = until_halted(self.take_snapshot(rows), &mut halt).await;
+            match snapshot {
+                Some(Ok(())) => {}
+                Some(Err(ended)) => return (ended, tally),
+                None => return (Ended::Halted, tally),
+            }
+        }
         let prepared = until_halted(self.prelude(prelude, &mut tally), &mut halt).await;
         let mut ended = match prepared {
             Some(Ok(())) => {
@@ -299,7 +332,7 @@ impl<'a> Engine<'a> {
         if ended == Ended::Complete {
             ended = self.second_pass(rows, sink, &mut tally, halt.clone()).await;
         }
-        if ended == Ended::Complete && self.options.require_membership {
+        if ended == Ended::Complete && self.options.require_membership && !self.rehearses {
             let taken_back = self.take_back(&mut tally, halt.clone());
             ended = until_halted(taken_back, &mut halt)
                 .await

@@ -219,6 +219,7 @@ pub(super) fn recall(known: &Remembered) -> Option<State> {
     Some(State::Found(Found {
         id: id.clone(),
         created_at: None,
+        used_at: None,
         details,
     }))
 }

@@ -25,6 +25,7 @@ mod orphans;
 pub mod outcome;
 mod rows;
 mod schema;
+mod seen;
 mod steps;
 mod store;
 mod totals;
@@ -37,6 +38,7 @@ use tokio::sync::oneshot;
 
 pub use orphans::Orphan;
 pub use rows::{Before, EndedRow, FailedBefore, FailedLine, RESULT_COLUMNS, ResultLine};
+pub use seen::{ListingState, SeenName, SeenObject};
 pub use steps::{OpenIntent, Registered, Registration, Remembered};
 pub use store::{RunRecord, Store};
 pub use totals::{Counters, FailureGroup, Kept, RunInfo};

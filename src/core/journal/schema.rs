@@ -2,7 +2,7 @@
 //! DuckDB or pandas. The tables are written for size (numbers for words); the views `results` and `steps` are for reading.
 
 /// Raised with every change that an older reader would not understand.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The tables. No password, hash, key or whole row is ever stored in them.
 pub const SCHEMA: &str = "
@@ -93,6 +93,32 @@ CREATE TABLE known_row (
     reading       INTEGER NOT NULL     -- the latest reading in which it was seen; equal rows are counted by it
 );
 CREATE INDEX known_row_digest ON known_row (digest);
+
+-- what the directory held when the source was compared with it; emptied when the comparison is over
+CREATE TABLE seen (
+    id        INTEGER PRIMARY KEY,
+    kind      INTEGER NOT NULL,        -- as in `step`
+    remote_id TEXT NOT NULL,
+    details   TEXT NOT NULL,           -- JSON
+    UNIQUE (kind, remote_id)
+);
+CREATE TABLE seen_name (
+    name TEXT PRIMARY KEY,             -- such as `user.email:alice@acme.com`
+    seen INTEGER                       -- absent: it was looked for, and is not there
+) WITHOUT ROWID;
+-- names that the source's rows use
+CREATE TABLE wanted (
+    name TEXT PRIMARY KEY,
+    rows INTEGER NOT NULL              -- how many of them
+) WITHOUT ROWID;
+-- how far lists of the directory were read, from both ends
+CREATE TABLE listing (
+    name     TEXT PRIMARY KEY,
+    oldest   TEXT,                     -- where the next page from this end begins
+    newest   TEXT,
+    pages    INTEGER NOT NULL,
+    complete INTEGER NOT NULL          -- 1: what is not in `seen_name` is not there
+);
 
 CREATE VIEW steps AS
 SELECT s.id, CASE s.kind WHEN 0 THEN 'organization' WHEN 1 THEN 'user' ELSE 'membership' END AS kind, s.name,

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use workos_importer_core::directory::{
     Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Details, Directory, Doubt,
-    Found, Page, Policy, Refusal, Settling, State, Write,
+    End, Found, Listed, Listing, Name, Page, Policy, Refusal, Settling, State, Write,
 };
 use workos_importer_core::engine::{ReadRow, Rows};
 use workos_importer_core::journal::outcome::{Effect, Evidence, RowResult};
@@ -419,7 +419,8 @@ impl Between<'_> {
         Found {
             id: id.to_owned(),
             created_at: None,
-            details: Details::Organization { name: None },
+            used_at: None,
+            details: Details::Organization { name: None, external_id: None },
         }
     }
 
@@ -430,7 +431,8 @@ impl Between<'_> {
         Some(Found {
             id: user["id"].as_str()?.to_owned(),
             created_at: None,
-            details: Details::Organization { name: None },
+            used_at: None,
+            details: Details::Organization { name: None, external_id: None },
         })
     }
 
@@ -442,12 +444,13 @@ impl Between<'_> {
         Found {
             id: write.target.rsplit('/').next().unwrap().to_owned(),
             created_at: None,
+            used_at: None,
             details: match write.kind {
                 Kind::Membership => Details::Membership {
                     roles: roles.collect(),
                     active: true,
                 },
-                _ => Details::Organization { name: None },
+                _ => Details::Organization { name: None, external_id: None },
             },
         }
     }
@@ -513,8 +516,29 @@ impl Directory for Between<'_> {
         Ok(applied)
     }
 
-    async fn list(&self, kind: Kind, cursor: Option<&str>) -> Result<Page, CallError> {
-        self.inner.list(kind, cursor).await
+    fn names_asked(&self, ask: &Ask<'_>) -> Vec<Name> {
+        self.inner.names_asked(ask)
+    }
+
+    fn state(&self, ask: &Ask<'_>, found: &[Option<Found>]) -> Option<State> {
+        self.inner.state(ask, found)
+    }
+
+    async fn look_up(&self, name: &Name) -> Result<Option<Found>, CallError> {
+        self.inner.look_up(name).await
+    }
+
+    async fn list(
+        &self,
+        listing: &Listing,
+        from: End,
+        cursor: Option<&str>,
+    ) -> Result<Page, CallError> {
+        self.inner.list(listing, from, cursor).await
+    }
+
+    fn after(&self, write: &Write, before: Option<&Found>, id: &str) -> Listed {
+        self.inner.after(write, before, id)
     }
 
     fn batch_limit(&self, kind: Kind) -> usize {

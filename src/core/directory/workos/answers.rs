@@ -66,6 +66,7 @@ pub(super) fn organization(body: &Value) -> Option<Found> {
         body,
         Details::Organization {
             name: text(body, "name"),
+            external_id: text(body, "external_id"),
         },
     )
 }
@@ -99,12 +100,16 @@ pub(super) fn has_id(body: &Value) -> bool {
 
 fn found(body: &Value, details: Details) -> Option<Found> {
     let id = text(body, "id").filter(|id| !id.is_empty())?;
-    let created_at = text(body, "created_at").and_then(|time| time.parse::<Timestamp>().ok());
     Some(Found {
         id,
-        created_at,
+        created_at: time(body, "created_at"),
+        used_at: time(body, "last_sign_in_at"),
         details,
     })
+}
+
+fn time(body: &Value, name: &str) -> Option<Timestamp> {
+    text(body, name).and_then(|time| time.parse().ok())
 }
 
 fn text(body: &Value, name: &str) -> Option<String> {

@@ -358,7 +358,11 @@ pub(super) fn nothing() -> Found {
     Found {
         id: String::new(),
         created_at: None,
-        details: Details::Organization { name: None },
+        used_at: None,
+        details: Details::Organization {
+            name: None,
+            external_id: None,
+        },
     }
 }
 
@@ -379,7 +383,7 @@ pub(super) fn is_outcome_of(ask: &Ask<'_>, found: &Found, doubt: Doubt) -> bool 
             let first_alone = roles.len() == 1 && roles.first() == claim.roles.first();
             *active && (first_alone || claim.roles.iter().all(|role| roles.contains(role)))
         }
-        (Claim::Organization(claim), Details::Organization { name }) => name == &claim.name,
+        (Claim::Organization(claim), Details::Organization { name, .. }) => name == &claim.name,
         _ => false,
     }
 }

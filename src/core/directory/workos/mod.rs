@@ -5,6 +5,7 @@ mod calls;
 mod compare;
 mod failures;
 mod limits;
+mod lookup;
 mod patience;
 mod requests;
 mod retry_after;
@@ -18,15 +19,15 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    ApiError, Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Details, Directory,
-    Doubt, Found, Page, Policy, Refusal, Settling, State, Write,
+    Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Directory, Doubt, End, Found,
+    Listed, Listing, Name, Page, Policy, Refusal, Settling, State, Write,
 };
 use crate::clock::Clock;
 use crate::journal::JournalError;
 use crate::journal::outcome::Effect;
 use crate::pace::{Backoff, Standing};
 use crate::row::Kind;
-use crate::row::claim::{Claim, OrganizationReference, UserClaim};
+use crate::row::claim::{Claim, OrganizationReference};
 use crate::wire::Transport;
 use calls::{Caller, Heard};
 pub use limits::Limits;
@@ -81,88 +82,19 @@ impl WorkOs {
         self.caller.pace.standing()
     }
 
+    /// By the claim's names, one after another, until its state is known.
     async fn observe_one(&self, ask: &Ask<'_>) -> Result<State, CallError> {
-        match ask.claim {
-            Claim::User(user) => self.observe_user(user).await,
-            Claim::Organization(organization) => {
-                let (call, target) = match &organization.reference {
-                    OrganizationReference::Id(id) => {
-                        ("get organization", requests::organization(id))
-                    }
-                    OrganizationReference::ExternalId(id) => (
-                        "look up organization",
-                        requests::organization_by_external_id(id),
-                    ),
-                };
-                Ok(self.get(call, target).await?.map_or(State::Absent, |body| {
-                    answers::organization(&body).map_or(State::Absent, State::Found)
-                }))
+        let mut found = Vec::new();
+        let mut names = lookup::names_asked(ask).into_iter();
+        loop {
+            if let Some(state) = lookup::state(ask, &found) {
+                return Ok(state);
             }
-            Claim::Membership(_) => {
-                let (Some(user), Some(organization)) =
-                    (ask.base(Kind::User), ask.base(Kind::Organization))
-                else {
-                    return Ok(State::Absent);
-                };
-                let body = self
-                    .get(
-                        "find membership",
-                        requests::memberships_of(&user.id, &organization.id),
-                    )
-                    .await?;
-                let found = body
-                    .map(|body| answers::list(&body, answers::membership))
-                    .unwrap_or_default();
-                // A directory that ignored the filters must not make us take somebody else's membership.
-                let mine = found
-                    .items
-                    .into_iter()
-                    .find(|(user_id, organization_id, _)| {
-                        user_id.as_ref().is_none_or(|id| *id == user.id)
-                            && organization_id
-                                .as_ref()
-                                .is_none_or(|id| *id == organization.id)
-                    });
-                Ok(mine.map_or(State::Absent, |(_, _, found)| State::Found(found)))
+            match names.next() {
+                Some(name) => found.push(self.look_up(&name).await?),
+                None => return Ok(State::Absent),
             }
         }
-    }
-
-    /// By email, then, where the row has one that this user does not have, by external id.
-    async fn observe_user(&self, claim: &UserClaim) -> Result<State, CallError> {
-        let body = self
-            .get("find user", requests::users_by_email(&claim.email))
-            .await?;
-        let listed = body
-            .map(|body| answers::list(&body, answers::user))
-            .unwrap_or_default();
-        let by_email = listed.items.into_iter().find(|found| match &found.details {
-            Details::User(user) => user.email.eq_ignore_ascii_case(&claim.email),
-            _ => false,
-        });
-        let Some(external_id) = &claim.external_id else {
-            return Ok(by_email.map_or(State::Absent, State::Found));
-        };
-        if let Some(found) = &by_email
-            && matches!(&found.details, Details::User(user) if user.external_id.as_deref() == Some(external_id))
-        {
-            return Ok(State::Found(found.clone()));
-        }
-        let by_external_id = self
-            .get(
-                "find user by external id",
-                requests::user_by_external_id(external_id),
-            )
-            .await?
-            .and_then(|body| answers::user(&body));
-        Ok(match (by_email, by_external_id) {
-            (Some(one), Some(other)) if one.id != other.id => State::Conflict {
-                by_email: one.id,
-                by_external_id: other.id,
-            },
-            (Some(found), _) | (None, Some(found)) => State::Found(found),
-            (None, None) => State::Absent,
-        })
     }
 
     /// A read; `None` for 404.
@@ -216,7 +148,7 @@ impl WorkOs {
 impl Directory for WorkOs {
     async fn check(&self) -> Result<Checked, CallError> {
         self.caller
-            .read("check key", requests::users_page(None, 1))
+            .read("check key", requests::one_user())
             .await?;
         Ok(Checked {
             clock_offset: self.caller.clock_offset(),
@@ -240,6 +172,20 @@ impl Directory for WorkOs {
                 }
             }
         }
+    }
+
+    fn names_asked(&self, ask: &Ask<'_>) -> Vec<Name> {
+        lookup::names_asked(ask)
+    }
+
+    fn state(&self, ask: &Ask<'_>, found: &[Option<Found>]) -> Option<State> {
+        lookup::state(ask, found)
+    }
+
+    async fn look_up(&self, name: &Name) -> Result<Option<Found>, CallError> {
+        let (call, target) = lookup::request(name);
+        let body = self.get(call, target).await?;
+        Ok(body.and_then(|body| lookup::found(name, &body)))
     }
 
     async fn observe(&self, asks: &[Ask<'_>]) -> Vec<Result<State, CallError>> {
@@ -266,25 +212,31 @@ impl Directory for WorkOs {
         Ok(applied)
     }
 
-    async fn list(&self, kind: Kind, cursor: Option<&str>) -> Result<Page, CallError> {
-        let (target, read): (String, fn(&serde_json::Value) -> Option<Found>) = match kind {
-            Kind::User => (requests::users_page(cursor, 100), answers::user),
-            Kind::Organization => (
-                requests::organizations_page(cursor, 100),
-                answers::organization,
-            ),
-            Kind::Membership => {
-                return Err(CallError::Refused(ApiError {
-                    message: "Memberships are listed by user or by organization.".into(),
-                    ..ApiError::default()
-                }));
-            }
+    async fn list(
+        &self,
+        listing: &Listing,
+        from: End,
+        cursor: Option<&str>,
+    ) -> Result<Page, CallError> {
+        let target = requests::list_page(listing, from, cursor);
+        let (call, read): (_, fn(&serde_json::Value) -> Option<Listed>) = match listing {
+            Listing::Users => ("list users", |body| {
+                answers::user(body).map(lookup::with_names)
+            }),
+            Listing::Organizations => ("list organizations", |body| {
+                answers::organization(body).map(lookup::with_names)
+            }),
+            Listing::MembershipsOf(_) => ("list memberships", lookup::listed_membership),
         };
-        let listed = answers::list(&self.caller.read("list", target).await?, read);
+        let listed = answers::list(&self.caller.read(call, target).await?, read);
         Ok(Page {
             items: listed.items,
             next: listed.after,
         })
+    }
+
+    fn after(&self, write: &Write, before: Option<&Found>, id: &str) -> Listed {
+        lookup::after(write, before, id)
     }
 
     fn batch_limit(&self, _kind: Kind) -> usize {

@@ -92,7 +92,7 @@ impl Caller {
         if heard(self.pace.last_success()) {
             return true;
         }
-        let target = requests::users_page(None, 1);
+        let target = requests::one_user();
         let paced = limits::of_read(&target);
         // What it brings is known by the pace.
         let _ = self.read_once(PROBE, paced, &target).await;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
+use crate::directory::{End, Listing};
 use crate::row::claim::{
     MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
 };
@@ -29,8 +30,32 @@ pub(super) fn user(id: &str) -> String {
     format!("/user_management/users/{}", segment(id))
 }
 
-pub(super) fn users_page(after: Option<&str>, limit: u32) -> String {
-    page("/user_management/users", after, limit)
+/// One page of a list. Lists are sorted by the time of creation.
+pub(super) fn list_page(listing: &Listing, from: End, after: Option<&str>) -> String {
+    let mut pairs = vec![("limit", "100")];
+    pairs.push(match from {
+        End::Oldest => ("order", "asc"),
+        End::Newest => ("order", "desc"),
+    });
+    let path = match listing {
+        Listing::Users => "/user_management/users",
+        Listing::Organizations => "/organizations",
+        Listing::MembershipsOf(organization_id) => {
+            pairs.push(("organization_id", organization_id));
+            // Without `statuses` the list would show active ones only.
+            pairs.push(("statuses", "active,inactive,pending"));
+            "/user_management/organization_memberships"
+        }
+    };
+    if let Some(after) = after {
+        pairs.push(("after", after));
+    }
+    format!("{path}?{}", query(&pairs))
+}
+
+/// The smallest read: one user.
+pub(super) fn one_user() -> String {
+    "/user_management/users?limit=1&order=asc".into()
 }
 
 pub(super) fn users_by_email(email: &str) -> String {
@@ -54,10 +79,6 @@ pub(super) fn organization(id: &str) -> String {
 
 pub(super) fn organization_by_external_id(external_id: &str) -> String {
     format!("/organizations/external_id/{}", segment(external_id))
-}
-
-pub(super) fn organizations_page(after: Option<&str>, limit: u32) -> String {
-    page("/organizations", after, limit)
 }
 
 pub(super) fn memberships() -> String {
@@ -98,17 +119,6 @@ pub(super) fn membership_reactivation(id: &str) -> String {
         "/user_management/organization_memberships/{}/reactivate",
         segment(id)
     )
-}
-
-fn page(path: &str, after: Option<&str>, limit: u32) -> String {
-    let limit = limit.to_string();
-    let mut pairs = vec![("limit", limit.as_str())];
-    // Oldest first, so that what is created while we page comes at the end.
-    pairs.push(("order", "asc"));
-    if let Some(after) = after {
-        pairs.push(("after", after));
-    }
-    format!("{path}?{}", query(&pairs))
 }
 
 /// The body that creates a user: every field that the row claims.
