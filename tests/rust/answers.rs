@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use workos_importer_core::clock::Clock;
 use workos_importer_core::directory::workos::WorkOs;
 use workos_importer_core::directory::{
-    Applied, Ask, Base, BeforeSend, Change, Details, Directory, Found, Policy, State,
+    Applied, Ask, Base, BeforeSend, Change, Details, Directory, End, Found, Listing, Policy, State,
 };
 use workos_importer_core::journal::JournalError;
 use workos_importer_core::row::{
@@ -157,7 +157,10 @@ fn assert_read(found: &Found, answer: &Value, case: &str) {
                 .collect();
             assert_eq!(user.metadata, pairs, "{case}");
         }
-        Details::Organization { name } => assert_eq!(*name, text("name"), "{case}"),
+        Details::Organization { name, external_id } => {
+            assert_eq!(*name, text("name"), "{case}");
+            assert_eq!(*external_id, text("external_id"), "{case}");
+        }
         Details::Membership { roles, active } => {
             assert_eq!(*active, answer["status"] != "inactive", "{case}");
             let slug = |role: &Value| role["slug"].as_str().unwrap().to_owned();

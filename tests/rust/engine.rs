@@ -3,6 +3,7 @@
 
 mod answers;
 mod calls;
+mod comparing;
 mod faults;
 mod harness;
 mod journals;

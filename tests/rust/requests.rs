@@ -153,6 +153,7 @@ fn creating_and_updating_users() {
             let there = State::Found(Found {
                 id: "user_1 ö/?".into(),
                 created_at: None,
+                used_at: None,
                 details: Details::User(details),
             });
             pair.apply(written(pair.ours.diff(&ask, &there, &POLICY)))
@@ -347,6 +348,7 @@ fn memberships() {
                 State::Found(Found {
                     id: "om_1".into(),
                     created_at: None,
+                    used_at: None,
                     details: Details::Membership { roles, active },
                 })
             };

@@ -95,7 +95,10 @@ pub enum Details {
         name: Option<String>,
         external_id: Option<String>,
     },
-    Membership { roles: Vec<String>, active: bool },
+    Membership {
+        roles: Vec<String>,
+        active: bool,
+    },
 }
 
 /// The readable fields of a user. Passwords cannot be read.

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
-use super::snapshot::CallErrorOrJournal;
 use super::settled::{Ensured, Progress, existing, recall};
+use super::snapshot::CallErrorOrJournal;
 use super::{Ended, Engine};
 use crate::clock::Clock;
 use crate::directory::{

@@ -1,14 +1,14 @@
 //! A rehearsal: the run as it would be, with every write imagined instead of sent. What it would do is in its journal
 //! afterwards, for `plan` and `verify` to read.
 
-use super::snapshot::CallErrorOrJournal;
 use super::Engine;
+use super::snapshot::CallErrorOrJournal;
 use crate::directory::{
     Applied, Approach, Ask, CallError, Found, Name, Refusal, State, Then, Write,
 };
 use crate::journal::JournalError;
 use crate::journal::outcome::ApiDetails;
-use crate::row::{Kind, StepKey};
+use crate::row::{Claim, Kind, StepKey};
 
 impl Engine<'_> {
     /// Does to what was seen what the write would do to the directory.
@@ -85,8 +85,12 @@ impl Engine<'_> {
         if !self.compares || matches!(approach, Approach::Trust(_)) {
             return Ok(None);
         }
+        let is_membership = matches!(ask.claim, Claim::Membership(_));
+        if self.rehearses && is_membership && ask.bases.iter().any(|base| base.ours) {
+            // What it builds on was imagined: there is nothing to ask the directory for.
+            return Ok(Some(State::Absent));
+        }
         let seen = self.seen_state(ask).await?;
-        let is_membership = matches!(ask.claim, crate::row::Claim::Membership(_));
         Ok(match seen {
             // Somebody may have put it there meanwhile, and taken the user out again: it is looked at freshly before
             // anything is written.

@@ -1,13 +1,13 @@
 //! Owns what the directory holds as far as a source names it: read before the rows, by the cheapest way, into the
 //! journal. Lists are paged from both ends as long as that finds more than looking rows up one by one would.
 
+use std::collections::{HashSet, VecDeque};
+
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::{Ended, Engine, ReadRow, Rows};
-use crate::directory::{
-    Ask, CallError, Details, End, Found, Listed, Listing, Name, Page, State,
-};
+use crate::directory::{Ask, CallError, Details, End, Found, Listed, Listing, Name, Page, State};
 use crate::journal::{Before, JournalError, ListingState, SeenName, SeenObject};
 use crate::row::Kind;
 
@@ -32,6 +32,34 @@ impl Paying {
         let left = self.wanted.saturating_sub(self.found);
         let first = u64::from(self.wanted >= 3);
         self.pages < first.max(self.found + left / 10)
+    }
+}
+
+/// What was read from each end of a list of late: enough to see that they have met. Both go on by one page at a time, so
+/// the last object of one is then among the last two pages of the other.
+#[derive(Default)]
+struct Ends {
+    oldest: VecDeque<HashSet<String>>,
+    newest: VecDeque<HashSet<String>>,
+}
+
+impl Ends {
+    fn have_met(&mut self, end: End, page: &Page) -> bool {
+        let ids: HashSet<String> = page
+            .items
+            .iter()
+            .map(|item| item.found.id.clone())
+            .collect();
+        let (own, other) = match end {
+            End::Oldest => (&mut self.oldest, &self.newest),
+            End::Newest => (&mut self.newest, &self.oldest),
+        };
+        let met = other.iter().any(|page| !page.is_disjoint(&ids));
+        own.push_back(ids);
+        if own.len() > 2 {
+            own.pop_front();
+        }
+        met
     }
 }
 
@@ -149,8 +177,7 @@ impl Engine<'_> {
             found: 0,
             pages: 0,
         };
-        // By the time of creation, up to where each end was read in this attempt.
-        let (mut oldest_until, mut newest_until) = (None, None);
+        let mut ends = Ends::default();
         while !state.complete && paying.goes_on() {
             let begins = state.pages == 0;
             let from_oldest = self
@@ -185,21 +212,12 @@ impl Engine<'_> {
                 };
                 paying.pages += 1;
                 state.pages += 1;
-                let until = page.items.last().and_then(|item| item.found.created_at);
                 let is_last = page.next.is_none();
                 match end {
-                    End::Oldest => {
-                        oldest_until = until;
-                        state.oldest.clone_from(&page.next);
-                    }
-                    End::Newest => {
-                        newest_until = until;
-                        state.newest.clone_from(&page.next);
-                    }
+                    End::Oldest => state.oldest.clone_from(&page.next),
+                    End::Newest => state.newest.clone_from(&page.next),
                 }
-                // Both ends have met when one of them is beyond the other; those of the same moment may not have been read.
-                let met = matches!((oldest_until, newest_until), (Some(old), Some(new)) if old > new);
-                state.complete = state.complete || is_last || met;
+                state.complete = state.complete || is_last || ends.have_met(end, &page);
                 paying.found += self.keep_page(listing, page, &state).await?;
             }
         }

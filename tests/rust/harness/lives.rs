@@ -251,6 +251,12 @@ impl Scenario {
                 if let Some(retry) = goes_on {
                     engine = engine.going_on(retry);
                 }
+                if self.compares {
+                    engine = engine.comparing();
+                }
+                if self.rehearses {
+                    engine = engine.rehearsing();
+                }
                 engine
                     .run(
                         rows.as_mut(),

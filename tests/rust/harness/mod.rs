@@ -66,6 +66,10 @@ pub struct Scenario {
     pub lingers: bool,
     /// Steps between the parts of the run.
     pub seams: Option<Arc<dyn Seams>>,
+    /// What the directory holds is read before the rows.
+    pub compares: bool,
+    /// Writes are imagined instead of sent.
+    pub rehearses: bool,
     /// Whether exchanges and results are kept; a large run has too many.
     pub logs: bool,
     /// What the caller does with results.
@@ -135,6 +139,8 @@ impl Scenario {
             stubborn: false,
             lingers: false,
             seams: None,
+            compares: false,
+            rehearses: false,
             logs: true,
             sink: Collected::default,
         }

@@ -6,7 +6,7 @@
 mod check;
 mod ledger;
 mod mutations;
-mod source;
+pub mod source;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -174,7 +174,7 @@ fn one(seed: u64, seams: Option<Arc<dyn Seams>>) -> Done {
 }
 
 /// Runs seeds on all cores, until `FAILURES` (1) of them have failed; each is printed.
-fn on_all_cores(seeds: std::ops::Range<u64>, work: impl Fn(u64) + Sync) {
+pub fn on_all_cores(seeds: std::ops::Range<u64>, work: impl Fn(u64) + Sync) {
     let failed = AtomicU64::new(0);
     let most = number("FAILURES").unwrap_or(1);
     on_all_cores_until(seeds, |seed| {

@@ -11,8 +11,8 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::Value;
 use workos_importer_core::directory::{
-    Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Details, Directory, Doubt,
-    End, Found, Listed, Listing, Name, Page, Policy, Refusal, Settling, State, Write,
+    Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Details, Directory, Doubt, End,
+    Found, Listed, Listing, Name, Page, Policy, Refusal, Settling, State, Write,
 };
 use workos_importer_core::engine::{ReadRow, Rows};
 use workos_importer_core::journal::outcome::{Effect, Evidence, RowResult};
@@ -420,7 +420,10 @@ impl Between<'_> {
             id: id.to_owned(),
             created_at: None,
             used_at: None,
-            details: Details::Organization { name: None, external_id: None },
+            details: Details::Organization {
+                name: None,
+                external_id: None,
+            },
         }
     }
 
@@ -432,7 +435,10 @@ impl Between<'_> {
             id: user["id"].as_str()?.to_owned(),
             created_at: None,
             used_at: None,
-            details: Details::Organization { name: None, external_id: None },
+            details: Details::Organization {
+                name: None,
+                external_id: None,
+            },
         })
     }
 
@@ -450,7 +456,10 @@ impl Between<'_> {
                     roles: roles.collect(),
                     active: true,
                 },
-                _ => Details::Organization { name: None, external_id: None },
+                _ => Details::Organization {
+                    name: None,
+                    external_id: None,
+                },
             },
         }
     }

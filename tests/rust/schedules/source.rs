@@ -33,6 +33,11 @@ pub fn pick<'a>(random: &mut StdRng, among: &[&'a str]) -> &'a str {
 /// Users in several organizations, in any order, some of them twice in the same one.
 pub fn lines(random: &mut StdRng, single: bool) -> Vec<Line> {
     let wizards = if random.random_bool(0.3) { 0.4 } else { 0.0 };
+    lines_with(random, single, wizards)
+}
+
+/// The same, of which a share has a role that the environment does not know.
+pub fn lines_with(random: &mut StdRng, single: bool, wizards: f64) -> Vec<Line> {
     let line = |_| {
         let person = random.random_range(0..PEOPLE);
         let organization = match single {

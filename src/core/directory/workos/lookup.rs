@@ -94,13 +94,15 @@ pub(super) fn request(name: &Name) -> (&'static str, String) {
 /// What the answer to such a read says.
 pub(super) fn found(name: &Name, body: &Value) -> Option<Found> {
     match (name.kind, name.by) {
-        (Kind::User, "email") => answers::list(body, answers::user)
-            .items
-            .into_iter()
-            .find(|found| match &found.details {
-                Details::User(user) => user.email.eq_ignore_ascii_case(&name.value),
-                _ => false,
-            }),
+        (Kind::User, "email") => {
+            answers::list(body, answers::user)
+                .items
+                .into_iter()
+                .find(|found| match &found.details {
+                    Details::User(user) => user.email.eq_ignore_ascii_case(&name.value),
+                    _ => false,
+                })
+        }
         (Kind::User, _) => answers::user(body),
         (Kind::Organization, _) => answers::organization(body),
         (Kind::Membership, "pair") => {
@@ -108,11 +110,9 @@ pub(super) fn found(name: &Name, body: &Value) -> Option<Found> {
             let is = |id: &Option<String>, wanted| id.as_ref().is_none_or(|id| id == wanted);
             let listed = answers::list(body, answers::membership).items;
             // A directory that ignored the filters must not make us take somebody else's membership.
-            let mut mine = listed
-                .into_iter()
-                .filter(|(user_id, organization_id, _)| {
-                    is(user_id, user) && is(organization_id, organization)
-                });
+            let mut mine = listed.into_iter().filter(|(user_id, organization_id, _)| {
+                is(user_id, user) && is(organization_id, organization)
+            });
             mine.next().map(|(_, _, found)| found)
         }
         (Kind::Membership, _) => answers::membership(body).map(|(_, _, found)| found),

@@ -147,9 +147,7 @@ impl WorkOs {
 #[async_trait]
 impl Directory for WorkOs {
     async fn check(&self) -> Result<Checked, CallError> {
-        self.caller
-            .read("check key", requests::one_user())
-            .await?;
+        self.caller.read("check key", requests::one_user()).await?;
         Ok(Checked {
             clock_offset: self.caller.clock_offset(),
         })
