@@ -22,6 +22,7 @@ from ._reports import DryRunReport, GivenBack, ValidationReport
 from ._results import Issue, Progress, RowError, RowResult, Started, Stopped, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunInfo
+from ._undo import Left, UndoPlan, UndoRun, UndoSummary
 
 __all__ = [
     "APIError",
@@ -35,6 +36,7 @@ __all__ = [
     "ImporterError",
     "Issue",
     "JournalError",
+    "Left",
     "OrganizationRef",
     "Progress",
     "RowError",
@@ -50,6 +52,9 @@ __all__ = [
     "Started",
     "Stopped",
     "Summary",
+    "UndoPlan",
+    "UndoRun",
+    "UndoSummary",
     "ValidationReport",
     "__version__",
 ]

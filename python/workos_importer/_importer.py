@@ -19,6 +19,7 @@ from ._reports import DryRunReport, GivenBack, ValidationReport
 from ._results import Issue, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunFolder, RunInfo
+from ._undo import UndoPlan, UndoRun
 from ._sources import PathSource, RowsSource, Source, recognise
 
 _log = logging.getLogger("workos_importer")
@@ -230,6 +231,30 @@ class Importer:
     def retry(self, run: str = "latest", *, source: Source | None = None, new_key: bool = False) -> ImportRun:
         """Tries the failed rows of a run again, and returns at once. Takes and raises what `resume` does."""
         return self._start(_given(source), (None, None), ("retry", run, new_key))
+
+    def undo_plan(self, run: str = "latest", *, organizations: bool = False) -> UndoPlan:
+        """What `undo` would do, as far as the run's journal knows: nothing is asked of the API. Needs no key.
+
+        Raises `RunError` (`no_run`, `undone`) and `JournalError`.
+        """
+        return self._run_folder.undo_plan(run, organizations)
+
+    def undo(self, run: str = "latest", *, organizations: bool = False, new_key: bool = False) -> UndoRun:
+        """Takes back what a run created, and nothing else; returns at once.
+
+        Each user and membership that the run made for certain is looked at, and deleted in the next moment. Left, and
+        listed, are: users who have signed in since, who were changed by others, who have memberships that are not the
+        run's, with their memberships; what is only inferred to be the run's; what the run changed of what was there
+        before. `organizations`: those that the run made are deleted too, if they are empty. What stops in between goes
+        on when the run is undone again. `new_key` as in `resume`. Of this importer's options those count that say how
+        fast, and where runs are.
+
+        Looking and deleting are two calls: what happens between them is not seen.
+
+        Raises `ConfigError` (no key, another key, another environment), `RunError` (`no_run`, `undone`) and
+        `RunLockedError` (a process works on the run).
+        """
+        return UndoRun(_native.undo(self._native_options, run, organizations, self._target(), new_key))
 
     def _start(
         self,

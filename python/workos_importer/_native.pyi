@@ -13,6 +13,7 @@ __all__ = [
     "Import",
     "Sandbox",
     "SandboxServer",
+    "Undoing",
     "__version__",
     "check_options",
     "drain_logs",
@@ -20,6 +21,8 @@ __all__ = [
     "find_run",
     "runs",
     "start",
+    "undo",
+    "undo_left",
     "validate",
 ]
 
@@ -103,6 +106,33 @@ def start(
     Or goes on with the run that `again` names. Raises ConfigError, SourceError or RunError.
     """
 
+# kind, record number, name, id, reason, more about it
+_Left: TypeAlias = tuple[str, int | None, str | None, str | None, str, str | None]
+
+@final
+class Undoing:
+    """A run that is being undone. Dropping it stops that at once; undoing the run again goes on."""
+
+    def poll(self, timeout: float) -> dict[str, Any] | None:
+        """Waits up to `timeout` seconds for the end; its figures, in the names of `UndoSummary`, are given once."""
+
+    def halt(self, now: bool) -> None:
+        """Asks for a stop."""
+
+    def progress(self) -> tuple[int, int]:
+        """Objects that are deleted or left so far, and all of them."""
+
+    def place(self) -> tuple[str, str]:
+        """The run's id, and its folder."""
+
+def undo(
+    options: Options, run: str, organizations: bool, target: Connection | Sandbox, new_key: bool
+) -> Undoing:
+    """Begins to undo a run, or goes on with that. Raises ConfigError or RunError."""
+
+def undo_left(folder: str, after: int, limit: int) -> tuple[int, list[_Left]]:
+    """Up to `limit` of what undoing a run has left: where the next page begins, and the lines. Raises JournalError."""
+
 @final
 class FoundRun:
     """A run that was found on disk."""
@@ -130,6 +160,9 @@ class FoundRun:
 
         Raises ConfigError, SourceError, SourceChangedError and JournalError.
         """
+
+    def undo_plan(self, organizations: bool) -> dict[str, Any]:
+        """What undoing it would do, in the names of `UndoPlan`. Raises RunError (`undone`) and JournalError."""
 
     def delete(self) -> None:
         """Removes the run's folder. Raises RunLockedError while somebody works on it."""
@@ -213,6 +246,9 @@ class Sandbox:
 
         Outside of keys, limits, faults and counters. Returns the API's answer.
         """
+
+    def sign_in(self, user_id: str) -> bool:
+        """Lets a user sign in: the API shows `last_sign_in_at` from then on. False if there is no such user."""
 
     def fail_next(
         self, fault: str, *, method: str | None = None, path: str = "", times: int = 1, skip: int = 0

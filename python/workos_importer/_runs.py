@@ -11,6 +11,7 @@ from . import _native
 from ._options import run_dir_of
 from ._reports import GivenBack
 from ._results import Summary, _Brief
+from ._undo import UndoPlan, plan
 
 if TYPE_CHECKING:
     import os
@@ -119,6 +120,10 @@ class RunFolder:
     def give_back_failed(self, name: str, path: str) -> GivenBack:
         """Writes the failed rows into a file as they are written in the source; see `Importer.retry_csv`."""
         return GivenBack(path=path, **self._found(name).give_back_failed(path))
+
+    def undo_plan(self, name: str, organizations: bool) -> UndoPlan:
+        """What undoing a run would do."""
+        return plan(self._found(name).undo_plan(organizations))
 
     def delete(self, name: str) -> None:
         """Removes a run's folder. Raises `RunLockedError` while a process works on it."""

@@ -40,6 +40,7 @@ pub fn start(py: Python<'_>, error: &StartError) -> PyErr {
         StartError::SourceChanged { .. } => {
             raised(py, "SourceChangedError", "source_changed", &message)
         }
+        StartError::Undone(_) => run(py, "undone", &message),
         StartError::Journal(_) => journal(py, &message),
     }
 }

@@ -56,6 +56,16 @@ pub enum GivenTarget<'py> {
     Sandbox(PyRef<'py, Sandbox>),
 }
 
+impl GivenTarget<'_> {
+    /// The engine's own type.
+    pub fn into_core(self) -> Target {
+        match self {
+            GivenTarget::Connection(connection) => Target::Api(connection.inner.clone()),
+            GivenTarget::Sandbox(sandbox) => Target::Sandbox(sandbox.inner().clone()),
+        }
+    }
+}
+
 /// What to make of earlier runs, as Python gives it: a word, the run that it means (`resume`, `retry`) or the name that the
 /// run is to have, whether the key may be another.
 #[derive(FromPyObject)]
@@ -101,10 +111,7 @@ pub fn start(
         },
         None => can_rewind.map_or(Input::Recorded, |can_rewind| Input::Fed { can_rewind }),
     };
-    let target = match target {
-        GivenTarget::Connection(connection) => Target::Api(connection.inner.clone()),
-        GivenTarget::Sandbox(sandbox) => Target::Sandbox(sandbox.inner().clone()),
-    };
+    let target = target.into_core();
     let runtime = runtime::handle(py)?;
     // Opening can wait for a pipe.
     let started = py.detach(|| core::start(options, input, target, &runtime));

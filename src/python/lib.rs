@@ -13,6 +13,7 @@ mod rows;
 mod runs;
 mod runtime;
 mod sandbox;
+mod undo;
 
 use pyo3::prelude::*;
 
@@ -35,6 +36,8 @@ mod _native {
     use super::runs::{FoundRun, find_run, runs};
     #[pymodule_export]
     use super::sandbox::{Sandbox, SandboxServer};
+    #[pymodule_export]
+    use super::undo::{Undoing, undo, undo_left};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

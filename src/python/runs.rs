@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use workos_importer_core::import as core;
 
-use crate::{errors, events};
+use crate::{errors, events, undo};
 
 /// A run that was found on disk.
 #[pyclass(frozen, module = "workos_importer._native")]
@@ -126,6 +126,13 @@ impl FoundRun {
         let given = py.detach(|| core::give_back_failed(&self.inner, &path));
         let given = given.map_err(|error| errors::give_back(py, &error))?;
         events::given_back(py, &given)
+    }
+
+    /// What undoing the run would do, in the names of `UndoPlan`.
+    fn undo_plan<'py>(&self, py: Python<'py>, organizations: bool) -> PyResult<Bound<'py, PyDict>> {
+        let planned = py.detach(|| core::undo_plan(&self.inner, organizations));
+        let planned = planned.map_err(|error| errors::start(py, &error))?;
+        undo::plan(py, &planned)
     }
 
     /// Removes the run's folder; refused while somebody works on it.

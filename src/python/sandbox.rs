@@ -136,6 +136,11 @@ impl Sandbox {
         to_python(py, &self.inner.seed(method, path, body))
     }
 
+    /// Lets a user sign in. False if there is no such user.
+    fn sign_in(&self, user_id: &str) -> bool {
+        self.inner.sign_in(user_id)
+    }
+
     /// Lets the next `times` requests that match go wrong, after `skip` that are let through.
     #[pyo3(signature = (fault, *, method=None, path="", times=1, skip=0))]
     fn fail_next(

@@ -165,6 +165,12 @@ impl Sandbox {
         }
     }
 
+    /// Lets a user sign in, at the time of the latest request: the API shows it
+    /// as `last_sign_in_at` from then on. False if there is no such user.
+    pub fn sign_in(&self, user_id: &str) -> bool {
+        self.machine().sign_in(user_id)
+    }
+
     /// Empties the environment: as if it had just been made from its settings,
     /// counters, windows and scripts included.
     pub fn reset(&self) {

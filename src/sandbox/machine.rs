@@ -51,6 +51,11 @@ impl Machine {
         *self = Self::new(self.settings.clone());
     }
 
+    /// Lets a user sign in, at the time of the latest request.
+    pub(crate) fn sign_in(&mut self, user_id: &str) -> bool {
+        self.state.sign_in(user_id, self.latest)
+    }
+
     pub(crate) fn dump(&self) -> Value {
         self.state.dump()
     }

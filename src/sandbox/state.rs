@@ -131,6 +131,11 @@ impl State {
         }
     }
 
+    /// Notes that a user has signed in; false if there is no such user.
+    pub(crate) fn sign_in(&mut self, user_id: &str, now: SystemTime) -> bool {
+        self.users.sign_in(user_id, &clock::written(now))
+    }
+
     /// Everything there is, in the order of creation.
     pub(crate) fn dump(&self) -> Value {
         let memberships: Vec<Value> = self

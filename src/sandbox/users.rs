@@ -20,6 +20,7 @@ struct User {
     locale: Option<String>,
     metadata: Map<String, Value>,
     password: Option<&'static str>,
+    last_sign_in_at: Option<String>,
     created_at: String,
     updated_at: String,
 }
@@ -118,6 +119,7 @@ impl Users {
             locale,
             metadata,
             password,
+            last_sign_in_at: None,
             created_at: now.to_owned(),
             updated_at: now.to_owned(),
         };
@@ -191,6 +193,13 @@ impl Users {
         Ok(shown)
     }
 
+    /// Notes that the user has signed in; false if there is no such user.
+    pub(crate) fn sign_in(&mut self, id: &str, now: &str) -> bool {
+        let user = self.by_id.get_mut(id);
+        user.map(|user| user.last_sign_in_at = Some(now.to_owned()))
+            .is_some()
+    }
+
     pub(crate) fn delete(&mut self, id: &str) -> Result<(), Answer> {
         let user = self
             .by_id
@@ -227,7 +236,7 @@ impl User {
             "name": self.name,
             "profile_picture_url": null,
             "metadata": self.metadata,
-            "last_sign_in_at": null,
+            "last_sign_in_at": self.last_sign_in_at,
             "locale": self.locale,
             "created_at": self.created_at,
             "updated_at": self.updated_at,

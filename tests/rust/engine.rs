@@ -18,6 +18,7 @@ mod schedules;
 mod secrets;
 mod stops;
 mod take_back;
+mod undoing;
 mod users;
 
 use harness::{Scenario, emails, memberships};

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .._run import ImportRun
+    from .._undo import UndoRun
 
 #: What is said after the first one.
 STOPPING = "Stopping: what is in flight ends, 20 s at most; press Ctrl-C again to stop at once"
@@ -20,7 +21,7 @@ STOPPING = "Stopping: what is in flight ends, 20 s at most; press Ctrl-C again t
 class Interrupts:
     """Asks a run to stop when the process is asked to. Used in a `with` block."""
 
-    def __init__(self, run: ImportRun) -> None:
+    def __init__(self, run: ImportRun | UndoRun) -> None:
         """Takes the run that is to be stopped."""
         self._run = run
         self._before: dict[int, Any] = {}

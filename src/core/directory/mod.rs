@@ -233,6 +233,8 @@ impl ApiError {
 #[derive(Clone, Debug)]
 pub enum Applied {
     Done(Found),
+    /// It was not sent: when its turn came, what it was decided by did not hold any more.
+    Withdrawn,
     Refused {
         error: ApiError,
         then: Then,
@@ -293,6 +295,12 @@ pub trait BeforeSend: Send + Sync {
     /// # Errors
     /// When the intent cannot be recorded; then nothing is sent.
     async fn commit(&self) -> Result<(), crate::journal::JournalError>;
+
+    /// Whether what the write was decided by still holds when its turn has come: waiting for it can take long. `false`:
+    /// it is not sent ([`Applied::Withdrawn`]).
+    fn still_holds(&self) -> bool {
+        true
+    }
 }
 
 /// What the first, small read found out.

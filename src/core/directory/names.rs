@@ -40,6 +40,8 @@ pub enum Listing {
     Organizations,
     /// Of whatever status, in the organization with this id.
     MembershipsOf(String),
+    /// Of whatever status, of the user with this id.
+    MembershipsOfUser(String),
 }
 
 impl Listing {
@@ -60,7 +62,7 @@ impl Listing {
         match self {
             Self::Users => "users".into(),
             Self::Organizations => "organizations".into(),
-            Self::MembershipsOf(id) => format!("memberships of {id}"),
+            Self::MembershipsOf(id) | Self::MembershipsOfUser(id) => format!("memberships of {id}"),
         }
     }
 }

@@ -388,7 +388,8 @@ impl Engine<'_> {
             Some(Applied::Failed(error)) => {
                 Err(Failure::Row(self.directory.refusal(key.kind, &error)))
             }
-            None => Err(Failure::Row(self.in_doubt(key, progress))),
+            // An intent always holds: only deletions are withdrawn.
+            Some(Applied::Withdrawn) | None => Err(Failure::Row(self.in_doubt(key, progress))),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The run: reads rows, drives their steps in order with one flight per key, settles doubt, gives each row's outcome
 //! once, and stops cleanly. Knows steps and outcomes; what they are about is the rows' and the directory's business.
 
+mod deleting;
 mod drive;
 mod ensure;
 mod memo;
@@ -10,6 +11,7 @@ mod settled;
 mod snapshot;
 mod take_back;
 mod tally;
+mod undo;
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -27,6 +29,7 @@ use crate::row::{Kind, RowIdentity, Step, StepKey};
 use memo::Memo;
 use pass::{Pass, until_halted};
 pub use tally::Tally;
+pub use undo::Undo;
 
 /// How long what is in flight may take to end once the run is asked to stop.
 pub const DRAIN: Duration = Duration::from_secs(20);

@@ -452,7 +452,7 @@ pub(super) async fn until_halted<T>(
 }
 
 /// Resolves at an instant; never, where there is none.
-async fn at(instant: Option<Instant>) {
+pub(super) async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,
         None => std::future::pending().await,
@@ -460,7 +460,7 @@ async fn at(instant: Option<Instant>) {
 }
 
 /// Resolves when the run is asked to stop; while it drains, only when it is asked to stop at once.
-async fn halted(halt: &mut watch::Receiver<Halt>, draining: bool) -> Halt {
+pub(super) async fn halted(halt: &mut watch::Receiver<Halt>, draining: bool) -> Halt {
     let least = if draining { Halt::Now } else { Halt::Drain };
     loop {
         let level = *halt.borrow_and_update();

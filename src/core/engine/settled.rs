@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Engine;
-use crate::directory::{Doubt, Found, Refusal, State};
+use crate::directory::{Details, Doubt, Found, Refusal, State};
 use crate::journal::outcome::{Effect, Evidence, StepResult};
 use crate::journal::{JournalError, Remembered};
 use crate::row::{Claim, Kind, StepKey};
@@ -120,9 +120,7 @@ impl Engine<'_> {
         progress: &Progress,
     ) -> Result<(), JournalError> {
         let detail = match &found.details {
-            details @ crate::directory::Details::Membership { .. } => {
-                serde_json::to_string(details).ok()
-            }
+            details @ Details::Membership { .. } => serde_json::to_string(details).ok(),
             _ => None,
         };
         self.memo.put(
@@ -139,6 +137,9 @@ impl Engine<'_> {
                     None => (effect != Effect::Existing).then_some((progress.record, effect)),
                 },
                 detail,
+                content: (effect != Effect::Existing || progress.made_through.is_some())
+                    .then(|| content(self.journal.key(), &found.details))
+                    .flatten(),
             },
         )
     }
@@ -186,6 +187,18 @@ impl Engine<'_> {
                 .unwrap_or_default(),
         }
     }
+}
+
+/// 32 bits of a keyed digest of an object's comparable fields: by which it is seen whether somebody else has changed it
+/// since. Not of memberships, whose roles the memo knows.
+pub(super) fn content(key: &[u8; 32], details: &Details) -> Option<i32> {
+    if matches!(details, Details::Membership { .. }) {
+        return None;
+    }
+    let text = serde_json::to_vec(details).ok()?;
+    let digest = blake3::keyed_hash(key, &text);
+    let first = digest.as_bytes().first_chunk::<4>()?;
+    Some(i32::from_le_bytes(*first))
 }
 
 fn evidence(progress: &Progress) -> Evidence {

@@ -1,21 +1,12 @@
 //! `--require-membership`: takes back the users that this run made and who ended without a membership.
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use super::deleting::{Deleted, LOOK_HOLDS, delete, kept};
 use super::{Ended, Engine, Halt, Tally};
-use crate::directory::{Applied, BeforeSend, CallError, Then};
-use crate::journal::{JournalError, Orphan};
+use crate::journal::Orphan;
 use crate::pace::Backoff;
-
-/// A deletion's intent is the user's own row in the journal: it was created by this run and confirmed.
-struct NoIntent;
-
-#[async_trait::async_trait]
-impl BeforeSend for NoIntent {
-    async fn commit(&self) -> Result<(), JournalError> {
-        Ok(())
-    }
-}
 
 impl Engine<'_> {
     /// Deletes what is `confirmed` to be ours, whose every row failed, and who by a fresh read has no membership.
@@ -60,57 +51,38 @@ impl Engine<'_> {
     /// `false`: it stays, because it has a membership, or because the API does not let it go. Each attempt begins with
     /// a fresh read: what somebody else gave a membership meanwhile is not deleted.
     async fn take_back_one(&self, orphan: &Orphan) -> Result<bool, Ended> {
-        let kind = orphan.key.kind;
-        let Some(write) = self.directory.deletion(kind, &orphan.user_id) else {
+        let (kind, id) = (orphan.key.kind, orphan.user_id.as_str());
+        let Some(write) = self.directory.deletion(kind, id) else {
             return Ok(false);
         };
-        for attempt in 1..=Backoff::ATTEMPTS {
-            match self.directory.has_dependents(kind, &orphan.user_id).await {
+        let mut attempt = 1;
+        let mut holds = LOOK_HOLDS;
+        while attempt <= Backoff::ATTEMPTS {
+            let looked_at = Instant::now();
+            match self.directory.has_dependents(kind, id).await {
                 Ok(false) => {}
                 Ok(true) => return Ok(false),
-                Err(CallError::Key(error)) => return Err(Ended::Key(error)),
-                Err(CallError::Away(message)) => return Err(Ended::Unreachable(message)),
                 Err(error) => {
-                    let why = self.directory.refusal(kind, &error).message;
-                    log::warn!(
-                        "{} is kept: its memberships cannot be read: {why}",
-                        orphan.user_id
-                    );
+                    let why = kept(self.directory, kind, error)?;
+                    log::warn!("{id} is kept: its memberships cannot be read: {why}");
                     return Ok(false);
                 }
             }
-            let applied = self
-                .directory
-                .apply(std::slice::from_ref(&write), &NoIntent)
-                .await?
-                .pop();
-            match applied {
-                Some(
-                    Applied::Done(_)
-                    | Applied::Refused {
-                        then: Then::Gone(..),
-                        ..
-                    },
-                ) => return Ok(true),
-                // Deleting again is harmless: what is gone answers 404.
-                Some(Applied::InDoubt { .. }) => {
-                    tokio::time::sleep(self.backoff.delay(attempt)).await
+            match delete(self.directory, &write, looked_at, holds).await? {
+                Deleted::Gone(_) => return Ok(true),
+                // Where turns come more seldom than that, a look is as old as it has to be.
+                Deleted::TooLate => holds *= 2,
+                Deleted::Lost => {
+                    tokio::time::sleep(self.backoff.delay(attempt)).await;
+                    attempt += 1;
                 }
-                Some(Applied::Failed(CallError::Key(error))) => return Err(Ended::Key(error)),
-                Some(Applied::Failed(CallError::Away(message))) => {
-                    return Err(Ended::Unreachable(message));
-                }
-                Some(Applied::Refused { error, .. }) => {
-                    log::warn!("{} is kept: {}", orphan.user_id, error.message);
+                Deleted::Refused(why) => {
+                    log::warn!("{id} is kept: {why}");
                     return Ok(false);
                 }
-                Some(Applied::Failed(_)) | None => break,
             }
         }
-        log::warn!(
-            "{} may still be there: the API did not answer",
-            orphan.user_id
-        );
+        log::warn!("{id} may still be there: the API did not answer");
         Ok(false)
     }
 }

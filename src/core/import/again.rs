@@ -91,6 +91,12 @@ pub(super) fn earlier(run_dir: Option<&Path>, identity: &Identity, source: &str)
         }
         let same_content = identity.same_content(&run.info);
         let same_options = run.info.options == identity.options;
+        if same_content && same_options && run.is_undone() {
+            let id = run.info.id;
+            return Earlier::New(Some(format!(
+                "{source}: run {id} was undone: new run; what is already there is kept"
+            )));
+        }
         if same_content && same_options {
             return match (run.is_whole(), run.failed()) {
                 (true, 0) => Earlier::Done(Box::new(run)),
@@ -123,6 +129,12 @@ fn earlier_of_name(run_dir: Option<&Path>, identity: &Identity, name: &str) -> E
             continue;
         }
         let what = match identity.same_environment(&run.info) {
+            true if run.is_undone() => {
+                let id = run.info.id;
+                return Earlier::New(Some(format!(
+                    "run {id} was undone: new run; what is already there is kept"
+                )));
+            }
             true if run.info.options == identity.options => {
                 let retry = run.is_whole();
                 let run = Box::new(run);
@@ -149,6 +161,12 @@ pub(super) fn checked(
         let (run, what) = (run.info.id.clone(), what.to_owned());
         Err(StartError::SourceChanged { run, what })
     };
+    if run.is_undone() {
+        return Err(StartError::Undone(format!(
+            "Run {} was undone, and does not go on. `import` begins a new run.",
+            run.info.id
+        )));
+    }
     let knows_rows = run.info.knows_rows();
     if !knows_rows && !identity.same_content(&run.info) {
         return refuse(&format!("{} has changed since", run.info.source));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::journal::outcome::RowResult;
+use crate::journal::{UNDOING, UNDONE};
 use crate::row::Issue;
 
 /// What happened, in order.
@@ -58,6 +59,9 @@ pub enum Status {
     Interrupted,
     #[serde(rename = "Dry run")]
     DryRun,
+    /// What the run had made is being taken back, and that has not come to its end.
+    Undoing,
+    Undone,
 }
 
 impl Status {
@@ -70,6 +74,8 @@ impl Status {
             Self::Stopped => "Stopped",
             Self::Interrupted => "Interrupted",
             Self::DryRun => "Dry run",
+            Self::Undoing => UNDOING,
+            Self::Undone => UNDONE,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::event::{Status, Stopped, Summary};
 use super::runs::FoundRun;
 use crate::engine::{Ended, Tally};
 use crate::journal::outcome::{Effect, Outcome};
-use crate::journal::{JournalError, Store};
+use crate::journal::{JournalError, Store, UNDOING, UNDONE};
 use crate::row::Kind;
 
 /// What the summary is made of beside the tally.
@@ -197,7 +197,14 @@ pub(super) fn recorded(run: &FoundRun) -> Result<Summary, JournalError> {
         organization_by_id: false,
         no_rows: "",
     };
-    Ok(figures.summary(ended, &tally, counters.duration_seconds))
+    let mut summary = figures.summary(ended, &tally, counters.duration_seconds);
+    // Its figures stay those of the import: what it did is history.
+    match run.info.status.as_deref() {
+        Some(UNDOING) => summary.status = Status::Undoing,
+        Some(UNDONE) => summary.status = Status::Undone,
+        _ => {}
+    }
+    Ok(summary)
 }
 
 /// The figures of a run that had done it all, for an import that sends nothing.
@@ -214,7 +221,7 @@ pub(super) fn already_done(run: &FoundRun) -> Result<Summary, JournalError> {
 }
 
 /// Such as `22 Nov`.
-fn day(at: &str) -> String {
+pub(super) fn day(at: &str) -> String {
     let parsed: Option<jiff::Timestamp> = at.parse().ok();
     parsed.map_or_else(|| at.to_owned(), |at| at.strftime("%-d %b").to_string())
 }

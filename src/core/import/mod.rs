@@ -24,6 +24,9 @@ mod sent_lately;
 mod stop_at;
 #[cfg(test)]
 mod tests;
+mod undo;
+#[cfg(test)]
+mod undo_tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -44,6 +47,7 @@ pub use preview::{DryRun, dry_run};
 use reading::Fed;
 use reporter::Counters;
 pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};
+pub use undo::{UndoPlan, UndoSummary, Undoing, left, undo, undo_plan};
 
 use crate::clock::Clock;
 use crate::engine::Halt;
@@ -82,6 +86,9 @@ pub enum StartError {
         "Run {run} cannot go on: {what}. `import` begins a new run; what is already there is kept."
     )]
     SourceChanged { run: String, what: String },
+    /// The run was undone, or is being undone; in full words.
+    #[error("{0}")]
+    Undone(String),
     #[error(transparent)]
     Journal(#[from] JournalError),
 }

@@ -355,7 +355,7 @@ fn strict_needs_two_readings() -> StartError {
     )
 }
 
-fn check_options(options: &ImportOptions) -> Result<(), StartError> {
+pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
     let refuse = |text: &str| Err(StartError::Options(text.to_owned()));
     if options.update_passwords && options.on_existing != OnExisting::Update {
         return refuse("--update-passwords needs --on-existing update.");
@@ -408,7 +408,7 @@ fn is_run_name(name: &str) -> bool {
             .all(|one| one.is_ascii_alphanumeric() || matches!(one, '.' | '-' | '_'))
 }
 
-fn connect(options: &ImportOptions, target: &Target) -> Result<Connected, StartError> {
+pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connected, StartError> {
     match target {
         Target::Api(connection) => {
             let live = !connection.key.expose().starts_with("sk_test_");

@@ -343,7 +343,7 @@ async fn write_files(
 }
 
 /// The first, small read: key, address and clock.
-async fn check(directory: &dyn Directory) -> Result<(), Ended> {
+pub(super) async fn check(directory: &dyn Directory) -> Result<(), Ended> {
     match directory.check().await {
         Ok(_) => Ok(()),
         Err(CallError::Key(error)) => Err(Ended::Key(error)),
@@ -430,7 +430,7 @@ impl Unread {
 }
 
 /// The future's output, or `None` as soon as the run is asked to stop. For what changes nothing when it is dropped.
-async fn unless_halted<T>(
+pub(super) async fn unless_halted<T>(
     halt: &watch::Receiver<Halt>,
     future: impl Future<Output = T>,
 ) -> Option<T> {

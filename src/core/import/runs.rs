@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::StartError;
 use super::lock::RunLock;
 use crate::journal::outcome::Outcome;
-use crate::journal::{RunInfo, Store};
+use crate::journal::{RunInfo, Store, UNDOING, UNDONE};
 use crate::report::write_recorded_results;
 
 /// A run that was found on disk.
@@ -26,6 +26,11 @@ impl FoundRun {
     pub fn is_whole(&self) -> bool {
         let ended: u64 = self.info.outcomes.values().sum();
         self.info.total.is_some_and(|total| ended >= total)
+    }
+
+    /// Whether what it had made was taken back, or some of it.
+    pub fn is_undone(&self) -> bool {
+        matches!(self.info.status.as_deref(), Some(UNDOING | UNDONE))
     }
 
     pub fn failed(&self) -> u64 {

@@ -29,6 +29,7 @@ mod seen;
 mod steps;
 mod store;
 mod totals;
+mod undone;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -42,6 +43,7 @@ pub use seen::{ListingState, SeenName, SeenObject};
 pub use steps::{OpenIntent, Registered, Registration, Remembered};
 pub use store::{RunRecord, Store};
 pub use totals::{Counters, FailureGroup, Kept, RunInfo};
+pub use undone::{LeftLine, Made, UNDOING, UNDONE, Undoable, UndoneCount, Verdict};
 
 /// Something in the journal failed: a full disk, a folder that cannot be written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -79,6 +81,8 @@ enum Driver {
 /// A handle on an open journal.
 pub struct Journal {
     driver: Driver,
+    /// Keys the digests of the run.
+    key: [u8; 32],
     /// The first failure of a note: every later call reports it, so that a run never goes on without its record.
     failed: Arc<Mutex<Option<JournalError>>>,
 }
@@ -96,6 +100,7 @@ impl Journal {
     }
 
     fn threaded(store: Store) -> Result<Self, JournalError> {
+        let key = store.key()?;
         let failed = Arc::new(Mutex::new(None));
         let (jobs, queue) = mpsc::sync_channel(Self::QUEUE);
         let shared = Arc::clone(&failed);
@@ -108,6 +113,7 @@ impl Journal {
                 jobs: Some(jobs),
                 thread: Some(thread),
             },
+            key,
             failed,
         })
     }
@@ -136,9 +142,31 @@ impl Journal {
         Self::in_place(Store::reopen(path)?)
     }
 
+    /// The journal of a run that is to be undone, driven by a thread of its own.
+    ///
+    /// # Errors
+    /// As of [`Journal::reopen`].
+    pub fn reopen_to_undo(path: &Path) -> Result<Self, JournalError> {
+        Self::threaded(Store::reopen_to_undo(path)?)
+    }
+
+    /// The same in the calling thread.
+    ///
+    /// # Errors
+    /// As of [`Journal::reopen`].
+    pub fn reopen_to_undo_inline(path: &Path) -> Result<Self, JournalError> {
+        Self::in_place(Store::reopen_to_undo(path)?)
+    }
+
+    /// Keys the digests of the run: what they are of cannot be looked for without the journal.
+    pub fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
     fn in_place(store: Store) -> Result<Self, JournalError> {
         store.connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(Self {
+            key: store.key()?,
             driver: Driver::Inline(Mutex::new(store)),
             failed: Arc::new(Mutex::new(None)),
         })

@@ -47,7 +47,8 @@ CREATE TABLE step (
     by_record    INTEGER,              -- the row through which this run wrote it
     effect       INTEGER,              -- what it did: 1 created, 2 updated, 3 reactivated, 4 existing, 5 deleted
     inferred     INTEGER,              -- 1: found by reading back; else confirmed by the API's own answer
-    detail       INTEGER REFERENCES detail (id) -- what else is known of it, such as roles
+    detail       INTEGER REFERENCES detail (id), -- what else is known of it, such as roles
+    content      INTEGER               -- 32 bits of a keyed digest of what this run left it like (users, organizations)
 );
 CREATE INDEX step_key ON step (key);
 CREATE INDEX step_missing ON step (id) WHERE state = 0;
@@ -120,6 +121,14 @@ CREATE TABLE listing (
     complete INTEGER NOT NULL          -- 1: what is not in `seen_name` is not there
 );
 
+-- what `undo` did with what this run had written
+CREATE TABLE undone (
+    step_id INTEGER PRIMARY KEY,
+    what    TEXT NOT NULL,             -- deleted, or why it was left, such as signed_in
+    note    TEXT,                      -- more about that: the API's message, the fields of an update
+    at      INTEGER NOT NULL           -- milliseconds since 1970, UTC
+);
+
 CREATE VIEW steps AS
 SELECT s.id, CASE s.kind WHEN 0 THEN 'organization' WHEN 1 THEN 'user' ELSE 'membership' END AS kind, s.name,
        s.first_record, s.label, i.word AS intent,
@@ -127,16 +136,19 @@ SELECT s.id, CASE s.kind WHEN 0 THEN 'organization' WHEN 1 THEN 'user' ELSE 'mem
        strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(s.last_intent, s.intent_at) / 1000.0, 'unixepoch') AS last_intent,
        s.before, s.remote_id, s.state = 0 AS missing, s.state = 2 AS ours, s.by_record, e.word AS effect,
        CASE WHEN s.state IS NOT NULL THEN CASE s.inferred WHEN 1 THEN 'inferred' ELSE 'confirmed' END END AS evidence,
-       d.text AS detail
+       d.text AS detail, n.what AS undone
 FROM step s
 LEFT JOIN effect_word i ON i.code = s.intent
 LEFT JOIN effect_word e ON e.code = s.effect
-LEFT JOIN detail d ON d.id = s.detail;
+LEFT JOIN detail d ON d.id = s.detail
+LEFT JOIN undone n ON n.step_id = s.id;
 
 CREATE VIEW results AS
 SELECT o.record_number, coalesce(o.email, us.name) AS email, o.external_id,
        CASE o.outcome WHEN 1 THEN 'created' WHEN 2 THEN 'updated' WHEN 3 THEN 'unchanged' ELSE 'failed' END AS outcome,
-       uw.word AS user, coalesce(mw.word, CASE WHEN u.effect IS NOT NULL THEN 'none' END) AS membership,
+       CASE un.what WHEN 'deleted' THEN 'deleted' ELSE uw.word END AS user,
+       CASE mn.what WHEN 'deleted' THEN 'deleted'
+            ELSE coalesce(mw.word, CASE WHEN u.effect IS NOT NULL THEN 'none' END) END AS membership,
        CASE o.inferred WHEN 0 THEN 'confirmed' WHEN 1 THEN 'inferred' END AS evidence,
        us.remote_id AS user_id, os.remote_id AS organization_id, ms.remote_id AS membership_id,
        json_extract(o.error, '$.code') AS error_code, json_extract(o.error, '$.message') AS error_message
@@ -148,7 +160,9 @@ LEFT JOIN step us ON us.id = u.step_id
 LEFT JOIN step os ON os.id = g.step_id
 LEFT JOIN step ms ON ms.id = m.step_id
 LEFT JOIN effect_word uw ON uw.code = u.effect
-LEFT JOIN effect_word mw ON mw.code = m.effect;
+LEFT JOIN effect_word mw ON mw.code = m.effect
+LEFT JOIN undone un ON un.step_id = u.step_id
+LEFT JOIN undone mn ON mn.step_id = m.step_id;
 
 -- the words of `effect` and `intent`
 CREATE TABLE effect_word (code INTEGER PRIMARY KEY, word TEXT NOT NULL);

@@ -50,6 +50,8 @@ pub struct Remembered {
     pub done: Option<(u64, Effect)>,
     /// JSON of what else is known, such as the roles of a membership.
     pub detail: Option<String>,
+    /// Digest of what this run left it like, where it wrote it; see [`super::Journal::key`].
+    pub content: Option<i32>,
 }
 
 impl Remembered {
@@ -61,6 +63,7 @@ impl Remembered {
             evidence: Evidence::Confirmed,
             done: None,
             detail: None,
+            content: None,
         }
     }
 }
@@ -72,7 +75,7 @@ const OURS: i64 = 2;
 
 /// What a step forgets when what the directory said is no longer so.
 pub(super) const FORGOTTEN: &str = "remote_id = NULL, state = NULL, detail = NULL, intent = NULL, intent_at = NULL, \
-                                    last_intent = NULL, before = NULL, by_record = NULL, effect = NULL";
+                                    last_intent = NULL, before = NULL, by_record = NULL, effect = NULL, content = NULL";
 
 /// A key as the tables have it: 128 bits of a digest, whose first half is indexed.
 struct Place<'a> {
@@ -195,7 +198,7 @@ impl Store {
         };
         self.connection
             .prepare_cached(
-                "SELECT s.remote_id, s.state, s.inferred, d.text, s.by_record, s.effect FROM step s
+                "SELECT s.remote_id, s.state, s.inferred, d.text, s.by_record, s.effect, s.content FROM step s
                  LEFT JOIN detail d ON d.id = s.detail WHERE s.id = ? AND s.state IS NOT NULL",
             )?
             .query_row([id], remembered_from)
@@ -269,6 +272,8 @@ impl Store {
              LEFT JOIN outcome o ON o.record_number = coalesce(s.by_record, s.first_record)
                                 AND o.at >= coalesce(s.last_intent, s.intent_at)
              WHERE coalesce(s.last_intent, s.intent_at) >= ?1
+             UNION ALL
+             SELECT at, at AS ended FROM undone WHERE at >= ?1 AND what = 'deleted'
              ORDER BY at",
         )?;
         // Times are kept in whole milliseconds, rounded down.
@@ -296,8 +301,8 @@ impl Store {
             .prepare_cached(
                 // What was created by this run stays so, whatever it is found to be later.
                 "UPDATE step SET remote_id = ?1, state = CASE WHEN ?2 = 1 AND state = 2 THEN 2 ELSE ?2 END,
-                 inferred = ?3, detail = ?4, by_record = coalesce(?5, by_record), effect = coalesce(?6, effect)
-                 WHERE id = ?7",
+                 inferred = ?3, detail = ?4, by_record = coalesce(?5, by_record), effect = coalesce(?6, effect),
+                 content = coalesce(?8, content) WHERE id = ?7",
             )?
             .execute(params![
                 known.id,
@@ -306,7 +311,8 @@ impl Store {
                 detail,
                 known.done.map(|(record, _)| record),
                 known.done.map(|(_, effect)| effect.code()),
-                id
+                id,
+                known.content
             ])?;
         Ok(())
     }
@@ -357,6 +363,7 @@ fn remembered_from(row: &Row<'_>) -> rusqlite::Result<Remembered> {
             _ => Evidence::Confirmed,
         },
         detail: row.get(3)?,
+        content: row.get(6)?,
         done: row
             .get::<_, Option<u64>>(4)?
             .zip(row.get::<_, Option<i64>>(5)?.and_then(Effect::of_code)),

@@ -97,6 +97,23 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the journal of a run to undo it. Nothing is changed yet.
+    ///
+    /// # Errors
+    /// As of [`Store::reopen`].
+    pub fn reopen_to_undo(path: &Path) -> rusqlite::Result<Self> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let store = Self::configured(Connection::open_with_flags(path, flags)?)?;
+        store.check_version()?;
+        Ok(store)
+    }
+
+    /// The key of the run's digests.
+    pub(super) fn key(&self) -> rusqlite::Result<[u8; 32]> {
+        self.connection
+            .query_row("SELECT key FROM run", [], |row| row.get(0))
+    }
+
     fn configured(connection: Connection) -> rusqlite::Result<Self> {
         connection.set_prepared_statement_cache_capacity(64);
         connection.pragma_update(None, "journal_mode", "WAL")?;

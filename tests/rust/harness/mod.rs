@@ -7,6 +7,7 @@ mod lives;
 mod meddler;
 mod rows;
 mod seams;
+mod undoing;
 mod world;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub use lives::{Known, Life, lines_by_number};
 pub use meddler::{Exchange, Meddle, answer};
 pub use rows::InlineRows;
 pub use seams::Seams;
+pub use undoing::Undid;
 pub use world::{World, emails, memberships, unlimited};
 
 /// The key under which every simulation runs.

@@ -27,6 +27,8 @@ pub(super) enum Heard {
     Refused(ApiError),
     Doubt(Doubt, ApiError),
     Failed(CallError),
+    /// It was not sent: it does not hold any more.
+    Withdrawn,
 }
 
 /// What one attempt brought.
@@ -38,6 +40,8 @@ enum Attempt {
     /// Turned away; not applied.
     TooMany(ApiError),
     NeverSent(String),
+    /// It was not to be sent any more when its turn came.
+    Withdrawn,
     /// It may have been applied, since this moment of the server's clock.
     Lost(Timestamp, ApiError),
 }
@@ -136,6 +140,8 @@ impl Caller {
             Attempt::Refused(error) => Read::Refused(error),
             Attempt::TooMany(error) => Read::TooMany(error),
             Attempt::NeverSent(reason) => Read::Failed(said(reason)),
+            // Of writes only.
+            Attempt::Withdrawn => Read::Failed(said("not sent".into())),
             Attempt::Lost(_, error) => Read::Failed(error),
         }
     }
@@ -196,6 +202,7 @@ impl Caller {
                         return Ok(Heard::Failed(error));
                     }
                 }
+                Attempt::Withdrawn => return Ok(Heard::Withdrawn),
                 // The step looks what became of it, and that look waits for the API.
                 Attempt::Lost(from, error) => {
                     return Ok(match self.given_up(paced, &error) {
@@ -218,6 +225,9 @@ impl Caller {
     ) -> Result<Attempt, JournalError> {
         let permit = self.pace.permit(paced).await;
         if let Some(intent) = intent {
+            if !intent.still_holds() {
+                return Ok(Attempt::Withdrawn);
+            }
             intent.commit().await?;
         }
         // Not before: what others made while this call waited for its turn is not ours.

@@ -312,13 +312,18 @@ fn write(
     })
 }
 
-/// The write that takes a user back.
-pub(super) fn delete_user(id: &str) -> Write {
+/// The write that takes an object back.
+pub(super) fn delete(kind: Kind, id: &str) -> Write {
+    let (call, target) = match kind {
+        Kind::User => ("delete user", requests::user(id)),
+        Kind::Organization => ("delete organization", requests::organization(id)),
+        Kind::Membership => ("delete membership", requests::membership(id)),
+    };
     *write(
         Effect::Deleted,
-        Kind::User,
-        "delete user",
-        (Method::DELETE, requests::user(id)),
+        kind,
+        call,
+        (Method::DELETE, target),
         None,
         Vec::new(),
     )

@@ -65,8 +65,10 @@ fn failure_code(kind: Kind, effect: Effect) -> (&'static str, &'static str) {
         (Kind::User, Effect::Created) => ("user", "user_create_failed"),
         (Kind::User, Effect::Deleted) => ("user", "user_delete_failed"),
         (Kind::User, _) => ("user", "user_update_failed"),
+        (Kind::Organization, Effect::Deleted) => ("org_resolution", "org_delete_failed"),
         (Kind::Organization, _) => ("org_resolution", "org_create_failed"),
         (Kind::Membership, Effect::Created) => ("membership", "membership_create_failed"),
+        (Kind::Membership, Effect::Deleted) => ("membership", "membership_delete_failed"),
         (Kind::Membership, _) => ("membership", "membership_update_failed"),
     }
 }

@@ -140,6 +140,7 @@ impl WorkOs {
             }
             Heard::Doubt(doubt, error) => Applied::InDoubt { doubt, error },
             Heard::Failed(error) => Applied::Failed(error),
+            Heard::Withdrawn => Applied::Withdrawn,
         })
     }
 }
@@ -224,7 +225,9 @@ impl Directory for WorkOs {
             Listing::Organizations => ("list organizations", |body| {
                 answers::organization(body).map(lookup::with_names)
             }),
-            Listing::MembershipsOf(_) => ("list memberships", lookup::listed_membership),
+            Listing::MembershipsOf(_) | Listing::MembershipsOfUser(_) => {
+                ("list memberships", lookup::listed_membership)
+            }
         };
         let listed = answers::list(&self.caller.read(call, target).await?, read);
         Ok(Page {
@@ -255,23 +258,26 @@ impl Directory for WorkOs {
     }
 
     async fn has_dependents(&self, kind: Kind, id: &str) -> Result<bool, CallError> {
-        if kind != Kind::User {
-            return Ok(true);
+        if kind == Kind::Membership {
+            return Ok(false);
         }
         let body = self
-            .get("list memberships", requests::memberships_of_user(id))
+            .get("list memberships", requests::memberships_with(kind, id))
             .await?;
         let listed = body
             .map(|body| answers::list(&body, answers::membership))
             .unwrap_or_default();
-        Ok(listed
-            .items
-            .iter()
-            .any(|(user_id, _, _)| user_id.as_deref().is_none_or(|user_id| user_id == id)))
+        Ok(listed.items.iter().any(|(user_id, organization_id, _)| {
+            let base = match kind {
+                Kind::Organization => organization_id,
+                _ => user_id,
+            };
+            base.as_deref().is_none_or(|base| base == id)
+        }))
     }
 
     fn deletion(&self, kind: Kind, id: &str) -> Option<Write> {
-        (kind == Kind::User).then(|| compare::delete_user(id))
+        Some(compare::delete(kind, id))
     }
 
     fn refusal(&self, kind: Kind, error: &CallError) -> Refusal {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use crate::directory::{End, Listing};
+use crate::row::Kind;
 use crate::row::claim::{
     MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
 };
@@ -40,8 +41,11 @@ pub(super) fn list_page(listing: &Listing, from: End, after: Option<&str>) -> St
     let path = match listing {
         Listing::Users => "/user_management/users",
         Listing::Organizations => "/organizations",
-        Listing::MembershipsOf(organization_id) => {
-            pairs.push(("organization_id", organization_id));
+        Listing::MembershipsOf(id) | Listing::MembershipsOfUser(id) => {
+            pairs.push(match listing {
+                Listing::MembershipsOfUser(_) => ("user_id", id),
+                _ => ("organization_id", id),
+            });
             // Without `statuses` the list would show active ones only.
             pairs.push(("statuses", "active,inactive,pending"));
             "/user_management/organization_memberships"
@@ -98,10 +102,16 @@ pub(super) fn memberships_of(user_id: &str, organization_id: &str) -> String {
     )
 }
 
-/// All memberships of a user, of whatever status.
-pub(super) fn memberships_of_user(user_id: &str) -> String {
+/// The first memberships of a user or in an organization, of whatever status.
+pub(super) fn memberships_with(kind: Kind, id: &str) -> String {
     let pairs = [
-        ("user_id", user_id),
+        (
+            match kind {
+                Kind::Organization => "organization_id",
+                _ => "user_id",
+            },
+            id,
+        ),
         ("statuses", "active,inactive,pending"),
     ];
     format!(
