@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ._exceptions import ConfigError
+from ._native import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,3 +166,32 @@ def _decoded(content: bytes) -> str:
     if content[:1] == b"\x00":
         return content.decode("utf-16-be", "replace")
     return content.decode("utf-8-sig", "replace")
+
+
+def checked_key(api_key: str) -> Key:
+    """The key that was handed over. Raises `ConfigError` if it is none."""
+    if not isinstance(api_key, str):
+        raise ConfigError(f"api_key must be a text, not {type(api_key).__name__}")
+    if not api_key.strip():
+        message = "api_key is empty. Leave it out to use WORKOS_API_KEY, WORKOS_SECRET_KEY or .env."
+        raise ConfigError(message, "key_missing")
+    return Key(api_key.strip(), "api_key")
+
+
+def checked_sandbox(
+    sandbox: Sandbox | None,
+    api_key: str | None,
+    api_key_file: str | os.PathLike[str] | None,
+    base_url: str | None,
+) -> Sandbox | None:
+    """The sandbox that was handed over. Raises `ConfigError` if it contradicts the rest."""
+    if sandbox is None:
+        return None
+    if not isinstance(sandbox, Sandbox):
+        raise ConfigError("sandbox must be a Sandbox, such as Sandbox()")
+    given = {"api_key": api_key, "api_key_file": api_key_file, "base_url": base_url}
+    for name, value in given.items():
+        if value is not None:
+            message = f"sandbox and {name} contradict each other: a sandbox needs neither key nor URL"
+            raise ConfigError(message, "contradiction")
+    return sandbox

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _convert as convert
 from . import _native
-from ._credentials import Key, find_key
+from ._credentials import Key, checked_key, checked_sandbox, find_key
 from ._exceptions import ConfigError
 from ._native import Sandbox
 from ._options import DEFAULT_BASE_URL, OnExisting, Options, OrganizationRef
@@ -19,8 +19,8 @@ from ._reports import DryRunReport, GivenBack, ValidationReport
 from ._results import Issue, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunFolder, RunInfo
-from ._undo import UndoPlan, UndoRun
 from ._sources import PathSource, RowsSource, Source, recognise
+from ._undo import UndoPlan, UndoRun
 
 _log = logging.getLogger("workos_importer")
 # Who does not set logging up sees nothing of it.
@@ -100,13 +100,13 @@ class Importer:
 
         Raises `ConfigError` for options that cannot be used or contradict each other.
         """
-        self._key = None if api_key is None else _checked_key(api_key)
+        self._key = None if api_key is None else checked_key(api_key)
         self._key_file = api_key_file
         self._env_file = env_file
         self._base_url = base_url
         self._ca_bundle = ca_bundle
         self._insecure_http = insecure_http
-        self._sandbox = _checked_sandbox(sandbox, api_key, api_key_file, base_url)
+        self._sandbox = checked_sandbox(sandbox, api_key, api_key_file, base_url)
         self._options = Options(
             organization=organization,
             on_existing=on_existing,
@@ -385,30 +385,3 @@ def _warned(given: GivenBack) -> GivenBack:
     if given.warning is not None:
         _log.warning(given.warning)
     return given
-
-
-def _checked_key(api_key: str) -> Key:
-    if not isinstance(api_key, str):
-        raise ConfigError(f"api_key must be a text, not {type(api_key).__name__}")
-    if not api_key.strip():
-        message = "api_key is empty. Leave it out to use WORKOS_API_KEY, WORKOS_SECRET_KEY or .env."
-        raise ConfigError(message, "key_missing")
-    return Key(api_key.strip(), "api_key")
-
-
-def _checked_sandbox(
-    sandbox: Sandbox | None,
-    api_key: str | None,
-    api_key_file: str | os.PathLike[str] | None,
-    base_url: str | None,
-) -> Sandbox | None:
-    if sandbox is None:
-        return None
-    if not isinstance(sandbox, Sandbox):
-        raise ConfigError("sandbox must be a Sandbox, such as Sandbox()")
-    given = {"api_key": api_key, "api_key_file": api_key_file, "base_url": base_url}
-    for name, value in given.items():
-        if value is not None:
-            message = f"sandbox and {name} contradict each other: a sandbox needs neither key nor URL"
-            raise ConfigError(message, "contradiction")
-    return sandbox

@@ -125,9 +125,7 @@ class Undoing:
     def place(self) -> tuple[str, str]:
         """The run's id, and its folder."""
 
-def undo(
-    options: Options, run: str, organizations: bool, target: Connection | Sandbox, new_key: bool
-) -> Undoing:
+def undo(options: Options, run: str, organizations: bool, target: Connection | Sandbox, new_key: bool) -> Undoing:
     """Begins to undo a run, or goes on with that. Raises ConfigError or RunError."""
 
 def undo_left(folder: str, after: int, limit: int) -> tuple[int, list[_Left]]:

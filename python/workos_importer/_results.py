@@ -57,7 +57,7 @@ class RowResult(_Brief):
     outcome: Outcome
     #: `created`, `updated`, `existing` or `deleted`; None if the row did not get that far.
     user: str | None = None
-    #: `created`, `updated`, `reactivated`, `existing`, `deleted` or `none`; None if the row failed before its user was known.
+    #: `created`, `updated`, `reactivated`, `existing`, `deleted`, `none`; None if the row failed before its user.
     membership: str | None = None
     #: `confirmed`: the API said so; `inferred`: its answer was lost, and reading back found it.
     evidence: str | None = None
@@ -146,7 +146,7 @@ class Summary(_Brief):
     """The figures of a run. Counts are of rows unless they say otherwise."""
 
     run_id: str
-    #: `Success`, `Completed with errors`, `Failed`, `Stopped` or `Interrupted`; of a run on disk also `Undoing`, `Undone`.
+    #: `Success`, `Completed with errors`, `Failed`, `Stopped`, `Interrupted`; after `undo` `Undoing` or `Undone`.
     status: str
     mode: str
     total: int

@@ -40,7 +40,7 @@ REASONS: dict[str, str] = {
     "inferred": "not certain to be the run's: the API's answer was lost",
     "updated": "was there before; what the run changed is not changed back",
     "refused": "the API did not let it go",
-    "in_doubt": "not known whether it was made: look for it",
+    "in_doubt": "not known whether this run wrote it",
 }
 
 _BATCH = 512

@@ -181,7 +181,7 @@ def test_from_python(importer: Importer, sandbox: Sandbox) -> None:
         Importer(sandbox=Sandbox()).undo("latest")
 
 
-def test_stopped_it_goes_on_and_a_run_at_work_is_locked(sandbox: Sandbox) -> None:
+def test_stopped_it_goes_on_and_a_run_at_work_is_locked() -> None:
     slow = Sandbox(limits=False, latency=0.02)
     importer = Importer(sandbox=slow, concurrency=2)
     run = importer.run(people(60))

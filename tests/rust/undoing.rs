@@ -198,6 +198,31 @@ fn what_is_only_inferred_stays_and_is_listed() {
     assert!(memberships(&scenario.sandbox).is_empty());
 }
 
+/// The process dies while three creations are under way: one has arrived, two have not.
+#[test]
+fn what_is_in_doubt_is_looked_for_and_listed_only_if_it_is_there() {
+    let (mut scenario, _folder) = scenario("a@x.com,Ada,,,\nb@x.com,Bob,,,\nc@x.com,Cid,,,\n");
+    let hangs = |applied| Fault::Hang { applied };
+    for fault in [hangs(true), hangs(false), hangs(false)] {
+        scenario.sandbox.fail_next(Method::POST, USERS, fault, 1);
+    }
+    scenario.concurrency = Some(3);
+    let done = scenario.run_halted(&[(5.0, workos_importer_core::engine::Halt::Now)]);
+    assert_eq!(done.ended, Ended::Halted);
+    assert_eq!(emails(&scenario.sandbox).len(), 1);
+    let there = emails(&scenario.sandbox).remove(0);
+    let undid = undone(&scenario, false);
+    let left: Vec<_> = undid
+        .left
+        .iter()
+        .map(|line| (line.name.clone(), line.verdict))
+        .collect();
+    assert_eq!(left, [(Some(there.clone()), Verdict::InDoubt)]);
+    let id = user_id(&scenario, &there);
+    let note = format!("it is there: {id}");
+    assert_eq!(undid.left[0].note.as_deref(), Some(note.as_str()));
+}
+
 #[test]
 fn an_inferred_user_who_has_signed_in_is_not_put_out() {
     let (scenario, _folder) = scenario("a@x.com,Ada,acme,Acme,\n");

@@ -41,9 +41,9 @@ def add(commands: Commands, streams: Streams) -> None:
         description="Deletes the users and memberships that a run created, and with --organizations its empty "
         "organizations. Each is looked at right before. What somebody uses or has changed since is left and listed, "
         "and so is what is not certain to be the run's.",
-        epilog="Exit codes: 0 nothing is left; 1 something is; 2 usage, another key, no such run, undone already; 3 the "
-        "key is refused; 4 stopped before the end, or a process works on the run; 130, 143 interrupted. After 4, 130 "
-        "and 143 undo the run again: it goes on.",
+        epilog="Exit codes: 0 nothing is left; 1 something is; 2 usage, another key, no such run, undone already; "
+        "3 the key is refused; 4 stopped before the end, or a process works on the run; 130, 143 interrupted. "
+        "After 4, 130 and 143 undo the run again: it goes on.",
     )
     parser.add_argument("run", metavar="RUN", help="an id, a unique beginning of one, or latest")
     parser.add_argument("--organizations", action="store_true", help="delete its organizations too, if they are empty")
@@ -111,14 +111,18 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
 
 def _show(plan: UndoPlan, place: str | None, streams: Streams) -> None:
     source = Path(plan.source).name or plan.source
-    streams.note(f"Run {plan.run_id} of {source}, begun {plan.started_at[:16].replace('T', ' ')} UTC · key from {place}")
+    streams.note(
+        f"Run {plan.run_id} of {source}, begun {plan.started_at[:16].replace('T', ' ')} UTC · key from {place}"
+    )
     streams.note(
         f"To delete: {_counted(plan.users, 'user')}, {_counted(plan.memberships, 'membership')}, "
         f"{_counted(plan.organizations, 'organization')}; each is looked at right before."
     )
     streams.note("Left, and listed: who has signed in, was changed by others, or has other memberships.")
     if plan.organizations_kept:
-        streams.note(f"{_counted(plan.organizations_kept, 'organization')} kept: --organizations deletes the empty ones.")
+        streams.note(
+            f"{_counted(plan.organizations_kept, 'organization')} kept: --organizations deletes the empty ones."
+        )
     for kind, reason, count in plan.left:
         streams.note(f"Left in any case: {_counted(count, kind)}, {REASONS[reason]}.")
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -20,6 +21,7 @@ use crate::directory::{CallError, Details, Directory, End, Found, Listing, Name}
 use crate::journal::{Journal, JournalError, Made, Undoable, Verdict};
 use crate::pace::Backoff;
 use crate::row::Kind;
+use crate::wire::EXCHANGE_TIMEOUT;
 
 /// How many objects are under way at first, and at most. It grows as long as looks are young when their deletions leave: a
 /// deletion that has waited too long has used its turn for nothing.
@@ -103,6 +105,12 @@ impl<'a> Undo<'a> {
         self.journal
             .commit(move |store| store.begin_undo(now))
             .await?;
+        // What has left by then has arrived, or never will.
+        let timeout = SignedDuration::try_from(EXCHANGE_TIMEOUT).unwrap_or(SignedDuration::ZERO);
+        let before = now.checked_sub(timeout).unwrap_or(now);
+        self.each(Made::InDoubt(Kind::User, before), halt).await?;
+        self.each(Made::InDoubt(Kind::Organization, before), halt)
+            .await?;
         // Memberships of the run's own users go with their users, or stay with them.
         self.each(Made::Confirmed(Kind::User), halt).await?;
         self.each(Made::InferredUsers, halt).await?;
@@ -182,6 +190,7 @@ impl<'a> Undo<'a> {
             Made::Confirmed(Kind::User) => self.user(&object).await,
             Made::InferredUsers => self.inferred_user(&object).await,
             Made::Confirmed(kind) => self.alone(kind, &object).await,
+            Made::InDoubt(kind, _) => self.in_doubt(kind, &object).await,
         };
         (object, ready)
     }
@@ -227,6 +236,28 @@ impl<'a> Undo<'a> {
                 self.left(steps, (Verdict::Refused, Some(why)))
             }
         }
+    }
+
+    /// Not deleted: it is only said whether there is anything in its place.
+    async fn in_doubt(&self, kind: Kind, object: &Undoable) -> Result<Ready, Ended> {
+        let name = object.remote_id.as_str();
+        let name = match (kind, name.split_once(':')) {
+            (Kind::User, _) => Name::new(kind, "email", name),
+            (_, Some(("external_id", id))) => Name::new(kind, "external_id", id),
+            _ => return Ok(Ready::Settled),
+        };
+        match self.directory.look_up(&name).await {
+            Ok(found) => {
+                let (step, id) = (object.step, found.map(|found| found.id));
+                self.journal
+                    .note(move |store| store.note_looked_for(step, id.as_deref()))?;
+            }
+            // It stays in doubt.
+            Err(error) => {
+                kept(self.directory, kind, error)?;
+            }
+        }
+        Ok(Ready::Settled)
     }
 
     /// A membership of somebody who was there before, or an organization.

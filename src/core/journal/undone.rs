@@ -84,6 +84,9 @@ pub enum Made {
     Confirmed(Kind),
     /// Users who were found by reading back.
     InferredUsers,
+    /// It is not known whether it was made; what was sent before this moment has arrived by now, or never will. Known by
+    /// its name in place of an id.
+    InDoubt(Kind, Timestamp),
 }
 
 /// How many of a kind ended in this way.
@@ -158,20 +161,31 @@ impl Store {
         after: i64,
         limit: usize,
     ) -> rusqlite::Result<Vec<Undoable>> {
-        let (kind, which) = match made {
+        let (kind, id, which) = match made {
             Made::Confirmed(kind) => (
                 kind,
+                "remote_id",
                 format!(
                     "{CONFIRMED} AND NOT EXISTS (SELECT 1 FROM undone u WHERE u.step_id = s.id)"
                 ),
             ),
             Made::InferredUsers => (
                 Kind::User,
+                "remote_id",
                 "state = 2 AND inferred = 1 AND remote_id IS NOT NULL".to_owned(),
             ),
+            Made::InDoubt(kind, before) => (
+                kind,
+                "name",
+                format!(
+                    "name IS NOT NULL AND coalesce(last_intent, intent_at) < {}
+                     AND EXISTS (SELECT 1 FROM undone u WHERE u.step_id = s.id AND u.what = 'in_doubt')",
+                    before.as_millisecond()
+                ),
+            ),
         };
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT s.id, s.remote_id, d.text FROM step s LEFT JOIN detail d ON d.id = s.detail
+        let mut statement = self.connection.prepare(&format!(
+            "SELECT s.id, s.{id}, d.text FROM step s LEFT JOIN detail d ON d.id = s.detail
              WHERE s.id > ? AND s.kind = ? AND {which} ORDER BY s.id LIMIT ?"
         ))?;
         let rows =
@@ -277,6 +291,20 @@ impl Store {
                  SELECT id, 'deleted', ? FROM step WHERE remote_id = ? AND kind = ?",
             )?
             .execute(params![at.as_millisecond(), remote_id, kind_number(kind)])?;
+        Ok(())
+    }
+
+    /// Notes what was found in the place of something in doubt: an object with this id, or nothing.
+    pub fn note_looked_for(&self, step: i64, found: Option<&str>) -> rusqlite::Result<()> {
+        match found {
+            Some(id) => self.connection.execute(
+                "UPDATE undone SET note = ? WHERE step_id = ?",
+                params![format!("it is there: {id}"), step],
+            )?,
+            None => self
+                .connection
+                .execute("DELETE FROM undone WHERE step_id = ?", [step])?,
+        };
         Ok(())
     }
 

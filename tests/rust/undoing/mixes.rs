@@ -15,6 +15,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use workos_importer_core::directory::OnExisting;
 use workos_importer_core::engine::Halt;
+use workos_importer_core::journal::outcome::{Effect, Evidence};
 use workos_importer_core::journal::{UNDONE, Verdict};
 use workos_importer_core::row::Kind;
 use workos_importer_sandbox::{Faults, Limits, Sandbox, Settings};
@@ -194,14 +195,15 @@ impl Mix {
 
     fn run(&mut self, seed: u64, mutation: Mutation) -> (Others, Undid) {
         let before = objects(&self.scenario.sandbox.dump());
-        match self.cut_off {
-            Some(seconds) => {
-                self.scenario.run_halted(&[(seconds, Halt::Now)]);
-            }
-            None => {
-                self.scenario.run();
-            }
-        }
+        let done = match self.cut_off {
+            Some(seconds) => self.scenario.run_halted(&[(seconds, Halt::Now)]),
+            None => self.scenario.run(),
+        };
+        let steps = done.results.iter().flat_map(|result| &result.steps);
+        let inferred: BTreeSet<String> = steps
+            .filter(|step| step.effect == Effect::Created && step.evidence == Evidence::Inferred)
+            .map(|step| step.id.clone())
+            .collect();
         let imported = self.scenario.sandbox.dump();
         let mut random = StdRng::seed_from_u64(seed ^ 0x0bad);
         let others = self.meanwhile(&mut random);
@@ -213,6 +215,9 @@ impl Mix {
         }
         let after = objects(&self.scenario.sandbox.dump());
         self.check(&before, &middle, &after, &others, &undid);
+        for id in inferred.difference(&others.deleted) {
+            assert!(after.contains_key(id), "{} was only inferred", middle[id].1);
+        }
         (others, undid)
     }
 
@@ -256,7 +261,8 @@ impl Mix {
             let may_differ = undid.why(id) == Some(Verdict::Updated)
                 || others.changed.contains(id)
                 || others.signed_in.contains(id)
-                || is_in_doubt(*kind, object);
+                || is_in_doubt(*kind, object)
+                || is_in_doubt(*kind, now);
             assert!(same || may_differ, "{object} has become {now}");
             assert_eq!(now, middle, "undoing has changed it");
         }
