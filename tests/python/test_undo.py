@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pickle
@@ -71,6 +72,34 @@ def test_from_the_shell_the_directory_is_as_before(run: Run, users: Path, sandbo
     anew = run("import", str(users), *url, **KEY)
     assert anew.returncode == 0 and "was undone: new run" in anew.stderr
     assert len(sandbox.dump()["users"]) == 10
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals are of POSIX")
+def test_in_a_terminal_it_asks_once(run: Run, users: Path, sandbox: Sandbox, served: str) -> None:
+    url = ("--base-url", served)
+    run("import", str(users), *url, **KEY)
+    for answer, code, left in ((b"\n", 1, 10), (b"yes\n", 0, 0)):
+        ours, theirs = os.openpty()
+        process = subprocess.Popen(
+            command("undo", "latest", *url),
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            env=environment(**KEY),
+        )
+        os.close(theirs)
+        seen = b""
+        while b"[y/N]" not in seen:
+            seen += os.read(ours, 4096)
+        assert b"Delete up to 20 objects?" in seen
+        os.write(ours, answer)
+        # What is said afterwards is read, so that nobody waits for it.
+        with contextlib.suppress(OSError):
+            while os.read(ours, 4096):
+                pass
+        out, _ = process.communicate(timeout=60)
+        os.close(ours)
+        assert (process.returncode, len(sandbox.dump()["users"])) == (code, left), out
 
 
 def test_what_is_left_is_listed_with_its_reason(run: Run, users: Path, sandbox: Sandbox, served: str) -> None:

@@ -98,7 +98,7 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
             streams.note(f"Warning: {warning}")
         _show(plan, place, streams)
     if not parsed.yes and not _agreed(plan, streams):
-        return 2
+        return 1
     undo = importer.undo(plan.run_id, organizations=parsed.organizations, new_key=parsed.new_key)
     with Interrupts(undo) as interrupts:
         _follow(undo, interrupts, parsed, streams)

@@ -357,6 +357,8 @@ impl Engine<'_> {
                     None => {
                         // A no to this write is a no to the same write whose answer was lost.
                         progress.in_doubt = None;
+                        let key = key.clone();
+                        self.journal.note(move |store| store.refused(&key))?;
                         Ok(Wrote::AsItIs)
                     }
                 }

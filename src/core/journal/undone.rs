@@ -115,6 +115,16 @@ pub struct LeftLine {
 /// What the run has made for certain.
 const CONFIRMED: &str = "state = 2 AND inferred IS NULL AND remote_id IS NOT NULL";
 
+/// What was found by reading back.
+const INFERRED: &str = "state = 2 AND inferred = 1 AND remote_id IS NOT NULL";
+
+/// Creations and changes whose answers were never settled. (One that met what was there already has its intent too.)
+const IN_DOUBT: &str =
+    "((intent IS NOT NULL AND remote_id IS NULL) OR (intent IN (2, 3) AND effect IS NULL))";
+
+/// What was there before, and was changed.
+const CHANGED: &str = "state <> 2 AND effect IN (2, 3) AND remote_id IS NOT NULL";
+
 impl Store {
     /// The run is about to be undone, or undoing it goes on: what was left is looked at once more. What is known from the
     /// journal alone to be left is noted.
@@ -126,12 +136,14 @@ impl Store {
         self.connection
             .execute("UPDATE run SET status = ?", [UNDOING])?;
         let at = at.as_millisecond();
-        self.connection.execute(
-            "INSERT OR IGNORE INTO undone (step_id, what, at)
-             SELECT id, CASE WHEN remote_id IS NULL THEN 'in_doubt' ELSE 'inferred' END, ? FROM step
-             WHERE (state = 2 AND inferred = 1 AND remote_id IS NOT NULL) OR (intent IS NOT NULL AND remote_id IS NULL)",
-            [at],
-        )?;
+        for (verdict, which) in [(Verdict::Inferred, INFERRED), (Verdict::InDoubt, IN_DOUBT)] {
+            self.connection.execute(
+                &format!(
+                    "INSERT OR IGNORE INTO undone (step_id, what, at) SELECT id, ?, ? FROM step WHERE {which}"
+                ),
+                params![verdict.as_str(), at],
+            )?;
+        }
         Ok(())
     }
 
@@ -139,10 +151,12 @@ impl Store {
     /// something is left that may go another time.
     pub fn end_undo(&self, at: Timestamp) -> rusqlite::Result<()> {
         self.connection.execute(
-            "INSERT OR IGNORE INTO undone (step_id, what, note, at)
-             SELECT id, 'updated', coalesce((SELECT group_concat(value, ', ') FROM json_each(before, '$.fields')),
-                                            CASE effect WHEN 3 THEN 'status' ELSE 'roles' END), ?
-             FROM step WHERE state <> 2 AND effect IN (2, 3) AND remote_id IS NOT NULL",
+            &format!(
+                "INSERT OR IGNORE INTO undone (step_id, what, note, at)
+                 SELECT id, 'updated', coalesce((SELECT group_concat(value, ', ') FROM json_each(before, '$.fields')),
+                                                CASE effect WHEN 3 THEN 'status' ELSE 'roles' END), ?
+                 FROM step WHERE {CHANGED}"
+            ),
             [at.as_millisecond()],
         )?;
         self.connection.execute(
@@ -172,13 +186,13 @@ impl Store {
             Made::InferredUsers => (
                 Kind::User,
                 "remote_id",
-                "state = 2 AND inferred = 1 AND remote_id IS NOT NULL".to_owned(),
+                INFERRED.to_owned(),
             ),
             Made::InDoubt(kind, before) => (
                 kind,
                 "name",
                 format!(
-                    "name IS NOT NULL AND coalesce(last_intent, intent_at) < {}
+                    "name IS NOT NULL AND remote_id IS NULL AND coalesce(last_intent, intent_at) < {}
                      AND EXISTS (SELECT 1 FROM undone u WHERE u.step_id = s.id AND u.what = 'in_doubt')",
                     before.as_millisecond()
                 ),
@@ -219,13 +233,11 @@ impl Store {
 
     /// What is known, before anything is looked at, to be left: inferred, in doubt, updated.
     pub fn count_known_left(&self) -> rusqlite::Result<Vec<UndoneCount>> {
-        let mut statement = self.connection.prepare(
-            "SELECT kind, CASE WHEN remote_id IS NULL THEN 'in_doubt' WHEN state = 2 THEN 'inferred' ELSE 'updated' END
-                 AS what, count(*) FROM step
-             WHERE (state = 2 AND inferred = 1 AND remote_id IS NOT NULL) OR (intent IS NOT NULL AND remote_id IS NULL)
-                OR (state <> 2 AND effect IN (2, 3) AND remote_id IS NOT NULL)
-             GROUP BY kind, what ORDER BY kind, what",
-        )?;
+        let mut statement = self.connection.prepare(&format!(
+            "SELECT kind, CASE WHEN {INFERRED} THEN 'inferred' WHEN {IN_DOUBT} THEN 'in_doubt' ELSE 'updated' END AS what,
+                    count(*) FROM step
+             WHERE ({INFERRED}) OR {IN_DOUBT} OR ({CHANGED}) GROUP BY kind, what ORDER BY kind, what"
+        ))?;
         counted(&mut statement)
     }
 

@@ -258,7 +258,8 @@ impl Mix {
             let (_, now) = after.get(id).unwrap_or_else(|| panic!("{object} is gone"));
             let middle = &middle[id].1;
             let same = now == object;
-            let may_differ = undid.why(id) == Some(Verdict::Updated)
+            let why = undid.why(id);
+            let may_differ = matches!(why, Some(Verdict::Updated | Verdict::InDoubt))
                 || others.changed.contains(id)
                 || others.signed_in.contains(id)
                 || is_in_doubt(*kind, object)
