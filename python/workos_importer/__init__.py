@@ -3,6 +3,7 @@
 This file has the public names and nothing else.
 """
 
+from ._comparison import Changes, ExtraMembership, Plan, Verification, VerifiedRow
 from ._exceptions import (
     APIError,
     AuthError,
@@ -27,8 +28,10 @@ __all__ = [
     "APIError",
     "AuthError",
     "Cause",
+    "Changes",
     "ConfigError",
     "DryRunReport",
+    "ExtraMembership",
     "GivenBack",
     "ImportRun",
     "Importer",
@@ -36,6 +39,7 @@ __all__ = [
     "Issue",
     "JournalError",
     "OrganizationRef",
+    "Plan",
     "Progress",
     "RowError",
     "RowResult",
@@ -51,5 +55,7 @@ __all__ = [
     "Stopped",
     "Summary",
     "ValidationReport",
+    "Verification",
+    "VerifiedRow",
     "__version__",
 ]

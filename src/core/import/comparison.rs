@@ -294,7 +294,11 @@ fn verify(row: ComparedRow, is_left: bool) -> VerifiedRow {
                 fields.push(kind.as_str().to_owned());
             }
             (Kind::User, Some(Effect::Updated)) => {
-                let differs = if is_left { Verdict::Kept } else { Verdict::Differs };
+                let differs = if is_left {
+                    Verdict::Kept
+                } else {
+                    Verdict::Differs
+                };
                 worse(&mut verdict, differs);
                 fields.extend(changed(step));
             }

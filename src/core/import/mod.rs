@@ -224,7 +224,11 @@ pub fn start(
     let (journal, run_id, temporary) = match ready {
         Ready::Import(prepared) => {
             let folder = &prepared.folder;
-            let place = (folder.journal(), folder.id.clone(), folder.temporary.clone());
+            let place = (
+                folder.journal(),
+                folder.id.clone(),
+                folder.temporary.clone(),
+            );
             verified.clone_from(&prepared.verified);
             leaves_existing = prepared.options.on_existing != OnExisting::Update;
             let stopper = prepared.options.stop_at.map(|moment| {

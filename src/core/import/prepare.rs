@@ -123,9 +123,16 @@ pub(super) fn prepare(
     };
     let origin = match input {
         Input::Fed { can_rewind } => {
-            if matches!(options.purpose, Purpose::Verify { sample: Some(_), .. }) {
+            if matches!(
+                options.purpose,
+                Purpose::Verify {
+                    sample: Some(_),
+                    ..
+                }
+            ) {
                 return Err(StartError::Options(
-                    "A sample needs a file: how many rows a program has is not known before.".into(),
+                    "A sample needs a file: how many rows a program has is not known before."
+                        .into(),
                 ));
             }
             if options.strict && !can_rewind {

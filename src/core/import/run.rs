@@ -1,6 +1,6 @@
 //! One import from its first check to its summary.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,9 +9,9 @@ use rand::RngExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::comparison::Comparison;
 use super::event::{Event, Started};
 use super::figures::Figures;
-use super::comparison::Comparison;
 use super::options::{Again, Purpose};
 use super::prepare::{OpenFile, Origin, Prepared, least_seconds};
 use super::reading::{BATCH, FedRows, FileRows, Meaning, Warnings};
@@ -208,7 +208,10 @@ impl Prepared {
                 Err(_) => {}
             }
         } else if let Err(error) = journal.ask(|store| store.forget_seen()).await {
-            log::warn!("what was read of the directory stays in the journal: {}", error.0);
+            log::warn!(
+                "what was read of the directory stays in the journal: {}",
+                error.0
+            );
         }
         if let (Ended::Complete, Err(error)) = (&ended, finished) {
             ended = Ended::Journal(error.0);

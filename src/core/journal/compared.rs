@@ -112,7 +112,8 @@ impl Store {
                 error_code: row.get(6)?,
                 error_message: row.get(7)?,
                 organization: step(8)?,
-                user: step(11)?.map(|user| (StepKey::new(Kind::User, name.unwrap_or_default()), user)),
+                user: step(11)?
+                    .map(|user| (StepKey::new(Kind::User, name.unwrap_or_default()), user)),
                 membership: step(14)?,
             })
         })?;
@@ -121,8 +122,9 @@ impl Store {
 
     /// Up to `limit` memberships, after `after` in the order of places, that the directory has and no row names.
     pub fn extra(&self, after: i64, limit: usize) -> rusqlite::Result<Vec<ExtraMembership>> {
-        self.connection
-            .execute_batch("CREATE INDEX IF NOT EXISTS step_remote ON step (remote_id) WHERE kind = 2")?;
+        self.connection.execute_batch(
+            "CREATE INDEX IF NOT EXISTS step_remote ON step (remote_id) WHERE kind = 2",
+        )?;
         let mut statement = self.connection.prepare_cached(
             "SELECT s.id, s.remote_id, n.name, s.details, us.details FROM seen s
              JOIN seen_name n ON n.seen = s.id
