@@ -245,7 +245,9 @@ class Importer:
         """
         if out is not None and isinstance(recognise(source), RowsSource):
             raise ConfigError("out needs a file as the source: only its content is known again", "contradiction")
-        run, found = self._compare(recognise(source), (delimiter, encoding), None, ("plan", None, False, None), on_start)
+        run, found = self._compare(
+            recognise(source), (delimiter, encoding), None, ("plan", None, False, None), on_start
+        )
         plan = plan_of(found, _named(source), run.summary.mode, run.summary.total, run._native)
         if out is None:
             return plan

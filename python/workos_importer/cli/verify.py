@@ -46,7 +46,9 @@ def add(commands: Commands, streams: Streams) -> None:
     parser.add_argument("--extra", action="store_true", help="list memberships that no row names too")
     parser.add_argument("--receipt", metavar="FILE", help="write a receipt: counts, digests, time, environment (JSON)")
     parser.add_argument("--quiet", action="store_true", help="print the figures alone")
-    parser.add_argument("--json", action="store_true", help="print the figures, and the rows that do not match, as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print the figures, and the rows that do not match, as JSON"
+    )
     add_run_dir(parser)
     parser.set_defaults(work=work)
 
