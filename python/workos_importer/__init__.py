@@ -3,6 +3,7 @@
 This file has the public names and nothing else.
 """
 
+from ._comparison import Changes, ExtraMembership, Plan, Verification, VerifiedRow
 from ._exceptions import (
     APIError,
     AuthError,
@@ -28,8 +29,10 @@ __all__ = [
     "APIError",
     "AuthError",
     "Cause",
+    "Changes",
     "ConfigError",
     "DryRunReport",
+    "ExtraMembership",
     "GivenBack",
     "ImportRun",
     "Importer",
@@ -38,6 +41,7 @@ __all__ = [
     "JournalError",
     "Left",
     "OrganizationRef",
+    "Plan",
     "Progress",
     "RowError",
     "RowResult",
@@ -56,5 +60,7 @@ __all__ = [
     "UndoRun",
     "UndoSummary",
     "ValidationReport",
+    "Verification",
+    "VerifiedRow",
     "__version__",
 ]

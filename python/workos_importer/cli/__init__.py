@@ -6,14 +6,44 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import APIError, AuthError, ImporterError, RowsFailedError, RunError, SourceChangedError
 from .._native import __version__
-from . import demo, errors, generate, import_, results, resume, retry, runs, sandbox, show, undo, validate
+from . import (
+    demo,
+    errors,
+    generate,
+    import_,
+    plan,
+    results,
+    resume,
+    retry,
+    runs,
+    sandbox,
+    show,
+    undo,
+    validate,
+    verify,
+)
 from .parser import Parser
 from .streams import Streams, without_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (import_, validate, runs, show, resume, retry, results, errors, undo, sandbox, demo, generate)
+_COMMANDS = (
+    import_,
+    validate,
+    plan,
+    runs,
+    show,
+    resume,
+    retry,
+    results,
+    errors,
+    verify,
+    undo,
+    sandbox,
+    demo,
+    generate,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
