@@ -91,13 +91,7 @@ impl Undoing {
             match py.detach(|| inner.poll(left.min(SLICE))) {
                 Ok(Some(summary)) => return summary_of(py, &summary).map(Some),
                 Ok(None) => {}
-                Err(()) => {
-                    return Err(errors::run(
-                        py,
-                        "internal",
-                        "Undoing ended without a summary. Please report this.",
-                    ));
-                }
+                Err(error) => return Err(errors::run(py, "internal", &error.to_string())),
             }
             py.check_signals()?;
             if begun.elapsed() >= patience {

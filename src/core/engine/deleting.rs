@@ -84,10 +84,16 @@ pub(super) fn kept(
     directory: &dyn Directory,
     kind: Kind,
     error: CallError,
-) -> Result<String, Ended> {
+) -> Result<String, Box<Ended>> {
     match error {
-        CallError::Key(error) => Err(Ended::Key(error)),
-        CallError::Away(message) => Err(Ended::Unreachable(message)),
+        CallError::Key(error) => Err(Box::new(Ended::Key(error))),
+        CallError::Away(message) => Err(Box::new(Ended::Unreachable(message))),
         error => Ok(directory.refusal(kind, &error).message),
+    }
+}
+
+impl From<Box<Ended>> for Ended {
+    fn from(ended: Box<Ended>) -> Self {
+        *ended
     }
 }

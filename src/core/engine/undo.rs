@@ -201,11 +201,11 @@ impl<'a> Undo<'a> {
         loop {
             let looked = match self.look_at_user(&user.remote_id).await? {
                 Ok(Some(looked)) => looked,
-                Ok(None) => return self.gone(Kind::User, &user.remote_id),
+                Ok(None) => return Ok(self.gone(Kind::User, &user.remote_id)?),
                 Err(why) => {
                     let mut steps = self.own_by_pairs(&user.remote_id).await?;
                     steps.push(user.step);
-                    return self.left(steps, (Verdict::Refused, Some(why)));
+                    return Ok(self.left(steps, (Verdict::Refused, Some(why)))?);
                 }
             };
             let left = match self.judge(&looked).await? {
@@ -219,7 +219,7 @@ impl<'a> Undo<'a> {
             };
             let mut steps = looked.own_steps();
             steps.push(user.step);
-            return self.left(steps, left);
+            return Ok(self.left(steps, left)?);
         }
     }
 
@@ -228,12 +228,12 @@ impl<'a> Undo<'a> {
     async fn inferred_user(&self, user: &Undoable) -> Result<Ready, Ended> {
         match self.look_at_user(&user.remote_id).await? {
             Ok(Some(looked)) if looked.user.used_at.is_some() => {
-                self.left(looked.own_steps(), (Verdict::SignedIn, None))
+                Ok(self.left(looked.own_steps(), (Verdict::SignedIn, None))?)
             }
             Ok(_) => Ok(Ready::Settled),
             Err(why) => {
                 let steps = self.own_by_pairs(&user.remote_id).await?;
-                self.left(steps, (Verdict::Refused, Some(why)))
+                Ok(self.left(steps, (Verdict::Refused, Some(why)))?)
             }
         }
     }
@@ -268,7 +268,7 @@ impl<'a> Undo<'a> {
             let looked_at = Instant::now();
             let looked = self.directory.look_up(&Name::new(kind, "id", id)).await;
             let left = match looked {
-                Ok(None) => return self.gone(kind, id),
+                Ok(None) => return Ok(self.gone(kind, id)?),
                 Err(error) => (Verdict::Refused, Some(kept(self.directory, kind, error)?)),
                 Ok(Some(found)) => match self.judge_alone(kind, object, &found).await? {
                     Some(left) => left,
@@ -280,7 +280,7 @@ impl<'a> Undo<'a> {
                     },
                 },
             };
-            return self.left(vec![object.step], left);
+            return Ok(self.left(vec![object.step], left)?);
         }
     }
 
@@ -419,9 +419,8 @@ impl<'a> Undo<'a> {
         looked_at: Instant,
         lost: &mut u32,
     ) -> Result<Tried, Ended> {
-        let refused = |why: String| Ok(Tried::Left((Verdict::Refused, Some(why))));
         let Some(write) = self.directory.deletion(kind, id) else {
-            return refused("This directory does not delete such objects.".to_owned());
+            return Ok(refused("This directory does not delete such objects."));
         };
         let holds = Duration::from_millis(self.holds.load(Ordering::Relaxed));
         match delete(self.directory, &write, looked_at, holds).await? {
@@ -437,12 +436,12 @@ impl<'a> Undo<'a> {
             Deleted::Lost => {
                 *lost += 1;
                 if *lost >= Backoff::ATTEMPTS {
-                    return refused("The API did not answer; it may be gone.".to_owned());
+                    return Ok(refused("The API did not answer; it may be gone."));
                 }
                 tokio::time::sleep(self.backoff.delay(*lost)).await;
                 Ok(Tried::Again)
             }
-            Deleted::Refused(why) => refused(why),
+            Deleted::Refused(why) => Ok(refused(&why)),
         }
     }
 
@@ -465,7 +464,7 @@ impl<'a> Undo<'a> {
         }
     }
 
-    fn gone(&self, kind: Kind, id: &str) -> Result<Ready, Ended> {
+    fn gone(&self, kind: Kind, id: &str) -> Result<Ready, JournalError> {
         let (id, at) = (id.to_owned(), self.clock.now());
         self.settled.fetch_add(1, Ordering::Relaxed);
         self.journal
@@ -473,7 +472,7 @@ impl<'a> Undo<'a> {
         Ok(Ready::Settled)
     }
 
-    fn left(&self, steps: Vec<i64>, (verdict, note): Left) -> Result<Ready, Ended> {
+    fn left(&self, steps: Vec<i64>, (verdict, note): Left) -> Result<Ready, JournalError> {
         let at = self.clock.now();
         self.settled
             .fetch_add(steps.len() as u64, Ordering::Relaxed);
@@ -488,6 +487,10 @@ impl Looked {
     fn own_steps(&self) -> Vec<i64> {
         self.own.iter().flatten().map(|one| one.step).collect()
     }
+}
+
+fn refused(why: &str) -> Tried {
+    Tried::Left((Verdict::Refused, Some(why.to_owned())))
 }
 
 /// Whether a membership has the roles and the state that the run left it with. Roles that the API does not tell are no

@@ -50,7 +50,7 @@ pub use preview::{DryRun, dry_run};
 use reading::Fed;
 use reporter::Counters;
 pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};
-pub use undo::{UndoPlan, UndoSummary, Undoing, left, undo, undo_plan};
+pub use undo::{NoEnd, UndoPlan, UndoSummary, Undoing, left, undo, undo_plan};
 
 use crate::clock::Clock;
 use crate::directory::OnExisting;

@@ -73,6 +73,11 @@ pub struct UndoProgress {
     pub total: u64,
 }
 
+/// Undoing ended without a word: a mistake in this program.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("Undoing ended without a summary. Please report this.")]
+pub struct NoEnd;
+
 /// A run that is being undone. Dropping it stops that at once; undoing the run again goes on.
 pub struct Undoing {
     runtime: Handle,
@@ -98,11 +103,11 @@ impl Undoing {
     ///
     /// # Errors
     /// When the task is gone without an end.
-    pub fn poll(&self, patience: Duration) -> Result<Option<UndoSummary>, ()> {
+    pub fn poll(&self, patience: Duration) -> Result<Option<UndoSummary>, NoEnd> {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         self.runtime
             .block_on(async { timeout(patience, &mut *ended).await })
-            .map_or(Ok(None), |ended| ended.map(Some).map_err(|_| ()))
+            .map_or(Ok(None), |ended| ended.map(Some).map_err(|_| NoEnd))
     }
 
     /// Asks for a stop; a weaker request than an earlier one is ignored.
