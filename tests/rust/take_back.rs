@@ -177,3 +177,30 @@ fn a_user_that_cannot_be_deleted_or_looked_at_stays() {
         assert_eq!(emails(&scenario.sandbox), ["a@x.com"]);
     }
 }
+
+/// The deletion is turned away and waits for a minute; meanwhile somebody gives the user a membership.
+#[test]
+fn a_look_that_has_grown_old_while_the_deletion_waited_is_repeated() {
+    let mut scenario = scenario("a@x.com,,acme,wizard\n");
+    let turned_away = std::sync::atomic::AtomicBool::new(false);
+    scenario.meddle(move |sandbox, request| {
+        let is_first = || !turned_away.swap(true, std::sync::atomic::Ordering::Relaxed);
+        if request.method == "DELETE" && is_first() {
+            let user = sandbox.find_user("a@x.com")["id"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let other = sandbox.organization("other", "Other");
+            sandbox.membership(&user, &other, &[]);
+            let wait = [("retry-after", "60")];
+            return Meddle::Answer(crate::harness::answer(429, &json!({}), &wait));
+        }
+        Meddle::Pass
+    });
+    let done = scenario.run();
+    assert_eq!(
+        (done.tally.taken_back, done.calls_of("delete user")),
+        (0, 1)
+    );
+    assert_eq!(memberships(&scenario.sandbox).len(), 1);
+}

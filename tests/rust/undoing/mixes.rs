@@ -89,7 +89,7 @@ fn deaths(random: &mut StdRng, how_many: std::ops::Range<u32>, longest: u32) -> 
 impl Mix {
     fn draw(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let calm = seed % 4 == 0;
+        let calm = seed.is_multiple_of(4);
         let rate = random.random_range(0.0..0.2);
         let settings = Settings {
             seed,
