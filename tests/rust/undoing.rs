@@ -14,7 +14,7 @@ use workos_importer_core::engine::Ended;
 use workos_importer_core::journal::{UNDOING, UNDONE, Verdict};
 use workos_importer_core::pace::Limit;
 use workos_importer_core::row::Kind;
-use workos_importer_sandbox::Fault;
+use workos_importer_sandbox::{Fault, Sandbox, Settings};
 
 use crate::harness::{Meddle, Scenario, Undid, World, answer, emails, memberships};
 
@@ -409,4 +409,25 @@ fn results_say_what_is_deleted_and_the_figures_stay() {
         assert_eq!(line.texts[4].as_deref(), Some("deleted"));
         assert!(line.texts[6].is_some());
     }
+}
+
+#[test]
+fn it_runs_at_the_limit() {
+    let rows: String = (0..2_000)
+        .map(|one| format!("u{one}@x.com,U,org-{},Org,\n", one % 20))
+        .collect();
+    let (mut scenario, _folder) = scenario(&rows);
+    scenario.sandbox = Sandbox::new(Settings {
+        latency: (Duration::from_millis(20), Duration::from_millis(400)),
+        ..Settings::default()
+    });
+    scenario.logs = false;
+    scenario.run();
+    let undid = undone(&scenario, false);
+    assert!(undid.left.is_empty());
+    // 4,000 deletions, of which 500 in any 10 seconds.
+    let least = (4_000.0 - 500.0) / 50.0;
+    let seconds = undid.virtual_seconds;
+    assert!(seconds < least * 1.1, "{seconds}, at least {least}");
+    assert_eq!(undid.calls["get user"], 2_000);
 }
