@@ -425,9 +425,9 @@ fn it_runs_at_the_limit() {
     scenario.run();
     let undid = undone(&scenario, false);
     assert!(undid.left.is_empty());
-    // 4,000 deletions, of which 500 in any 10 seconds.
-    let least = (4_000.0 - 500.0) / 50.0;
+    // 4,000 deletions, spaced at 500 in 10 seconds; what is looked at before costs reads, which have a window of their own.
+    let spaced = 4_000.0 / 50.0;
     let seconds = undid.virtual_seconds;
-    assert!(seconds < least * 1.1, "{seconds}, at least {least}");
+    assert!(seconds < spaced * 1.05, "{seconds}, spaced {spaced}");
     assert_eq!(undid.calls["get user"], 2_000);
 }
