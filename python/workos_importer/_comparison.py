@@ -45,7 +45,7 @@ class Changes(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan(_Brief):
-    """What an import would do to the directory as it is now. Nothing was written. Counts are of objects, not of rows."""
+    """What an import would do to the directory as it is now. Nothing was written. Counts are of objects, not rows."""
 
     source: str
     #: `user-only`, `single-org` or `multi-org`.
@@ -188,7 +188,7 @@ class ExtraMembership(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verification(_Brief):
-    """Whether the directory holds what a source says, row by row. Passwords cannot be read back, and are not compared."""
+    """Whether the directory holds what a source says, row by row. Passwords cannot be read back or compared."""
 
     source: str
     mode: str

@@ -8,8 +8,8 @@ import pickle
 from pathlib import Path
 
 import pytest
-from conftest import MULTI, Run
 
+from conftest import MULTI, Run
 from workos_importer import ConfigError, Importer, RunError, Sandbox, SourceChangedError
 
 KEY = {"WORKOS_API_KEY": "sk_test_1"}
@@ -115,7 +115,7 @@ def test_an_unchanged_directory_takes_the_whole_plan(folder: Path) -> None:
     assert summary.organizations_created == plan.organizations.create
 
 
-def test_verify_says_how_each_row_stands(folder: Path) -> None:
+def test_verify_says_how_each_row_stands() -> None:
     sandbox = with_people()
     importer = Importer(sandbox=sandbox)
     rows = [*ROWS, {"email": "lost@x.com", "org_external_id": "nowhere"}, {"email": "there@x.com", "role_slugs": ""}]

@@ -1,6 +1,7 @@
 //! Comparing source and directory: a rehearsal ends as the import then does, and an import over a directory that is as it
 //! should be costs little more than reading it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -8,12 +9,12 @@ use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use workos_importer_core::directory::OnExisting;
 use workos_importer_core::engine::Ended;
-use workos_importer_core::journal::outcome::RowResult;
+use workos_importer_core::journal::outcome::{Effect, RowResult, StepResult};
 use workos_importer_core::row::Kind;
 use workos_importer_sandbox::{Limits, Sandbox, Settings};
 
-use crate::harness::{Done, Scenario, World, unlimited};
-use crate::schedules::{on_all_cores, source};
+use crate::harness::{Death, Done, Scenario, World, emails, memberships, unlimited};
+use crate::schedules::{Schedule, on_all_cores, source};
 
 const MIXES: u64 = 1_000;
 
@@ -40,6 +41,15 @@ fn ends(done: &Done) -> Vec<(u64, &'static str, &'static str, &'static str, &'st
         .collect();
     ends.sort();
     ends
+}
+
+/// All of them, or the one of `SEED=`.
+fn seeds(most: u64) -> std::ops::Range<u64> {
+    let seed = std::env::var("SEED").ok();
+    match seed.and_then(|text| text.parse().ok()) {
+        Some(seed) => seed..seed + 1,
+        None => 0..most,
+    }
 }
 
 fn mix(seed: u64) -> Scenario {
@@ -72,12 +82,7 @@ fn mix(seed: u64) -> Scenario {
 
 #[test]
 fn a_rehearsal_ends_as_the_import_does_and_changes_nothing() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seeds = match number("SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..MIXES,
-    };
-    on_all_cores(seeds, |seed| {
+    on_all_cores(seeds(MIXES), |seed| {
         let mut scenario = mix(seed);
         let before = scenario.sandbox.dump();
         scenario.rehearses = true;
@@ -131,22 +136,133 @@ fn half_of(users: u64) -> (Sandbox, String) {
 }
 
 #[test]
-fn an_import_of_what_is_there_writes_what_differs() {
-    let users = 20_000;
+fn what_is_there_is_verified_and_imported_again_at_the_cost_of_reading_it() {
+    let users = 200_000;
     let (sandbox, csv) = half_of(users);
     let mut scenario = Scenario::on(sandbox, &csv);
     scenario.policy.on_existing = OnExisting::Update;
-    scenario.compares = true;
     scenario.logs = false;
+    // Pages of users, one of organizations, ten of memberships for each of them; the key.
+    let reads = users / 100 + 1 + 100 * 10 + 1;
+    let within = |calls: u64, least: u64| calls as f64 <= least as f64 * 1.05;
+
+    scenario.rehearses = true;
+    let verified = scenario.run();
+    assert_eq!(verified.ended, Ended::Complete);
+    assert!(within(verified.all_calls(), reads), "{:?}", verified.calls);
+    // Users are read from both ends: half of the pages one after the other, 210 ms each in the mean. All reads together
+    // would need a tenth of that at 1,000 in 10 s.
+    let longest_chain = users as f64 / 100.0 / 2.0 * 0.21;
+    let share = verified.virtual_seconds / longest_chain;
+    assert!(share <= 1.1, "{share}");
+    assert_eq!(scenario.sandbox.counters().refused_by_limit, 0);
+
+    scenario.rehearses = false;
+    scenario.compares = true;
     let done = scenario.run();
     assert_eq!(done.ended, Ended::Complete);
     let outcomes = &done.tally.outcomes;
-    assert_eq!((outcomes["updated"], outcomes["unchanged"]), (100, 9_900));
-    assert_eq!(done.calls_of("update user"), 100);
-    // Pages of users, one of organizations, one of memberships for each of them; the key.
-    let least = users / 100 + 1 + 100 + 100 + 1;
-    let calls = done.all_calls();
-    assert!(calls as f64 <= least as f64 * 1.05, "{:?}", done.calls);
-    // Users are read from both ends, and the updates go on beside nothing else.
-    println!("{} s, {:?}", done.virtual_seconds, done.calls);
+    assert_eq!(
+        (outcomes["updated"], outcomes["unchanged"]),
+        (1_000, 99_000)
+    );
+    assert_eq!(done.calls_of("update user"), 1_000);
+    assert!(within(done.all_calls(), reads + 1_000), "{:?}", done.calls);
+}
+
+#[test]
+fn a_list_is_read_as_long_as_that_pays() {
+    // Rows, users in the directory, the most calls that finding them may cost.
+    for (rows, users, most) in [
+        (1, 5_000, 1),
+        (10, 5_000, 13),
+        (100, 2_000, 21),
+        (100, 20_000, 135),
+        (1_000, 5_000, 52),
+    ] {
+        let sandbox = Sandbox::new(unlimited());
+        for number in 0..users {
+            sandbox.user(json!({"email": format!("u{number}@x.com")}));
+        }
+        let step = users / rows;
+        let lines = (0..rows).map(|number| format!("u{}@x.com\n", number * step));
+        let csv = format!("email\n{}", lines.collect::<String>());
+        let mut scenario = Scenario::on(sandbox, &csv);
+        scenario.rehearses = true;
+        scenario.limits = None;
+        let done = scenario.run();
+        assert_eq!(done.tally.outcomes["unchanged"], rows);
+        let calls = done.all_calls() - done.calls_of("check key");
+        assert!(calls <= most, "{rows} of {users}: {:?}", done.calls);
+    }
+}
+
+#[test]
+fn after_an_import_with_faults_and_kills_nothing_is_left_to_do() {
+    on_all_cores(seeds(MIXES), |seed| {
+        let schedule = Schedule::draw(seed);
+        if schedule.writer.is_some() {
+            // It is not as the import left it.
+            return;
+        }
+        let done = schedule.run();
+        let mut again = Scenario::on(schedule.scenario.sandbox.clone(), &schedule.scenario.csv);
+        again
+            .organization
+            .clone_from(&schedule.scenario.organization);
+        again.policy = schedule.scenario.policy;
+        again.rehearses = true;
+        again.stubborn = true;
+        let verified = again.run();
+        // Of a user whose first row failed, another row's fields may have been written, or are compared.
+        let failed: BTreeSet<&str> = done
+            .results
+            .iter()
+            .chain(&verified.results)
+            .filter(|result| result.error.is_some())
+            .filter_map(|result| result.identity.email())
+            .collect();
+        for result in &verified.results {
+            // A read that failed for good says nothing.
+            let email = result.identity.email().unwrap_or_default();
+            if failed.contains(email) {
+                continue;
+            }
+            let as_it_is = |step: &StepResult| step.effect == Effect::Existing;
+            assert!(result.steps.iter().all(as_it_is), "{result:?}");
+        }
+    });
+}
+
+#[test]
+fn an_import_that_compares_and_is_killed_ends_as_one_that_does_neither() {
+    on_all_cores(seeds(MIXES), |seed| {
+        let drawn = |compares| {
+            let mut scenario = mix(seed);
+            scenario.policy.on_existing = OnExisting::Update;
+            scenario.can_rewind = true;
+            scenario.compares = compares;
+            scenario
+        };
+        let calm = drawn(false);
+        let expected = calm.run();
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut killed = drawn(true);
+        killed.deaths = (0..random.random_range(1..5))
+            .map(|_| Death {
+                polls: random.random_range(1..120),
+                unwritten: random.random_range(0..20),
+            })
+            .collect();
+        let done = killed.run();
+        assert_eq!(done.ended, expected.ended);
+        let failures = |done: &Done| -> Vec<_> {
+            let ends = ends(done).into_iter();
+            ends.map(|(number, outcome, _, _, code)| (number, outcome == "failed", code))
+                .collect()
+        };
+        assert_eq!(failures(&done), failures(&expected));
+        assert_eq!(memberships(&killed.sandbox), memberships(&calm.sandbox));
+        assert_eq!(emails(&killed.sandbox), emails(&calm.sandbox));
+    });
 }

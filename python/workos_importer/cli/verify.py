@@ -30,8 +30,8 @@ def add(commands: Commands, streams: Streams) -> None:
         "verify",
         streams=streams,
         help="prove that the directory holds what a file says",
-        description="Compares each row with the directory: matches, differs, missing, or kept (the user was there and was "
-        "left as it was). SOURCE is a file, or a run (an id, a unique beginning of one, or latest), whose file and "
+        description="Compares each row with the directory: matches, differs, missing, or kept (the user was there and "
+        "was left as it was). SOURCE is a file, or a run (an id, a unique beginning of one, or latest), whose file and "
         "options are then taken. Reads, and writes nothing. Passwords cannot be read back, and are not compared.",
         epilog="Exit codes: 0 no row differs or is missing; 1 some do, or there are none; 2 usage, configuration, "
         "unreadable file; 3 the key is refused; 4 the API is away; 130, 143 interrupted.",

@@ -2,6 +2,8 @@
 //! journal. Lists are paged from both ends as long as that finds more than looking rows up one by one would.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -15,8 +17,15 @@ use crate::row::Kind;
 /// requests are in flight.
 const AT_ONCE: usize = 64;
 
+/// A list in which so many objects are wanted is read from both ends at the same time. Where they meet, up to two pages are
+/// read for nothing.
+const LONG: u64 = 5_000;
+
 /// How many names are taken from the journal at once.
 const NAMES: usize = 256;
+
+/// What an earlier attempt of the run has read is used for so long.
+const FRESH: Duration = Duration::from_secs(15 * 60);
 
 /// Whether paging a list still pays: how many of the wanted objects are found, in how many pages.
 struct Paying {
@@ -35,8 +44,21 @@ impl Paying {
     }
 }
 
-/// What was read from each end of a list of late: enough to see that they have met. Both go on by one page at a time, so
-/// the last object of one is then among the last two pages of the other.
+/// A list while it is read from both ends.
+struct Reading {
+    paying: Paying,
+    /// What both ends have read together is the whole list.
+    complete: bool,
+    ends: Ends,
+    /// Where the next page from each end begins.
+    state: ListingState,
+}
+
+fn locked(reading: &Mutex<Reading>) -> MutexGuard<'_, Reading> {
+    reading.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was read from each end of a list of late: enough to see that they have met.
 #[derive(Default)]
 struct Ends {
     oldest: VecDeque<HashSet<String>>,
@@ -44,6 +66,9 @@ struct Ends {
 }
 
 impl Ends {
+    /// While one end waits for a page, the other may read so many.
+    const KEPT: usize = 64;
+
     fn have_met(&mut self, end: End, page: &Page) -> bool {
         let ids: HashSet<String> = page
             .items
@@ -56,7 +81,7 @@ impl Ends {
         };
         let met = other.iter().any(|page| !page.is_disjoint(&ids));
         own.push_back(ids);
-        if own.len() > 2 {
+        if own.len() > Self::KEPT {
             own.pop_front();
         }
         met
@@ -67,6 +92,8 @@ impl Engine<'_> {
     /// Reads what the directory holds for the rows, and goes back to the first one. What was read in an earlier attempt
     /// is not read again.
     pub(super) async fn take_snapshot(&self, rows: &mut dyn Rows) -> Result<(), Ended> {
+        let oldest = self.clock.now().checked_sub(FRESH).unwrap_or_default();
+        self.journal.note(move |store| store.forget_older(oldest))?;
         self.note_wanted(rows).await?;
         self.read_list(&Listing::Users, "user.email:").await?;
         self.read_list(&Listing::Organizations, "organization.")
@@ -168,58 +195,83 @@ impl Engine<'_> {
 
     async fn page_through(&self, listing: &Listing, wanted: u64) -> Result<(), Ended> {
         let text = listing.text();
-        let mut state = {
+        let state = {
             let text = text.clone();
             self.journal.ask(move |store| store.listing(&text)).await?
         };
-        let mut paying = Paying {
-            wanted,
-            found: 0,
-            pages: 0,
-        };
-        let mut ends = Ends::default();
-        while !state.complete && paying.goes_on() {
-            let begins = state.pages == 0;
-            let from_oldest = self
-                .directory
-                .list(listing, End::Oldest, state.oldest.as_deref());
-            let from_newest = async {
-                // A list of one page is read once.
-                if begins {
-                    return None;
+        let begins = state.pages == 0;
+        let reading = Mutex::new(Reading {
+            paying: Paying {
+                wanted,
+                found: 0,
+                pages: 0,
+            },
+            complete: state.complete,
+            ends: Ends::default(),
+            state,
+        });
+        if begins {
+            // A list of one page is read once.
+            self.read_from(listing, End::Oldest, &reading, 1).await?;
+        }
+        let from_oldest = self.read_from(listing, End::Oldest, &reading, u64::MAX);
+        if wanted < LONG {
+            from_oldest.await?;
+        } else {
+            let from_newest = self.read_from(listing, End::Newest, &reading, u64::MAX);
+            tokio::try_join!(from_oldest, from_newest)?;
+        }
+        let complete = locked(&reading).complete;
+        if complete {
+            self.journal.note(move |store| store.note_complete(&text))?;
+        }
+        Ok(())
+    }
+
+    /// Reads pages from one end until both have met, or until paging does not pay, or `most` are read.
+    async fn read_from(
+        &self,
+        listing: &Listing,
+        end: End,
+        reading: &Mutex<Reading>,
+        most: u64,
+    ) -> Result<(), Ended> {
+        for _ in 0..most {
+            let cursor = {
+                let mut reading = locked(reading);
+                if reading.complete || !reading.paying.goes_on() {
+                    return Ok(());
                 }
-                Some(
-                    self.directory
-                        .list(listing, End::Newest, state.newest.as_deref())
-                        .await,
-                )
-            };
-            let (oldest, newest) = tokio::join!(from_oldest, from_newest);
-            for (end, page) in [(End::Oldest, Some(oldest)), (End::Newest, newest)] {
-                let page = match page {
-                    None => continue,
-                    Some(Ok(page)) => page,
-                    Some(Err(CallError::Key(error))) => return Err(Ended::Key(error)),
-                    Some(Err(CallError::Away(message))) => {
-                        return Err(Ended::Unreachable(message));
-                    }
-                    // Rows are looked up one by one then.
-                    Some(Err(error)) => {
-                        let why = self.directory.refusal(Kind::User, &error).message;
-                        log::warn!("{text} cannot be listed: {why}");
-                        return Ok(());
-                    }
-                };
-                paying.pages += 1;
-                state.pages += 1;
-                let is_last = page.next.is_none();
+                reading.paying.pages += 1;
                 match end {
-                    End::Oldest => state.oldest.clone_from(&page.next),
-                    End::Newest => state.newest.clone_from(&page.next),
+                    End::Oldest => reading.state.oldest.clone(),
+                    End::Newest => reading.state.newest.clone(),
                 }
-                state.complete = state.complete || is_last || ends.have_met(end, &page);
-                paying.found += self.keep_page(listing, page, &state).await?;
+            };
+            let page = match self.directory.list(listing, end, cursor.as_deref()).await {
+                Ok(page) => page,
+                Err(CallError::Key(error)) => return Err(Ended::Key(error)),
+                Err(CallError::Away(message)) => return Err(Ended::Unreachable(message)),
+                // Rows are looked up one by one then.
+                Err(error) => {
+                    let why = self.directory.refusal(Kind::User, &error).message;
+                    log::warn!("{} cannot be listed: {why}", listing.text());
+                    return Ok(());
+                }
+            };
+            {
+                let mut reading = locked(reading);
+                let is_last = page.next.is_none();
+                let next = page.next.clone();
+                match end {
+                    End::Oldest => reading.state.oldest = next,
+                    End::Newest => reading.state.newest = next,
+                }
+                let met = reading.ends.have_met(end, &page);
+                reading.complete = reading.complete || is_last || met;
             }
+            let kept = self.keep_page(listing, end, page).await?;
+            locked(reading).paying.found += kept;
         }
         Ok(())
     }
@@ -228,10 +280,11 @@ impl Engine<'_> {
     async fn keep_page(
         &self,
         listing: &Listing,
+        end: End,
         page: Page,
-        state: &ListingState,
     ) -> Result<u64, JournalError> {
-        let (text, state) = (listing.text(), state.clone());
+        let (text, next) = (listing.text(), page.next.clone());
+        let now = self.clock.now();
         let is_about_users = matches!(listing, Listing::MembershipsOf(_));
         let keeps_all = self.keeps_all;
         self.journal
@@ -256,7 +309,8 @@ impl Engine<'_> {
                         store.see(item_kind(&item), &object(&item.found), &names)?;
                     }
                 }
-                store.note_listing(&text, &state)?;
+                // Together with what was on the page: a list that is gone on with leaves nothing out.
+                store.note_page(&text, end == End::Newest, next.as_deref(), now)?;
                 Ok(kept)
             })
             .await

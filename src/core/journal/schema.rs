@@ -124,6 +124,7 @@ CREATE TABLE listing (
     oldest   TEXT,                     -- where the next page from this end begins
     newest   TEXT,
     pages    INTEGER NOT NULL,
+    begun_at INTEGER NOT NULL,         -- milliseconds since 1970, UTC
     complete INTEGER NOT NULL          -- 1: what is not in `seen_name` is not there
 );
 

@@ -1,6 +1,7 @@
 //! Owns the SQL of what the directory held when a source was compared with it: objects by their names, and how far lists
 //! were read.
 
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::steps::kind_number;
@@ -176,18 +177,44 @@ impl Store {
         Ok(found.unwrap_or_default())
     }
 
-    pub fn note_listing(&self, name: &str, state: &ListingState) -> rusqlite::Result<()> {
+    /// Notes that a page of a list was read, and where the next one from that end begins.
+    pub fn note_page(
+        &self,
+        name: &str,
+        from_newest: bool,
+        next: Option<&str>,
+        at: Timestamp,
+    ) -> rusqlite::Result<()> {
+        let end = if from_newest { "newest" } else { "oldest" };
         self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO listing (name, oldest, newest, pages, complete) VALUES (?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                name,
-                state.oldest,
-                state.newest,
-                state.pages,
-                state.complete
-            ])?;
+            .prepare_cached(&format!(
+                "INSERT INTO listing (name, {end}, pages, begun_at, complete) VALUES (?1, ?2, 1, ?3, 0)
+                 ON CONFLICT (name) DO UPDATE SET {end} = ?2, pages = pages + 1"
+            ))?
+            .execute(params![name, next, at.as_millisecond()])?;
+        Ok(())
+    }
+
+    /// Notes that a list was read as a whole.
+    pub fn note_complete(&self, name: &str) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("UPDATE listing SET complete = 1 WHERE name = ?")?
+            .execute([name])?;
+        Ok(())
+    }
+
+    /// Forgets all that was seen if reading it began before then.
+    pub fn forget_older(&self, than: Timestamp) -> rusqlite::Result<()> {
+        let is_old: bool = self.connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM listing WHERE begun_at < ?)
+                 OR (SELECT count(*) FROM listing) = 0",
+            [than.as_millisecond()],
+            |row| row.get(0),
+        )?;
+        if is_old {
+            self.connection
+                .execute_batch("DELETE FROM seen_name; DELETE FROM seen; DELETE FROM listing")?;
+        }
         Ok(())
     }
 
