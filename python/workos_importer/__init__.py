@@ -3,6 +3,7 @@
 This file has the public names and nothing else.
 """
 
+from ._doctor import Check, DoctorReport
 from ._exceptions import (
     APIError,
     AuthError,
@@ -27,7 +28,9 @@ __all__ = [
     "APIError",
     "AuthError",
     "Cause",
+    "Check",
     "ConfigError",
+    "DoctorReport",
     "DryRunReport",
     "GivenBack",
     "ImportRun",

@@ -48,6 +48,8 @@ pub struct ImportOptions {
     /// whatever order they come.
     pub run_name: Option<String>,
     pub again: Again,
+    /// Before anything is written with a live key, [`super::Event::Asks`] waits for [`super::Import::confirm`].
+    pub asks_first: bool,
     /// `--new-key`: the run to go on with was begun with another key of the same environment.
     pub new_key: bool,
 }
