@@ -48,9 +48,10 @@ def attended() -> bool:
 
 def agreed(question: str, streams: Streams) -> bool:
     """Asks once. Only `y` and `yes` are a yes; Ctrl-C, Ctrl-D and everything else are none."""
-    streams.ask(f"{question} [y/N] ")
     try:
+        # First: whoever reads the question can answer it with Ctrl-C.
         with _interruptible():
+            streams.ask(f"{question} [y/N] ")
             answer = sys.stdin.readline()
     except KeyboardInterrupt:
         streams.note("")
