@@ -108,7 +108,8 @@ def disk(folder: Path) -> Check:
     # Here, not above: nobody else needs it.
     import shutil
 
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    whole = folder.absolute()
+    there = next((place for place in (whole, *whole.parents) if place.exists()), whole)
     try:
         free = shutil.disk_usage(there).free
     except OSError as error:

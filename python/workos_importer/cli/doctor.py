@@ -8,6 +8,7 @@ from .._importer import Importer
 from .import_ import sandbox_of
 from .progress import document
 from .run_flags import add_connection, add_run_dir
+from .streams import without_keys
 
 if TYPE_CHECKING:
     import argparse
@@ -45,5 +46,6 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
         run_dir=parsed.run_dir,
     )
     report = importer.doctor()
-    streams.result(document("doctor", report.to_dict()) if parsed.json else str(report))
+    # A key that was pasted into the wrong place is not repeated.
+    streams.result(without_keys(document("doctor", report.to_dict()) if parsed.json else str(report)))
     return report.exit_code

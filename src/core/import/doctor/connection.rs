@@ -54,11 +54,14 @@ fn problem(name: &'static str, error: &ConnectionError) -> Check {
 fn environment(connection: &Connection) -> Check {
     let key = connection.key.expose();
     let (message, value) = if key.starts_with("sk_test_") {
-        ("TEST: the key begins with sk_test_", "test")
+        ("TEST: a test key", "test")
     } else if key.starts_with("sk_live_") {
-        ("LIVE: the key begins with sk_live_", "live")
+        ("LIVE: a live key", "live")
     } else {
-        ("LIVE: the key does not begin with sk_test_", "live")
+        (
+            "LIVE: the key does not say that it is one for tests",
+            "live",
+        )
     };
     Check::fine("environment", message, value)
 }
