@@ -3,6 +3,7 @@
 This file has the public names and nothing else.
 """
 
+from ._comparison import Changes, ExtraMembership, Plan, Verification, VerifiedRow
 from ._doctor import Check, DoctorReport
 from ._exceptions import (
     APIError,
@@ -28,10 +29,12 @@ __all__ = [
     "APIError",
     "AuthError",
     "Cause",
+    "Changes",
     "Check",
     "ConfigError",
     "DoctorReport",
     "DryRunReport",
+    "ExtraMembership",
     "GivenBack",
     "ImportRun",
     "Importer",
@@ -39,6 +42,7 @@ __all__ = [
     "Issue",
     "JournalError",
     "OrganizationRef",
+    "Plan",
     "Progress",
     "RowError",
     "RowResult",
@@ -54,5 +58,7 @@ __all__ = [
     "Stopped",
     "Summary",
     "ValidationReport",
+    "Verification",
+    "VerifiedRow",
     "__version__",
 ]

@@ -21,9 +21,9 @@ _KEPT_SPACE = "\u00a0"
 Line = tuple[str, object]
 
 
-def draw(lines: Iterable[Line]) -> str:
-    """The lines under the heading SUMMARY in a frame, without a line break at the end."""
-    content = ["SUMMARY"]
+def draw(lines: Iterable[Line], heading: str = "SUMMARY") -> str:
+    """The lines under a heading in a frame, without a line break at the end."""
+    content = [heading]
     for name, value in lines:
         wrapped = textwrap.wrap(f"{name}: {value}", _MOST_WIDTH, subsequent_indent="  ", break_long_words=False)
         content += [line.replace(_KEPT_SPACE, " ") for line in wrapped]
@@ -55,7 +55,7 @@ def summary_lines(summary: Summary) -> list[Line]:
     lines += [
         ("Created/Updated/Unchanged", created),
         ("Organizations created", summary.organizations_created),
-        ("API calls", _calls(summary.api_calls)),
+        ("API calls", calls_line(summary.api_calls)),
         ("Pending", summary.pending),
         ("Run", summary.run_id),
     ]
@@ -98,6 +98,7 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def _calls(calls: dict[str, int]) -> str:
+def calls_line(calls: dict[str, int]) -> str:
+    """`2021 (create user 1000, …)`."""
     parts = [f"{name} {count}".replace(" ", _KEPT_SPACE) for name, count in calls.items() if count]
     return f"{sum(calls.values())} ({', '.join(parts)})" if parts else "0"

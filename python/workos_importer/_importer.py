@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _convert as convert
 from . import _native
+from ._comparison import Plan, Verification, plan_of, verification_of
 from ._credentials import Key, find_key, given_key
-from ._exceptions import ConfigError
+from ._exceptions import ConfigError, RunError
 from ._native import Sandbox
 from ._options import OnExisting, Options, OrganizationRef, base_url_of
 from ._reports import DryRunReport, GivenBack, ValidationReport
@@ -23,6 +25,9 @@ from ._sources import PathSource, RowsSource, Source, recognise
 
 if TYPE_CHECKING:
     from ._doctor import DoctorReport
+
+#: What a source is read for, unless something else is said.
+_IMPORT = ("import", None, False, None)
 
 _log = logging.getLogger("workos_importer")
 # Who does not set logging up sees nothing of it.
@@ -194,6 +199,7 @@ class Importer:
         encoding: str | None = None,
         resume: bool = True,
         run_id: str | None = None,
+        plan: str | os.PathLike[str] | None = None,
     ) -> ImportRun:
         """Starts an import and returns at once.
 
@@ -207,6 +213,9 @@ class Importer:
         have left the source stay in its results. If the options or the environment have changed, it is a new run, with
         a number behind the name. Without `run_id`, rows of an iterable are always a new run.
 
+        `plan`: a file that `plan(out=)` has written: the run does exactly that. A row whose user, organization or
+        membership is not any more as it was then fails (`directory_moved`), and nothing is written for it.
+
         `source` is a path (`-` for standard input), or an iterable of mappings from column names to values, which is
         pulled lazily. `delimiter` (one character) and `encoding` (such as `windows-1252`) are told from the file
         unless given.
@@ -217,7 +226,100 @@ class Importer:
         """
         if run_id is not None and not isinstance(run_id, str):
             raise ConfigError(f"run_id must be a text, not {type(run_id).__name__}")
-        return self._start(recognise(source), (delimiter, encoding), ("go_on" if resume else "new", run_id, False))
+        again = ("go_on" if resume else "new", run_id, False)
+        purpose = _IMPORT if plan is None else ("planned", _place(plan), False, None)
+        return self._start(recognise(source), (delimiter, encoding), again, purpose)
+
+    def plan(
+        self,
+        source: Source,
+        *,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        out: str | os.PathLike[str] | None = None,
+        on_start: Callable[[ImportRun], None] | None = None,
+    ) -> Plan:
+        """What an import of the source would do to the directory as it is now. Reads, and writes nothing.
+
+        Waits until all rows have been compared. `out`: a file for the plan, which `run(plan=)` then carries out; its
+        owner alone can read it (it holds email addresses, no passwords). `on_start` gets the comparison while it is
+        under way, to follow or stop it as one does a run.
+
+        What can be found out only by writing is not in a plan: whether the API takes a password or a role, and whether
+        the environment takes several roles for one membership.
+
+        Raises what `run` and its results raise, and `RunError` (`not_ended`) if the comparison was stopped.
+        """
+        if out is not None and isinstance(recognise(source), RowsSource):
+            raise ConfigError("out needs a file as the source: only its content is known again", "contradiction")
+        run, found = self._compare(
+            recognise(source), (delimiter, encoding), None, ("plan", None, False, None), on_start
+        )
+        plan = plan_of(found, _named(source), run.summary.mode, run.summary.total, run._native)
+        if out is None:
+            return plan
+        place = _place(out)
+        run._native.save_plan(place)
+        return replace(plan, saved=place)
+
+    def verify(
+        self,
+        source: Source | None = None,
+        *,
+        run: str | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        sample: int | None = None,
+        extra: bool = False,
+        new_key: bool = False,
+        on_start: Callable[[ImportRun], None] | None = None,
+    ) -> Verification:
+        """Whether the directory holds what a source says, row by row. Reads, and writes nothing.
+
+        `source` as in `run`, with this importer's options; or `run`, whose source and options are taken. `sample`: so
+        many rows, drawn at random, stand for all (files only). `extra`: memberships of the source's organizations that
+        no row names are found too. `on_start` as in `plan`; `new_key` as in `resume`.
+
+        Raises what `run` and its results raise; `SourceChangedError` if the run's source has changed; `RunError`
+        (`not_ended`) if the comparison was stopped.
+        """
+        if (source is None) == (run is None):
+            raise ConfigError("Give a source or a run, one of the two.", "contradiction")
+        if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int) or sample < 1):
+            raise ConfigError("sample must be a whole number from 1 on")
+        again = None if run is None else ("resume", run, new_key)
+        info = None if run is None else self._run_folder.find(run)
+        given = None if source is None else recognise(source)
+        purpose = ("verify", None, extra, sample)
+        comparing, found = self._compare(given, (delimiter, encoding), again, purpose, on_start)
+        started = comparing.started
+        return verification_of(
+            found,
+            _named(source) if info is None else info.source,
+            comparing.summary.mode,
+            ("sandbox" if self._sandbox is not None else self._url(), started is not None and started.live),
+            None if info is None else info.id,
+            sample is not None,
+            extra,
+            comparing._native,
+        )
+
+    def _compare(
+        self,
+        source: PathSource | RowsSource | None,
+        written: tuple[str | None, str | None],
+        again: tuple[str, str | None, bool] | None,
+        purpose: tuple[str, str | None, bool, int | None],
+        on_start: Callable[[ImportRun], None] | None,
+    ) -> tuple[ImportRun, dict[str, Any]]:
+        run = self._start(source, written, again or ("go_on", None, False), purpose)
+        if on_start is not None:
+            on_start(run)
+        summary = run.wait()
+        if run._compared is None or summary.status in ("Interrupted", "Stopped"):
+            why = "The comparison did not come to its end." if summary.stopped is None else summary.stopped.message
+            raise RunError(why, "not_ended")
+        return run, run._compared
 
     def resume(self, run: str = "latest", *, source: Source | None = None, new_key: bool = False) -> ImportRun:
         """Goes on with a run that did not come to its end, and returns at once.
@@ -243,13 +345,15 @@ class Importer:
         source: PathSource | RowsSource | None,
         written: tuple[str | None, str | None],
         again: tuple[str, str | None, bool],
+        purpose: tuple[str, str | None, bool, int | None] | None = None,
     ) -> ImportRun:
         """Starts a run; without a source it is the one that the named run was begun with."""
         path = source.path if isinstance(source, PathSource) else None
         rows = source if isinstance(source, RowsSource) else None
         can_rewind = None if rows is None else rows.can_rewind
         options: _native.Options = {**self._native_options, "asks_first": self._confirm is not None}
-        native = _native.start(options, path, can_rewind, written, self._target(), again)
+        target = self._target()
+        native = _native.start(options, path, can_rewind, written, target, again, purpose or _IMPORT)
         return ImportRun(native, rows, self._confirm)
 
     def runs(self) -> list[RunInfo]:
@@ -310,7 +414,10 @@ class Importer:
         return self._connection(key.reveal())
 
     def _connection(self, key: str) -> _native.Connection:
-        return _native.Connection(base_url_of(self._base_url), key, self._certificates(), self._insecure_http)
+        return _native.Connection(self._url(), key, self._certificates(), self._insecure_http)
+
+    def _url(self) -> str:
+        return base_url_of(self._base_url)
 
     def _certificates(self) -> bytes | None:
         if self._ca_bundle is None:
@@ -323,7 +430,7 @@ class Importer:
     def __repr__(self) -> str:
         if self._sandbox is not None:
             return f"Importer(sandbox={self._sandbox!r})"
-        return f"Importer(base_url={base_url_of(self._base_url)!r})"
+        return f"Importer(base_url={self._url()!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         if self._key is not None or self._sandbox is not None:
@@ -332,6 +439,10 @@ class Importer:
                 "and set WORKOS_API_KEY where it works."
             )
         return self.__dict__.copy()
+
+
+def _named(source: Source | None) -> str:
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else "rows"
 
 
 def _given(source: Source | None) -> PathSource | RowsSource | None:

@@ -98,6 +98,20 @@ class Import:
     def results(self, after: int, limit: int) -> list[tuple[Any, ...]]:
         """Up to `limit` results after a record number. Raises JournalError."""
 
+    def verified(
+        self, after: int, limit: int
+    ) -> list[tuple[int, int | None, str | None, str | None, Any, list[str], str | None]]:
+        """Up to `limit` rows of a verification after a record number. Raises JournalError."""
+
+    def extra(self, after: int, limit: int) -> list[tuple[int, str | None, str, str, str, list[str], bool]]:
+        """Up to `limit` memberships after a place that no row names; the place comes first. Raises JournalError."""
+
+    def answers(self, after: tuple[int, str], limit: int) -> list[tuple[tuple[int, str], str]]:
+        """Up to `limit` lines of what the directory showed, after a place. Raises JournalError."""
+
+    def save_plan(self, path: str) -> None:
+        """Writes the plan into a file. Raises ConfigError."""
+
 def start(
     options: Options,
     path: str | None,
@@ -105,10 +119,12 @@ def start(
     written: tuple[str | None, str | None],
     target: Connection | Sandbox,
     again: _Again,
+    purpose: tuple[str, str | None, bool, int | None],
 ) -> Import:
     """Starts an import of a file (`path`; `written`: delimiter, encoding), or of rows (`can_rewind` is given).
 
-    Or goes on with the run that `again` names. Raises ConfigError, SourceError or RunError.
+    Or goes on with the run that `again` names. `purpose`: `import`, `planned` (with the plan's file), `plan`, or
+    `verify` (what no row names too; how many rows are drawn). Raises ConfigError, SourceError or RunError.
     """
 
 @final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections import deque
@@ -81,6 +82,8 @@ class ImportRun:
         self._warnings: deque[Issue] = deque(maxlen=_KEPT_ISSUES)
         self._failures: list[RowResult] = []
         self._executor: ThreadPoolExecutor | None = None
+        #: What a comparison found, where the run is one.
+        self._compared: dict[str, Any] | None = None
 
     # What is known
 
@@ -100,6 +103,11 @@ class ImportRun:
     def warnings(self) -> tuple[Issue, ...]:
         """What was odd so far; the latest 1,000. The summary has the count of all."""
         return tuple(self._warnings)
+
+    @property
+    def started(self) -> Started | None:
+        """What the run set out to do; None as long as that is not known."""
+        return self._started
 
     @property
     def progress(self) -> Progress:
@@ -315,6 +323,8 @@ class ImportRun:
         elif name == "started":
             self._started = convert.started(value)
             self._events.append(self._started)
+        elif name == "compared":
+            self._compared = json.loads(value)
         elif name == "ended":
             self._summary = convert.summary(value, tuple(self._failures))
             self._events.append(self._summary)

@@ -21,6 +21,13 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyAny>> 
         Event::Asks(asked) => (intern!(py, "asks"), self::started(py, &asked)?.into_any()),
         Event::Warning(issue) => (intern!(py, "warning"), self::issue(py, &issue)?),
         Event::Row(result) => (intern!(py, "row"), row(py, &result)?),
+        Event::Compared(comparison) => (
+            intern!(py, "compared"),
+            // Once for each comparison, and of many parts: as JSON text, which Python reads.
+            serde_json::to_string(&*comparison)
+                .unwrap_or_default()
+                .into_bound_py_any(py)?,
+        ),
         Event::WantRows { rewind } => (intern!(py, "want_rows"), rewind.into_bound_py_any(py)?),
         Event::Ended(summary) => (
             intern!(py, "ended"),

@@ -1,12 +1,13 @@
 //! Owns the handle of a running import. Python pulls from it; it is useless in a forked child, and says so there.
 
+use std::path::PathBuf;
 use std::process;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use workos_importer_core::engine::Halt;
-use workos_importer_core::import::{self as core, Again, Input, Target};
+use workos_importer_core::import::{self as core, Again, Input, Purpose, Target};
 
 use crate::connection::Connection;
 use crate::options::{Options, format};
@@ -77,10 +78,32 @@ impl GivenAgain {
     }
 }
 
+/// What the source is read for, as Python gives it: a word (`import`, `planned`, `plan`, `verify`), the plan's file, whether
+/// what no row names is found too, how many rows are drawn.
+#[derive(FromPyObject)]
+pub struct GivenPurpose(String, Option<PathBuf>, bool, Option<u64>);
+
+impl GivenPurpose {
+    fn into_core(self, py: Python<'_>) -> PyResult<Purpose> {
+        let Self(word, plan, extra, sample) = self;
+        match (word.as_str(), plan) {
+            ("import", None) => Ok(Purpose::Import),
+            ("planned", Some(path)) => Ok(Purpose::Planned(path)),
+            ("plan", None) => Ok(Purpose::Plan),
+            ("verify", None) => Ok(Purpose::Verify { extra, sample }),
+            _ => Err(errors::config(
+                py,
+                "config",
+                "Say import, plan or verify; or planned, and where the plan is",
+            )),
+        }
+    }
+}
+
 /// Starts an import of a file (`path`; `written`: its delimiter and encoding), or of rows that are fed (`can_rewind` is then
 /// given); or goes on with the run that `again` names, from its own file where neither is given.
 #[pyfunction]
-#[pyo3(signature = (options, path, can_rewind, written, target, again))]
+#[pyo3(signature = (options, path, can_rewind, written, target, again, purpose))]
 pub fn start(
     py: Python<'_>,
     options: Options,
@@ -89,10 +112,12 @@ pub fn start(
     written: (Option<String>, Option<String>),
     target: GivenTarget<'_>,
     again: GivenAgain,
+    purpose: GivenPurpose,
 ) -> PyResult<Import> {
     let (delimiter, encoding) = written;
     let mut options = options.into_core(py)?;
     options.new_key = again.2;
+    options.purpose = purpose.into_core(py)?;
     (options.again, options.run_name) = again.into_core(py)?;
     let input = match path {
         Some(path) => Input::Path {
@@ -187,6 +212,82 @@ impl Import {
     fn progress(&self, py: Python<'_>) -> PyResult<(u64, u64, Option<u64>)> {
         let progress = self.inner(py)?.progress();
         Ok((progress.ended, progress.failed, progress.total))
+    }
+
+    /// Up to `limit` rows of a verification after a record number, in the order of `VerifiedRow`.
+    fn verified<'py>(
+        &self,
+        py: Python<'py>,
+        after: u64,
+        limit: usize,
+    ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        let inner = self.inner(py)?;
+        let rows = py.detach(|| inner.verified(after, limit));
+        let rows = rows.map_err(|error| errors::journal(py, &error.to_string()))?;
+        rows.into_iter()
+            .map(|row| {
+                let verdict = row.verdict.as_str();
+                let parts = (
+                    row.record_number,
+                    row.line,
+                    row.email,
+                    row.external_id,
+                    verdict,
+                    row.fields,
+                    row.message,
+                );
+                parts.into_pyobject(py)
+            })
+            .collect()
+    }
+
+    /// Up to `limit` memberships after a place that no row names: the place, then in the order of `ExtraMembership`.
+    fn extra<'py>(
+        &self,
+        py: Python<'py>,
+        after: i64,
+        limit: usize,
+    ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        let inner = self.inner(py)?;
+        let found = py.detach(|| inner.extra(after, limit));
+        let found = found.map_err(|error| errors::journal(py, &error.to_string()))?;
+        found
+            .into_iter()
+            .map(|one| {
+                let parts = (
+                    one.place,
+                    one.email,
+                    one.user_id,
+                    one.organization_id,
+                    one.membership_id,
+                    one.roles,
+                    one.active,
+                );
+                parts.into_pyobject(py)
+            })
+            .collect()
+    }
+
+    /// Up to `limit` lines of what the directory showed, after a place: pairs of the place and the line.
+    fn answers(
+        &self,
+        py: Python<'_>,
+        after: (i64, String),
+        limit: usize,
+    ) -> PyResult<Vec<((i64, String), String)>> {
+        let inner = self.inner(py)?;
+        let lines = py.detach(|| inner.answers(&after, limit));
+        lines.map_err(|error| errors::journal(py, &error.to_string()))
+    }
+
+    /// Writes the plan into a file.
+    fn save_plan(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        let inner = self.inner(py)?;
+        let saved = py.detach(|| inner.save_plan(&path));
+        saved.map_err(|reason| {
+            let text = format!("{}: cannot be written: {reason}.", path.display());
+            errors::config(py, "output_path", &text)
+        })
     }
 
     /// Up to `limit` results after a record number, in the order of the results file's columns.

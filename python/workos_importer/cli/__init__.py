@@ -6,14 +6,44 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import APIError, AuthError, ImporterError, RowsFailedError, RunError, SourceChangedError
 from .._native import __version__
-from . import demo, doctor, errors, generate, import_, results, resume, retry, runs, sandbox, show, validate
+from . import (
+    demo,
+    doctor,
+    errors,
+    generate,
+    import_,
+    plan,
+    results,
+    resume,
+    retry,
+    runs,
+    sandbox,
+    show,
+    validate,
+    verify,
+)
 from .parser import Parser
 from .streams import Streams, without_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (import_, validate, runs, show, resume, retry, results, errors, doctor, sandbox, demo, generate)
+_COMMANDS = (
+    import_,
+    validate,
+    plan,
+    runs,
+    show,
+    resume,
+    retry,
+    results,
+    errors,
+    verify,
+    doctor,
+    sandbox,
+    demo,
+    generate,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

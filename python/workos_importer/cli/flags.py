@@ -56,12 +56,6 @@ def add_foreign(parser: Parser) -> None:
     parser.add_argument("--resume", nargs="?", const="", dest="foreign_resume", help=argparse.SUPPRESS)
     parser.set_defaults(needless=needless)
     parser.add_argument(
-        "--plan",
-        action=Refused,
-        nargs=0,
-        reason="--plan is a command of its own: workos-importer plan FILE. To check the file offline: --dry-run",
-    )
-    parser.add_argument(
         "--api-key",
         action=Refused,
         nargs="?",
@@ -78,6 +72,12 @@ def source_of(parsed: argparse.Namespace, streams: Streams) -> str:
         given = [parsed.foreign_resume]
     if parsed.user_export is not None:
         streams.note("--user-export is deprecated: use --csv, or name the file alone.")
+    if not given and getattr(parsed, "plan", None) is not None:
+        # Elsewhere `--plan` is a flag without a value, and the file comes after it.
+        raise ConfigError(
+            "Planning is a command of its own: workos-importer plan FILE. To carry a saved plan out: "
+            "workos-importer import FILE --plan PLAN"
+        )
     if not given:
         raise ConfigError("Which file? Name it: workos-importer import users.csv")
     if len(given) > 1:

@@ -61,6 +61,13 @@ def _add_behaviour(parser: Parser) -> None:
     group.add_argument("--dry-run", action="store_true", help="check the file and say what would happen; offline")
     group.add_argument("--strict", action="store_true", help="send nothing if any row fails its checks")
     group.add_argument("--no-resume", action="store_true", help="begin a new run, whatever was before")
+    group.add_argument(
+        "--plan",
+        metavar="FILE",
+        nargs="?",
+        const="",
+        help="do exactly what this saved plan says; rows of which the directory has moved since fail",
+    )
 
 
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
@@ -69,13 +76,21 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
     if parsed.quiet and parsed.progress == "json":
         raise ConfigError("--quiet and --progress json contradict each other.", "contradiction")
     note_foreign(parsed, streams)
+    if parsed.plan == "":
+        raise ConfigError("Planning is a command of its own: workos-importer plan FILE. To check it offline: --dry-run")
     importer = _importer(parsed, source, streams)
     if parsed.dry_run:
         return _dry_run(importer, source, parsed, streams)
     reporter = reporter_of(parsed, importer, streams, "SANDBOX" if parsed.sandbox else "TEST")
 
     def begin() -> ImportRun:
-        return importer.run(source, delimiter=parsed.delimiter, encoding=parsed.encoding, resume=not parsed.no_resume)
+        return importer.run(
+            source,
+            delimiter=parsed.delimiter,
+            encoding=parsed.encoding,
+            resume=not parsed.no_resume,
+            plan=parsed.plan,
+        )
 
     return follow(importer, begin, parsed, reporter, streams, waits=source == "-")
 

@@ -115,7 +115,11 @@ impl Engine<'_> {
                     )?;
                     return Ok(existing(key.kind, id, false));
                 }
-                (None, Approach::WriteFirst) if !self.rehearses => Some(State::Absent),
+                (None, Approach::WriteFirst)
+                    if !self.rehearses && self.planned_absent(key, ask)? != Some(false) =>
+                {
+                    Some(State::Absent)
+                }
                 (None, Approach::WriteFirst | Approach::LookFirst) => None,
             },
         };
@@ -195,6 +199,17 @@ impl Engine<'_> {
                 None => self.look(key, ask, progress).await?,
             };
             progress.sees(&current);
+            if progress.writes == 0 {
+                self.note_state(key, &current)?;
+            }
+            // What this run knows already it has compared before, or written itself.
+            if !progress.is_known
+                && progress.did.is_none()
+                && progress.in_doubt.is_none()
+                && let Some(refusal) = self.moved(key, ask, &current)?
+            {
+                return Err(Failure::Row(refusal));
+            }
             if let (State::Found(found), Some((Effect::Created, doubt))) =
                 (&current, progress.in_doubt)
                 && self.directory.is_outcome_of(

@@ -5,12 +5,14 @@ mod drive;
 mod ensure;
 mod memo;
 mod pass;
+mod planned;
 mod rehearse;
 mod settled;
 mod snapshot;
 mod take_back;
 mod tally;
 
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::directory::{ApiError, Directory, Policy};
 use crate::journal::outcome::{RowError, RowResult};
-use crate::journal::{Counters, FailedBefore, Journal, JournalError};
+use crate::journal::{Counters, FailedBefore, Journal, JournalError, Store};
 use crate::pace::Backoff;
 use crate::row::{Kind, RowIdentity, Step, StepKey};
 use memo::Memo;
@@ -217,6 +219,10 @@ pub struct Engine<'a> {
     compares: bool,
     /// Writes are imagined instead of sent.
     rehearses: bool,
+    /// What is listed is kept, whether or not a row names it.
+    keeps_all: bool,
+    /// The rehearsed run that this one has to be.
+    plan: Option<Mutex<Store>>,
     /// What they had counted.
     earlier: Counters,
     began: Instant,
@@ -248,6 +254,8 @@ impl<'a> Engine<'a> {
             only_known: false,
             compares: false,
             rehearses: false,
+            keeps_all: false,
+            plan: None,
             earlier: Counters::default(),
             began: Instant::now(),
             rows_in_flight: ROWS_IN_FLIGHT,
@@ -295,6 +303,22 @@ impl<'a> Engine<'a> {
     pub fn rehearsing(mut self) -> Self {
         self.compares = true;
         self.rehearses = true;
+        self
+    }
+
+    /// Keeps all that lists show, so that it can be said afterwards what the directory has and no row names.
+    #[must_use]
+    pub fn keeping_all(mut self) -> Self {
+        self.keeps_all = true;
+        self
+    }
+
+    /// Does what was rehearsed and nothing else: a row whose objects are not in the state any more in which they were
+    /// found then fails.
+    #[must_use]
+    pub fn as_planned(mut self, plan: Store) -> Self {
+        self.compares = true;
+        self.plan = Some(Mutex::new(plan));
         self
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Progress {
     /// The row for which it is ensured.
     record: u64,
     pub(super) writes: u32,
+    /// The memo has something on it: an earlier row came to it.
+    pub(super) is_known: bool,
     /// What earlier writes of this step did.
     pub(super) did: Option<Effect>,
     /// A write whose answer was lost: what it was to do, and when it can have happened.
@@ -55,6 +57,7 @@ impl Progress {
 
     /// What an earlier attempt of this very row did stays its doing, also where more has to be done.
     pub(super) fn goes_on_from(&mut self, known: &Remembered) {
+        self.is_known = true;
         self.about.clone_from(&known.id);
         self.remains_inferred = known.evidence == Evidence::Inferred;
         match known.done {

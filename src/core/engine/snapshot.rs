@@ -233,6 +233,7 @@ impl Engine<'_> {
     ) -> Result<u64, JournalError> {
         let (text, state) = (listing.text(), state.clone());
         let is_about_users = matches!(listing, Listing::MembershipsOf(_));
+        let keeps_all = self.keeps_all;
         self.journal
             .ask(move |store| {
                 // Which users are wanted is known of those that were listed only.
@@ -244,14 +245,14 @@ impl Engine<'_> {
                         false => store.is_wanted(&names)?,
                         true => {
                             let user = item.names.first().and_then(user_of_pair);
-                            match user.filter(|_| knows_users) {
+                            match user.filter(|_| knows_users && !keeps_all) {
                                 Some(user) => store.has_seen(&user.text())?,
                                 None => true,
                             }
                         }
                     };
-                    if wanted {
-                        kept += 1;
+                    kept += u64::from(wanted);
+                    if wanted || keeps_all {
                         store.see(item_kind(&item), &object(&item.found), &names)?;
                     }
                 }
@@ -374,7 +375,7 @@ impl Engine<'_> {
             for name in &freed {
                 store.see_nothing(name)?;
             }
-            store.see(kind, &object, &names)
+            store.see_instead(kind, &object, &names)
         })
     }
 

@@ -58,7 +58,7 @@ impl Identity {
         info.target == self.target && info.environment == self.environment(&info.key)
     }
 
-    fn same_content(&self, info: &RunInfo) -> bool {
+    pub(super) fn same_content(&self, info: &RunInfo) -> bool {
         match (&self.content, &info.source_digest) {
             (Some(content), Some(digest)) => content.keyed(&info.key) == *digest,
             _ => false,

@@ -32,7 +32,12 @@ pub struct Cause {
 /// # Errors
 /// When the journal cannot be read.
 pub fn causes(run: &FoundRun) -> Result<Vec<Cause>, JournalError> {
-    let groups = Store::open(&run.journal())?.failure_groups(EXAMPLES)?;
+    Ok(causes_in(&Store::open(&run.journal())?)?)
+}
+
+/// The same, of an open journal.
+pub(super) fn causes_in(store: &Store) -> rusqlite::Result<Vec<Cause>> {
+    let groups = store.failure_groups(EXAMPLES)?;
     Ok(groups
         .into_iter()
         .map(|group| {
@@ -89,6 +94,10 @@ fn remedy(code: &str) -> (bool, &'static str) {
         "invalid_role" => (
             false,
             "The role is not there. Make it in the dashboard, or correct its slug, and import again.",
+        ),
+        "directory_moved" => (
+            false,
+            "The directory is not any more as it was when the plan was made. Plan again, and look at what has changed.",
         ),
         "in_doubt" => (
             true,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::comparison::Comparison;
 use crate::journal::outcome::RowResult;
 use crate::row::Issue;
 
@@ -23,6 +24,8 @@ pub enum Event {
     Row(Box<RowResult>),
     /// The caller's rows are wanted ([`super::Import::feed`]); `rewind`: from the first one again.
     WantRows { rewind: bool },
+    /// What a comparison found; comes before the last event.
+    Compared(Box<Comparison>),
     /// The import is over; the last event.
     Ended(Box<Summary>),
 }

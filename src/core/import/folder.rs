@@ -3,8 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use super::StartError;
 use super::lock::RunLock;
@@ -20,6 +23,8 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
     /// Nobody else works on the run while it is held.
     _lock: RunLock,
+    /// Removes the folder when nobody needs it any more, where it is that of a comparison.
+    pub(super) temporary: Option<Arc<TempDir>>,
 }
 
 impl Folder {
@@ -50,6 +55,21 @@ impl Folder {
         Err(StartError::NoRun("no name is free for the run".into()))
     }
 
+    /// The folder of a comparison, which is removed with it. It is where runs are: there is room for what it holds, and
+    /// it is on no disk that is memory.
+    pub(super) fn temporary(run_dir: Option<&Path>) -> Result<Self, StartError> {
+        let parent = run_folder(run_dir);
+        prepare_parent(&parent)?;
+        let made = tempfile::Builder::new()
+            .prefix(".comparison-")
+            .tempdir_in(&parent)
+            .map_err(|error| refused(&parent, error))?;
+        let mut folder = Self::locked("comparison".to_owned(), made.path().to_owned())?;
+        folder.temporary = Some(Arc::new(made));
+        make_file(&folder.journal()).map_err(|error| refused(&folder.path, error))?;
+        Ok(folder)
+    }
+
     /// The folder of a run that goes on.
     pub(super) fn of(run: &FoundRun) -> Result<Self, StartError> {
         Self::locked(run.info.id.clone(), run.folder.clone())
@@ -61,6 +81,7 @@ impl Folder {
                 id,
                 path,
                 _lock: lock,
+                temporary: None,
             }),
             Ok(None) => Err(StartError::Locked(id)),
             Err(error) => Err(refused(&path, error)),
@@ -86,12 +107,7 @@ impl Looking {
     /// Makes the folder of all runs, keeps it out of version control, and waits for one's turn in it. Blocks.
     pub(super) fn begin(run_dir: Option<&Path>) -> Result<Self, StartError> {
         let parent = run_folder(run_dir);
-        make_private(&parent).map_err(|error| refused(&parent, error))?;
-        let ignore = parent.join(".gitignore");
-        if !ignore.exists() {
-            // Journals hold email addresses: they do not belong into a repository.
-            fs::write(&ignore, "*\n").map_err(|error| refused(&parent, error))?;
-        }
+        prepare_parent(&parent)?;
         let begun = Instant::now();
         loop {
             let lock = RunLock::take(&parent).map_err(|error| refused(&parent, error))?;
@@ -101,6 +117,17 @@ impl Looking {
             thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Makes the folder of all runs, and keeps it out of version control.
+fn prepare_parent(parent: &Path) -> Result<(), StartError> {
+    make_private(parent).map_err(|error| refused(parent, error))?;
+    let ignore = parent.join(".gitignore");
+    if !ignore.exists() {
+        // Journals hold email addresses: they do not belong into a repository.
+        fs::write(&ignore, "*\n").map_err(|error| refused(parent, error))?;
+    }
+    Ok(())
 }
 
 fn refused(path: &Path, error: io::Error) -> StartError {

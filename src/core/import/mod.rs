@@ -5,6 +5,7 @@ mod again;
 #[cfg(test)]
 mod again_tests;
 mod causes;
+mod comparison;
 mod consent;
 pub mod doctor;
 mod event;
@@ -32,15 +33,17 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 pub use causes::{Cause, causes};
+pub use comparison::{Comparison, Extra, Verdict, VerifiedRow};
 pub use event::{Event, Progress, Started, Status, Stopped, Summary};
 use figures::{already_done, recorded};
 pub use give_back::{GiveBackError, Marked, give_back_failed, validate_marked};
-pub use options::{Again, FedRow, ImportOptions, Input, Target};
+pub use options::{Again, FedRow, ImportOptions, Input, Purpose, Target};
 use prepare::Ready;
 pub use preview::{DryRun, dry_run};
 use reading::Fed;
@@ -48,6 +51,7 @@ use reporter::Counters;
 pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};
 
 use crate::clock::Clock;
+use crate::directory::OnExisting;
 use crate::engine::Halt;
 use crate::journal::{FailedLine, JournalError, ResultLine, Store};
 use crate::row::{ColumnsError, ModeError};
@@ -98,6 +102,12 @@ pub struct Import {
     counters: Arc<Counters>,
     journal: PathBuf,
     run_id: String,
+    /// The folder of a comparison: its journal is read as long as this handle lives.
+    _temporary: Option<Arc<TempDir>>,
+    /// The run whose rows are verified.
+    verified: Option<PathBuf>,
+    /// Users who were there are left as they are: that they differ from their rows is no fault of theirs.
+    leaves_existing: bool,
 }
 
 impl Import {
@@ -218,9 +228,18 @@ pub fn start(
     let counters = Arc::new(Counters::default());
     let done = events.clone();
     let ready = prepare::prepare(options, input, target, rows, events, Arc::clone(&counters))?;
-    let (journal, run_id) = match ready {
+    let mut verified = None;
+    let mut leaves_existing = false;
+    let (journal, run_id, temporary) = match ready {
         Ready::Import(prepared) => {
-            let place = (prepared.folder.journal(), prepared.folder.id.clone());
+            let folder = &prepared.folder;
+            let place = (
+                folder.journal(),
+                folder.id.clone(),
+                folder.temporary.clone(),
+            );
+            verified.clone_from(&prepared.verified);
+            leaves_existing = prepared.options.on_existing != OnExisting::Update;
             let stopper = prepared.options.stop_at.map(|moment| {
                 let (halt, counters) = (halt.clone(), Arc::clone(&counters));
                 runtime.spawn(async move {
@@ -239,7 +258,7 @@ pub fn start(
             let summary = already_done(&run)?;
             // There is room: nothing was put in yet.
             let _ = done.try_send(Event::Ended(Box::new(summary)));
-            (run.journal(), run.info.id)
+            (run.journal(), run.info.id, None)
         }
     };
     Ok(Import {
@@ -251,5 +270,8 @@ pub fn start(
         counters,
         journal,
         run_id,
+        _temporary: temporary,
+        verified,
+        leaves_existing,
     })
 }

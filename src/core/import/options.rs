@@ -48,6 +48,7 @@ pub struct ImportOptions {
     /// whatever order they come.
     pub run_name: Option<String>,
     pub again: Again,
+    pub purpose: Purpose,
     /// Before anything is written with a live key, [`super::Event::Asks`] waits for [`super::Import::confirm`].
     pub asks_first: bool,
     /// `--new-key`: the run to go on with was begun with another key of the same environment.
@@ -127,6 +128,32 @@ pub enum Target {
     Api(Connection),
     #[cfg(feature = "sandbox")]
     Sandbox(workos_importer_sandbox::Sandbox),
+}
+
+/// What a source is read for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// The directory is made to match it.
+    #[default]
+    Import,
+    /// The same, but only as far as the directory is still as it was when this file was written by [`Purpose::Plan`].
+    Planned(PathBuf),
+    /// What an import would do is found out, and nothing is sent but reads.
+    Plan,
+    /// How the directory differs from it is found out, and nothing is sent but reads.
+    Verify {
+        /// Memberships of the source's organizations that no row names are found too.
+        extra: bool,
+        /// So many rows, drawn at random, stand for all of them.
+        sample: Option<u64>,
+    },
+}
+
+impl Purpose {
+    /// Nothing is written, neither to the directory nor to a run folder.
+    pub fn only_looks(&self) -> bool {
+        matches!(self, Self::Plan | Self::Verify { .. })
+    }
 }
 
 /// What to make of earlier runs of the same import.

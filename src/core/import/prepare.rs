@@ -1,6 +1,6 @@
 //! Checks everything that can be checked before anything is sent: source, options, connection, places to write to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
@@ -13,7 +13,7 @@ use super::again::{Earlier, Identity, checked, earlier, goes_on};
 use super::event::Event;
 use super::fingerprint::ContentDigest;
 use super::folder::{Folder, Looking};
-use super::options::{Again, ImportOptions, Input, Target};
+use super::options::{Again, ImportOptions, Input, Purpose, Target};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::{Counters, Errors};
 use super::runs::{FoundRun, export_results, find_run};
@@ -37,6 +37,8 @@ pub(super) struct Prepared {
     pub(super) key: [u8; 32],
     /// Rows are known by what they say, not by their place in the source.
     pub(super) knows_rows: bool,
+    /// The journal of the run whose rows are verified.
+    pub(super) verified: Option<PathBuf>,
     /// What has to be said of earlier runs.
     pub(super) note: Option<String>,
     pub(super) options: ImportOptions,
@@ -111,6 +113,7 @@ pub(super) fn prepare(
         Some(run) => run.info.knows_rows(),
         None => options.run_name.is_some() || matches!(input, Input::Fed { .. }),
     };
+    let knows_rows = knows_rows && !options.purpose.only_looks();
     let (source_name, content, shape) = described(&input, &options);
     // What is known row by row may differ as a whole.
     let content = content.filter(|_| !knows_rows);
@@ -120,6 +123,18 @@ pub(super) fn prepare(
     };
     let origin = match input {
         Input::Fed { can_rewind } => {
+            if matches!(
+                options.purpose,
+                Purpose::Verify {
+                    sample: Some(_),
+                    ..
+                }
+            ) {
+                return Err(StartError::Options(
+                    "A sample needs a file: how many rows a program has is not known before."
+                        .into(),
+                ));
+            }
             if options.strict && !can_rewind {
                 return Err(strict_needs_two_readings());
             }
@@ -146,11 +161,46 @@ pub(super) fn prepare(
         }
     };
     let connection = connect(&options, &target)?;
+    let looking_only = options.purpose.only_looks();
     for path in options.errors_out.iter().chain(&options.results_out) {
         check_place(path)?;
     }
     let identity = Identity::of(content, options.run_name.clone(), shape, &target);
     let run_dir = options.run_dir.clone();
+    if looking_only {
+        let verified = match named {
+            Some(run) => {
+                let journal = run.journal();
+                checked(run, &identity, &options)?;
+                Some(journal)
+            }
+            None => None,
+        };
+        let folder = Folder::temporary(run_dir.as_deref())?;
+        let key = rand::random();
+        let record = run_record(&folder, &identity, &source_name, key);
+        Store::create(Some(&folder.journal()), &record).map_err(JournalError::from)?;
+        return Ok(Ready::Import(Box::new(Prepared {
+            folder,
+            key,
+            knows_rows: false,
+            going_on: None,
+            identity,
+            verified,
+            note: None,
+            options,
+            origin: Some(origin),
+            events,
+            counters,
+            warnings,
+            errors: None,
+            sent_lately: Vec::new(),
+            connection,
+        })));
+    }
+    if let Purpose::Planned(path) = &options.purpose {
+        check_plan(path, &identity)?;
+    }
     // Until the run is there for others to see, nobody else looks for it.
     let looking = Looking::begin(run_dir.as_deref())?;
     let seen = match (&options.again, named) {
@@ -199,6 +249,7 @@ pub(super) fn prepare(
         knows_rows,
         going_on,
         identity,
+        verified: None,
         note,
         options,
         origin: Some(origin),
@@ -209,6 +260,29 @@ pub(super) fn prepare(
         sent_lately,
         connection,
     })))
+}
+
+/// Refuses a plan that is of another source, of other options or of another environment.
+fn check_plan(path: &Path, identity: &Identity) -> Result<(), StartError> {
+    let refuse = |what: &str| {
+        let path = path.display();
+        Err(StartError::Options(format!("The plan {path} {what}.")))
+    };
+    let info = match Store::open(path).and_then(|store| store.run_info()) {
+        Ok(info) => info,
+        Err(_) if !path.exists() => return refuse("is not there"),
+        Err(_) => return refuse("cannot be read: `plan SOURCE --out FILE` writes one"),
+    };
+    if !identity.same_content(&info) {
+        return refuse("was made for another source, or the source has changed since: plan again");
+    }
+    if info.options != identity.options {
+        return refuse("was made with other options: use the same ones, or plan again");
+    }
+    if !identity.same_environment(&info) {
+        return refuse("was made for another environment, or with another key: plan again");
+    }
+    Ok(())
 }
 
 /// The source of a run that is gone on with: what is given, else the file that it was begun with. The options that shape
@@ -277,7 +351,7 @@ fn run_record(folder: &Folder, identity: &Identity, source: &str, key: [u8; 32])
 
 /// Whether the caller is asked before anything is written.
 pub(super) fn is_asked(options: &ImportOptions, connection: &Connected) -> bool {
-    options.asks_first && connection.live
+    options.asks_first && connection.live && !options.purpose.only_looks()
 }
 
 /// The error file at its place: who names none for the rows that fail finds them beside the journal.

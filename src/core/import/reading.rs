@@ -1,7 +1,7 @@
 //! Turns a source into the rows that the engine drives: in a thread of its own for files, on demand for rows that the
 //! caller hands over. Warnings go to the caller as they are found.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
@@ -31,6 +31,8 @@ pub(super) struct Meaning {
     pub(super) knows_rows: bool,
     /// Only records that fail by themselves are handed on (`--strict` found some).
     pub(super) invalid_only: bool,
+    /// Only these records are read (`verify --sample`).
+    pub(super) sample: Option<HashSet<u64>>,
     /// A source is read a second time only for rows that were set aside: its warnings were given.
     pub(super) warn: bool,
 }
@@ -39,6 +41,10 @@ impl Meaning {
     fn read(&mut self, records: Vec<Record>, warnings: &mut Vec<Issue>) -> Vec<ReadRow> {
         let mut rows = Vec::with_capacity(records.len());
         for record in records {
+            let is_drawn = |sample: &HashSet<u64>| sample.contains(&record.number);
+            if !self.sample.as_ref().is_none_or(is_drawn) {
+                continue;
+            }
             let digest = self
                 .knows_rows
                 .then(|| row_digest(&record, &self.columns, &self.digest_key));

@@ -1,24 +1,27 @@
 //! One import from its first check to its summary.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rand::RngExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::comparison::Comparison;
 use super::event::{Event, Started};
 use super::figures::Figures;
-use super::options::Again;
+use super::options::{Again, Purpose};
 use super::prepare::{OpenFile, Origin, Prepared, least_seconds};
 use super::reading::{BATCH, FedRows, FileRows, Meaning, Warnings};
 use super::reporter::Reporter;
 use super::sent_lately::ages;
 use crate::clock::Clock;
 use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
-use crate::directory::{CallError, Directory, Policy};
+use crate::directory::{CallError, Directory, OnExisting, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
-use crate::journal::{self, Journal, JournalError};
+use crate::journal::{self, Journal, JournalError, Store};
 use crate::report::{ErrorFile, write_results};
 use crate::row::{Claim, Columns, Issue, IssueCode, Mode, Step};
 use crate::source::Source;
@@ -104,7 +107,9 @@ impl Prepared {
         )
         .giving_up_after(self.options.give_up_after.unwrap_or(GIVE_UP_AFTER));
         directory.already_sent(&ages(&self.sent_lately));
-        if let Some(rows) = figures.total {
+        if let Some(rows) = figures.total
+            && !self.options.purpose.only_looks()
+        {
             directory.expect(rows * writes_per_row(&mode));
         }
         let mut reporter = Reporter {
@@ -136,6 +141,22 @@ impl Prepared {
                 };
                 let mut engine = Engine::new(&directory, &journal, Clock::System, options)
                     .with_concurrency(self.options.concurrency);
+                engine = match &self.options.purpose {
+                    Purpose::Plan => engine.rehearsing(),
+                    Purpose::Verify { extra: true, .. } => engine.rehearsing().keeping_all(),
+                    Purpose::Verify { .. } => engine.rehearsing(),
+                    Purpose::Planned(path) => match Store::open(path) {
+                        Ok(plan) => engine.as_planned(plan),
+                        Err(error) => {
+                            return (Ended::Source(format!("the plan: {error}")), nothing);
+                        }
+                    },
+                    // Most of what is updated is there already, or there is little to list.
+                    Purpose::Import if self.options.on_existing == OnExisting::Update => {
+                        engine.comparing()
+                    }
+                    Purpose::Import => engine,
+                };
                 if let Some(going_on) = &self.going_on {
                     engine = engine.going_on(going_on.retry);
                     // All of its rows were read: another one is not of the run.
@@ -186,6 +207,24 @@ impl Prepared {
             store.finish(status, &at)
         });
         let finished = finished.await;
+        if self.options.purpose.only_looks() {
+            match journal.ask(|store| Comparison::found(store)).await {
+                Ok(found) => {
+                    let (calls, limits) = (&figures.calls, self.connection.limits.as_ref());
+                    let on_existing = self.options.on_existing;
+                    let comparison = found.completed(&tally, calls, on_existing, limits);
+                    let told = Event::Compared(Box::new(comparison));
+                    let _ = self.events.send(told).await;
+                }
+                Err(error) if ended == Ended::Complete => ended = Ended::Journal(error.0),
+                Err(_) => {}
+            }
+        } else if let Err(error) = journal.ask(|store| store.forget_seen()).await {
+            log::warn!(
+                "what was read of the directory stays in the journal: {}",
+                error.0
+            );
+        }
         if let (Ended::Complete, Err(error)) = (&ended, finished) {
             ended = Ended::Journal(error.0);
         }
@@ -226,7 +265,18 @@ impl Prepared {
             .map(|text| Issue::about_source(IssueCode::EncodingDoubt, text))
             .collect();
         odd.extend(columns.warnings().iter().cloned().chain(said));
-        let meaning = Box::new(self.meaning(columns, &mode, figures.strict_failed));
+        let mut meaning = Box::new(self.meaning(columns, &mode, figures.strict_failed));
+        if let (
+            Purpose::Verify {
+                sample: Some(most), ..
+            },
+            Some(rows),
+        ) = (&self.options.purpose, figures.total)
+            && *most < rows
+        {
+            meaning.sample = Some(sample(*most, rows));
+            figures.total = Some(*most);
+        }
         let unread = Unread::File {
             source,
             meaning,
@@ -264,14 +314,19 @@ impl Prepared {
             digest_key: self.key,
             knows_rows: self.knows_rows,
             invalid_only,
+            sample: None,
             warn: true,
         }
     }
 
     fn policy(&self) -> Policy {
         Policy {
-            on_existing: self.options.on_existing,
-            update_passwords: self.options.update_passwords,
+            // What differs is to be seen, whatever an import would do about it.
+            on_existing: match self.options.purpose {
+                Purpose::Verify { .. } => OnExisting::Update,
+                _ => self.options.on_existing,
+            },
+            update_passwords: self.options.update_passwords && !self.options.purpose.only_looks(),
             reactivate: self.options.reactivate,
             create_organizations: !self.options.no_create_orgs,
         }
@@ -329,6 +384,16 @@ impl Prepared {
             .await?;
         Ok(journal)
     }
+}
+
+/// So many different numbers from 1 to `rows`, drawn at random.
+fn sample(most: u64, rows: u64) -> HashSet<u64> {
+    let mut random = rand::rng();
+    let mut drawn = HashSet::new();
+    while (drawn.len() as u64) < most {
+        drawn.insert(random.random_range(1..=rows));
+    }
+    drawn
 }
 
 fn writes_per_row(mode: &Mode) -> u64 {

@@ -49,6 +49,10 @@ pub fn runs(run_dir: Option<&Path>) -> Vec<FoundRun> {
     let mut found: Vec<FoundRun> = entries
         .flatten()
         .filter_map(|entry| {
+            // Those of comparisons are no runs.
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                return None;
+            }
             let folder = entry.path();
             let store = Store::open(&folder.join("journal.sqlite3")).ok()?;
             let info = store.run_info().ok()?;

@@ -20,6 +20,7 @@
 //!
 //! None of them makes a second object or loses one: a write leaves only after its own intent is on disk.
 
+mod compared;
 mod known;
 mod orphans;
 pub mod outcome;
@@ -36,6 +37,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+pub use compared::{ComparedRow, ComparedStep, ExtraMembership};
 pub use orphans::Orphan;
 pub use rows::{Before, EndedRow, FailedBefore, FailedLine, RESULT_COLUMNS, ResultLine};
 pub use seen::{ListingState, SeenName, SeenObject};

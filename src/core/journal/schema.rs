@@ -100,6 +100,7 @@ CREATE TABLE seen (
     kind      INTEGER NOT NULL,        -- as in `step`
     remote_id TEXT NOT NULL,
     details   TEXT NOT NULL,           -- JSON
+    was       TEXT,                    -- JSON; as the directory showed it, where a rehearsed write has changed it
     UNIQUE (kind, remote_id)
 );
 CREATE TABLE seen_name (
@@ -111,6 +112,11 @@ CREATE TABLE wanted (
     name TEXT PRIMARY KEY,
     rows INTEGER NOT NULL              -- how many of them
 ) WITHOUT ROWID;
+-- in which state each step was found when a run was rehearsed
+CREATE TABLE planned (
+    step_id INTEGER PRIMARY KEY,
+    state   INTEGER NOT NULL           -- a digest
+);
 -- how far lists of the directory were read, from both ends
 CREATE TABLE listing (
     name     TEXT PRIMARY KEY,

@@ -90,6 +90,21 @@ impl Store {
             .query_row([name], |row| row.get(0))
     }
 
+    /// Keeps what an object would be after a write that is imagined, beside what it was.
+    pub fn see_instead(
+        &self,
+        kind: Kind,
+        object: &SeenObject,
+        names: &[String],
+    ) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE seen SET was = coalesce(was, details) WHERE kind = ? AND remote_id = ?",
+            )?
+            .execute(params![kind_number(kind), object.remote_id])?;
+        self.see(kind, object, names)
+    }
+
     /// Keeps an object under its names.
     pub fn see(&self, kind: Kind, object: &SeenObject, names: &[String]) -> rusqlite::Result<()> {
         let id: i64 = self

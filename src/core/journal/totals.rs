@@ -278,7 +278,7 @@ impl Store {
     }
 }
 
-fn kind_of(number: i64) -> Option<Kind> {
+pub(super) fn kind_of(number: i64) -> Option<Kind> {
     match number {
         0 => Some(Kind::Organization),
         1 => Some(Kind::User),

@@ -8,4 +8,5 @@ mod results_file;
 
 pub use error_file::ErrorFile;
 pub use marked_file::{GivenBack, MarkedFile, MarkedFileError, Rows};
+pub use private_file::write_private;
 pub use results_file::{write_recorded_results, write_results};

@@ -25,6 +25,30 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Has a file written that only its owner can read: under a name beside it, and then in its place. `write` gets the path of
+/// the file beside, which is there and empty.
+///
+/// # Errors
+/// What `write` returns; or in the system's words, when the file cannot be made.
+pub fn write_private(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<(), String> {
+    let beside = beside(path);
+    let written = create(&beside)
+        .map_err(|error| error.to_string())
+        .and_then(|_| write(&beside))
+        .and_then(|()| {
+            let file = File::open(&beside).map_err(|error| error.to_string())?;
+            take_place(&file, &beside, path).map_err(|error| error.to_string())
+        });
+    if written.is_err() {
+        // Half a file is of no use.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
 /// Opens a regular file that is there to write behind its first `length` bytes, and cuts off what comes after them. `None`
 /// if there is no such file, or it is shorter.
 pub(super) fn cut_back(path: &Path, length: u64) -> io::Result<Option<File>> {

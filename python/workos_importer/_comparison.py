@@ -1,0 +1,417 @@
+"""Owns what a comparison of source and directory says: a plan (what an import would do) and a verification (proof)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ._box import Line, calls_line, draw, duration
+from ._exceptions import ConfigError
+from ._results import _Brief
+from ._runs import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from . import _native
+
+Verdict = Literal["matches", "differs", "missing", "kept", "unknown"]
+
+#: Raised with every change of the receipt that a reader could stumble over.
+RECEIPT_VERSION = 1
+
+# How many rows cross the boundary at once.
+_BATCH = 512
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Changes(_Brief):
+    """What would become of the objects of one kind."""
+
+    create: int
+    update: int
+    #: Memberships only.
+    reactivate: int
+    #: They are there and stay as they are.
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan(_Brief):
+    """What an import would do to the directory as it is now. Nothing was written. Counts are of objects, not of rows."""
+
+    source: str
+    #: `user-only`, `single-org` or `multi-org`.
+    mode: str
+    #: Rows of the source.
+    total: int
+    #: Rows by the outcome that they would have: `created`, `updated`, `unchanged`, `failed`.
+    rows: dict[str, int]
+    users: Changes
+    #: How many users would get another value, by field.
+    fields: dict[str, int]
+    organizations: Changes
+    memberships: Changes
+    #: Users who are there, differ from their row, and would be left as they are (on-existing `skip`).
+    users_left: int
+    #: Rows that would fail, the most frequent cause first.
+    failures: tuple[Cause, ...]
+    #: The calls that an import would make, by name; reads as far as they can be told before.
+    calls: dict[str, int]
+    #: The least time that the limits allow for them, in seconds; None without limits.
+    least_seconds: float | None
+    #: The reads that planning has made, by name.
+    calls_made: dict[str, int]
+    #: Where it was saved.
+    saved: str | None = None
+    _native: _native.Import | None = field(default=None, compare=False)
+
+    @property
+    def failed(self) -> int:
+        """Rows that would fail."""
+        return self.rows.get("failed", 0)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is at least one row and none would fail."""
+        return self.failed == 0 and self.total > 0
+
+    @property
+    def changes(self) -> int:
+        """How many objects would be written."""
+        kinds = (self.users, self.organizations, self.memberships)
+        return sum(one.create + one.update + one.reactivate for one in kinds)
+
+    def results(self) -> Iterator[dict[str, Any]]:
+        """What would become of each row, by record number: the columns of the results file as far as they can be known.
+
+        Not of a plan that was pickled.
+        """
+        from ._convert import result_line
+
+        after = 0
+        while self._native is not None and (page := self._native.results(after, _BATCH)):
+            for values in page:
+                line = result_line(values)
+                for name in ("user_id", "organization_id", "membership_id"):
+                    if (line[name] or "").startswith("planned:"):
+                        line[name] = None
+                del line["evidence"]
+                yield line
+            after = page[-1][0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain values, as `--json` prints them."""
+        values = {name: getattr(self, name) for name in self.__slots__ if not name.startswith("_")}
+        for name in ("users", "organizations", "memberships"):
+            values[name] = asdict(values[name])
+        values["failures"] = [asdict(cause) for cause in self.failures]
+        return values | {"ok": self.ok, "changes": self.changes}
+
+    def _lines(self) -> list[Line]:
+        users, organizations, memberships = self.users, self.organizations, self.memberships
+        lines: list[Line] = [
+            ("Rows", self.total),
+            ("Users to create", users.create),
+            ("Users to update", _with_fields(users.update, self.fields)),
+            ("Users unchanged", users.unchanged),
+        ]
+        if self.users_left:
+            lines.append(("Users that differ and are left", self.users_left))
+        if self.mode != "user-only":
+            lines += [
+                ("Organizations to create", organizations.create),
+                ("Organizations found", organizations.unchanged),
+                ("Memberships to create", memberships.create),
+                ("Memberships to reactivate", memberships.reactivate),
+                ("Memberships whose roles change", memberships.update),
+                ("Memberships unchanged", memberships.unchanged),
+            ]
+        lines.append(("Rows that will fail", self.failed))
+        lines += [(f"  {cause.code}", f"{cause.count}, such as record {cause.records[0]}") for cause in self.failures]
+        lines.append(("API calls of the import", calls_line(self.calls)))
+        if self.least_seconds is not None:
+            lines.append(("Duration at the limits", f"at least {duration(self.least_seconds)}"))
+        lines.append(("API calls of this plan", calls_line(self.calls_made)))
+        if self.saved is not None:
+            lines.append(("Saved", self.saved))
+        return lines
+
+    def __str__(self) -> str:
+        return draw(self._lines(), "PLAN")
+
+    def _repr_html_(self) -> str:
+        return _table(self._lines())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = [getattr(self, name) for name in self.__slots__ if name != "_native"]
+        return (Plan, (*values, None))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class VerifiedRow(_Brief):
+    """How one row stands against the directory."""
+
+    record_number: int
+    line: int | None
+    email: str | None
+    external_id: str | None
+    #: `matches`; `differs`; `missing`; `kept` (the user was there and was left as it was, all else is as the row says);
+    #: `unknown` (it could not be read).
+    verdict: Verdict
+    #: What differs or is missing: fields of the user, `roles`, `membership status`, or `user`, `organization`,
+    #: `membership`.
+    fields: tuple[str, ...] = ()
+    #: Why an import would fail the row.
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ExtraMembership(_Brief):
+    """A membership that the directory has, in an organization of the source, and that no row names."""
+
+    #: None where the user was not read.
+    email: str | None
+    user_id: str
+    organization_id: str
+    membership_id: str
+    roles: tuple[str, ...]
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Verification(_Brief):
+    """Whether the directory holds what a source says, row by row. Passwords cannot be read back, and are not compared."""
+
+    source: str
+    mode: str
+    #: Rows that were compared.
+    total: int
+    matches: int
+    differs: int
+    missing: int
+    kept: int
+    unknown: int
+    #: How many memberships no row names; None if they were not looked for.
+    extra_memberships: int | None
+    #: The base URL, or `sandbox`.
+    environment: str
+    live: bool
+    #: The reads that it took, by name.
+    calls_made: dict[str, int]
+    #: The run whose source and options were taken.
+    run_id: str | None
+    #: Rows were drawn at random.
+    is_sample: bool
+    #: SHA-256 of the source's bytes; None where it is no file.
+    source_sha256: str | None
+    #: SHA-256 over what the directory showed of the source's objects, and how many these are.
+    directory_sha256: str
+    directory_objects: int
+    verified_at: datetime
+    _native: _native.Import | None = field(default=None, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is at least one row, and none differs or is missing."""
+        return self.total > 0 and self.differs == self.missing == self.unknown == 0
+
+    def rows(self, *verdicts: Verdict) -> Iterator[VerifiedRow]:
+        """Each row by record number, or only those with these verdicts. Not of a verification that was pickled."""
+        for row in _rows(self._native):
+            if not verdicts or row.verdict in verdicts:
+                yield row
+
+    def extra(self) -> Iterator[ExtraMembership]:
+        """The memberships that no row names, if they were looked for (`extra=True`)."""
+        if self._native is None or self.extra_memberships is None:
+            return
+        after = -(2**63)
+        while page := self._native.extra(after, _BATCH):
+            for _, email, user_id, organization_id, membership_id, roles, active in page:
+                yield ExtraMembership(email, user_id, organization_id, membership_id, tuple(roles), active)
+            after = page[-1][0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain values, as `--json` prints them."""
+        values = {name: getattr(self, name) for name in self.__slots__ if not name.startswith("_")}
+        values["verified_at"] = self.verified_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return values | {"ok": self.ok}
+
+    def receipt(self, path: str | os.PathLike[str]) -> None:
+        """Writes a receipt: JSON with the counts, the digests, the time and the environment. Nobody's data are in it.
+
+        Raises `ConfigError` (`output_path`) if it cannot be written.
+        """
+        from ._native import __version__
+
+        counts = {name: getattr(self, name) for name in ("matches", "differs", "missing", "kept", "unknown")}
+        document = {
+            "receipt_version": RECEIPT_VERSION,
+            "made_by": f"workos-importer {__version__}",
+            "verified_at": self.verified_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "ok": self.ok,
+            "rows": self.total,
+            "counts": counts,
+            "extra_memberships": self.extra_memberships,
+            "is_sample": self.is_sample,
+            "mode": self.mode,
+            "run_id": self.run_id,
+            "environment": {"base_url": self.environment, "live": self.live},
+            "source": {"name": self.source, "sha256": self.source_sha256},
+            "directory": {"objects": self.directory_objects, "sha256": self.directory_sha256},
+            "not_compared": ["password"],
+        }
+        place = Path(path).expanduser()
+        beside = place.with_name(place.name + ".partial")
+        try:
+            with beside.open("w", encoding="utf-8") as file:
+                json.dump(document, file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(place)
+        except OSError as error:
+            raise ConfigError(f"{place}: cannot be written: {error.strerror}.", "output_path") from None
+
+    def _lines(self) -> list[Line]:
+        lines: list[Line] = [
+            ("Status", "Verified" if self.ok else "Not verified"),
+            ("Rows", f"{self.total}, drawn at random" if self.is_sample else self.total),
+            ("Matches", self.matches),
+            ("Differs", self.differs),
+            ("Missing", self.missing),
+            ("Kept as they were", self.kept),
+        ]
+        if self.unknown:
+            lines.append(("Unknown", self.unknown))
+        if self.extra_memberships is not None:
+            lines.append(("Memberships that no row names", self.extra_memberships))
+        lines.append(("Environment", f"{self.environment} ({'live' if self.live else 'test'})"))
+        lines.append(("API calls", calls_line(self.calls_made)))
+        return lines
+
+    def __str__(self) -> str:
+        return draw(self._lines(), "VERIFICATION")
+
+    def _repr_html_(self) -> str:
+        return _table(self._lines())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = [getattr(self, name) for name in self.__slots__ if name != "_native"]
+        return (Verification, (*values, None))
+
+
+def plan_of(found: dict[str, Any], source: str, mode: str, total: int, native: _native.Import) -> Plan:
+    """The plan that the native module's figures make."""
+    return Plan(
+        source=source,
+        mode=mode,
+        total=total,
+        rows=found["rows"],
+        users=Changes(**found["users"]),
+        fields=found["fields"],
+        organizations=Changes(**found["organizations"]),
+        memberships=Changes(**found["memberships"]),
+        users_left=found["users_left"],
+        failures=tuple(Cause(**cause | {"records": tuple(cause["records"])}) for cause in found["failures"]),
+        calls=found["calls"],
+        least_seconds=found["least_seconds"],
+        calls_made=found["calls_made"],
+        _native=native,
+    )
+
+
+def verification_of(
+    found: dict[str, Any],
+    source: str,
+    mode: str,
+    environment: tuple[str, bool],
+    run_id: str | None,
+    sampled: bool,
+    extra: bool,
+    native: _native.Import,
+) -> Verification:
+    """Counts the verdicts of all rows, and digests source and directory."""
+    counts = Counter(row.verdict for row in _rows(native))
+    directory, objects = _digest_of_directory(native)
+    found_extra = None
+    if extra:
+        found_extra = 0
+        after = -(2**63)
+        while page := native.extra(after, _BATCH):
+            found_extra += len(page)
+            after = page[-1][0]
+    return Verification(
+        source=source,
+        mode=mode,
+        total=counts.total(),
+        matches=counts["matches"],
+        differs=counts["differs"],
+        missing=counts["missing"],
+        kept=counts["kept"],
+        unknown=counts["unknown"],
+        extra_memberships=found_extra,
+        environment=environment[0],
+        live=environment[1],
+        calls_made=found["calls_made"],
+        run_id=run_id,
+        is_sample=sampled,
+        source_sha256=_digest_of_file(source),
+        directory_sha256=directory,
+        directory_objects=objects,
+        verified_at=datetime.now(timezone.utc),
+        _native=native,
+    )
+
+
+def _rows(native: _native.Import | None) -> Iterator[VerifiedRow]:
+    after = 0
+    while native is not None and (page := native.verified(after, _BATCH)):
+        for number, line, email, external_id, verdict, names, message in page:
+            yield VerifiedRow(number, line, email, external_id, verdict, tuple(names), message)
+        after = page[-1][0]
+
+
+def _digest_of_directory(native: _native.Import) -> tuple[str, int]:
+    digest, objects = hashlib.sha256(), 0
+    after = (-1, "")
+    while page := native.answers(after, _BATCH):
+        for place, line in page:
+            digest.update(line.encode() + b"\n")
+            after = place
+        objects += len(page)
+    return digest.hexdigest(), objects
+
+
+def _digest_of_file(source: str) -> str | None:
+    path = Path(source).expanduser()
+    if not path.is_file():
+        return None
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _with_fields(count: int, fields: dict[str, int]) -> str:
+    if not fields:
+        return str(count)
+    named = ", ".join(f"{name} {number}" for name, number in sorted(fields.items(), key=lambda one: -one[1]))
+    return f"{count} ({named})"
+
+
+def _table(lines: list[Line]) -> str:
+    rows = (
+        f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
+        for name, value in lines
+    )
+    return f"<table>{''.join(rows)}</table>"

@@ -1,0 +1,77 @@
+"""Owns what `plan` and `verify` share: their flags, and what is printed while they compare."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .._importer import Importer
+from .flags import organization_of
+from .run_flags import options_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from .._run import ImportRun
+    from .parser import Parser
+    from .streams import Streams
+
+_SECONDS_BETWEEN = 10.0
+
+
+def add_what_is_there(parser: Parser) -> None:
+    """What an import does with what is there."""
+    group = parser.add_argument_group("what is there already")
+    group.add_argument(
+        "--on-existing",
+        choices=("skip", "update", "fail"),
+        default="skip",
+        help="users who are there: leave their fields (default), write what differs, or fail the row",
+    )
+    group.add_argument("--reactivate", action="store_true", help="make inactive memberships active again")
+
+
+def importer_of(parsed: argparse.Namespace) -> Importer:
+    """The importer that the flags say; it writes no file of its own."""
+    for name in ("errors_out", "results_out"):
+        setattr(parsed, name, None)
+    return Importer(
+        on_existing=parsed.on_existing,
+        reactivate=parsed.reactivate,
+        mapping=dict(parsed.map),
+        **organization_of(parsed),
+        **options_of(parsed),
+    )
+
+
+@contextmanager
+def comparing(
+    importer: Importer, parsed: argparse.Namespace, streams: Streams
+) -> Iterator[Callable[[ImportRun], None] | None]:
+    """Says what is compared, and now and then how far it is. Gives what is to be called with the comparison."""
+    if parsed.quiet:
+        yield None
+        return
+    place = importer.key_place()
+    for warning in importer.key_warnings():
+        streams.note(f"Warning: {warning}")
+    streams.note(f"Comparing with the directory (key from {place}). Nothing is written.")
+    over = threading.Event()
+    begun = time.monotonic()
+
+    def tell(run: ImportRun) -> None:
+        while not over.wait(_SECONDS_BETWEEN):
+            at = run.progress
+            rows = f"{at.ended}/{at.total}" if at.total is not None else str(at.ended)
+            streams.note(f"{rows} rows compared, {time.monotonic() - begun:.0f} s")
+
+    def follow(run: ImportRun) -> None:
+        threading.Thread(target=tell, args=(run,), daemon=True).start()
+
+    try:
+        yield follow
+    finally:
+        over.set()

@@ -1,0 +1,346 @@
+//! Owns what a comparison of source and directory says: as a plan, what an import would do; as a verification, how each
+//! row stands.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::causes::{Cause, causes_in};
+use super::prepare::least_seconds;
+use super::{Import, JournalError};
+use crate::directory::workos::Limits;
+use crate::directory::{Details, OnExisting};
+use crate::engine::Tally;
+use crate::journal::outcome::Effect;
+use crate::journal::{ComparedRow, ComparedStep, Store};
+use crate::row::Kind;
+
+/// What an import would do, in figures. Counts are of objects, not of rows, unless they say otherwise.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Comparison {
+    /// Rows, by the outcome that they would have.
+    pub rows: BTreeMap<String, u64>,
+    pub users: Changes,
+    /// How many users would get another value, by field.
+    pub fields: BTreeMap<String, u64>,
+    pub organizations: Changes,
+    pub memberships: Changes,
+    /// Users who are there, differ from their row, and would be left as they are.
+    pub users_left: u64,
+    /// Rows that would fail, by cause.
+    pub failures: Vec<Cause>,
+    /// The calls that an import would make, by name; reads as far as they can be told before.
+    pub calls: BTreeMap<String, u64>,
+    /// The least time that the limits allow for them, in seconds; `None` without limits.
+    pub least_seconds: Option<f64>,
+    /// The calls that the comparison itself has made.
+    pub calls_made: BTreeMap<String, u64>,
+}
+
+/// What would become of objects of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    pub create: u64,
+    pub update: u64,
+    /// Memberships only.
+    pub reactivate: u64,
+    /// They are there and stay as they are.
+    pub unchanged: u64,
+}
+
+impl Changes {
+    fn count(&mut self, effect: Option<Effect>, count: u64) {
+        match effect {
+            Some(Effect::Created) => self.create += count,
+            Some(Effect::Updated) => self.update += count,
+            Some(Effect::Reactivated) => self.reactivate += count,
+            Some(Effect::Existing | Effect::Deleted) | None => self.unchanged += count,
+        }
+    }
+}
+
+impl Comparison {
+    /// What the journal of a rehearsed run says.
+    pub(super) fn found(store: &Store) -> rusqlite::Result<Self> {
+        let mut found = Self {
+            fields: store.changed_fields()?.into_iter().collect(),
+            failures: causes_in(store)?,
+            ..Self::default()
+        };
+        for (kind, effect, count) in store.effects()? {
+            let changes = match kind {
+                Kind::User => &mut found.users,
+                Kind::Organization => &mut found.organizations,
+                Kind::Membership => &mut found.memberships,
+            };
+            changes.count(effect, count);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn completed(
+        mut self,
+        tally: &Tally,
+        calls_made: &BTreeMap<String, u64>,
+        on_existing: OnExisting,
+        limits: Option<&Limits>,
+    ) -> Self {
+        let outcomes = tally.outcomes.iter();
+        self.rows = outcomes
+            .map(|(outcome, count)| ((*outcome).to_owned(), *count))
+            .collect();
+        self.users_left = tally.differing;
+        self.calls_made.clone_from(calls_made);
+        let (users, memberships) = (self.users, self.memberships);
+        let there = users.unchanged + users.update;
+        // An import that updates reads what is there by lists, as the comparison did.
+        let refused = match on_existing {
+            OnExisting::Update => 0,
+            OnExisting::Skip | OnExisting::Fail => there,
+        };
+        let mut calls = BTreeMap::new();
+        let mut add = |call: &str, count: u64| {
+            if count > 0 {
+                *calls.entry(call.to_owned()).or_insert(0) += count;
+            }
+        };
+        add("check key", 1);
+        add("create organization", self.organizations.create);
+        add("create user", users.create + refused);
+        add("update user", users.update);
+        add("create membership", memberships.create);
+        add("update membership", memberships.update);
+        add("reactivate membership", memberships.reactivate);
+        if on_existing == OnExisting::Update {
+            for (call, count) in calls_made {
+                if call != "check key" {
+                    add(call, *count);
+                }
+            }
+        } else {
+            let organizations = self.organizations;
+            add(
+                "look up organization",
+                organizations.create + organizations.unchanged,
+            );
+            add("find user", refused);
+            let looked_at = memberships.unchanged + memberships.update + memberships.reactivate;
+            add("find membership", looked_at);
+        }
+        let writes = users.create
+            + refused
+            + users.update
+            + memberships.create
+            + memberships.update
+            + memberships.reactivate;
+        self.least_seconds = limits.map(|limits| least_seconds(writes, limits));
+        self.calls = calls;
+        self
+    }
+}
+
+/// How a row stands against the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The directory holds what the row says.
+    Matches,
+    /// It holds something else.
+    Differs,
+    /// It does not hold it.
+    Missing,
+    /// The user was there before and was left as it was; all else is as the row says.
+    Kept,
+    /// It could not be found out.
+    Unknown,
+}
+
+impl Verdict {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Matches => "matches",
+            Self::Differs => "differs",
+            Self::Missing => "missing",
+            Self::Kept => "kept",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One row of a verification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedRow {
+    pub record_number: u64,
+    pub line: Option<u64>,
+    pub email: Option<String>,
+    pub external_id: Option<String>,
+    pub verdict: Verdict,
+    /// What differs or is missing: fields of the user, `roles`, `membership status`, or the kind of the object.
+    pub fields: Vec<String>,
+    /// Why an import would fail the row.
+    pub message: Option<String>,
+}
+
+/// A membership that the directory has and no row names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extra {
+    /// Where the next page begins.
+    pub place: i64,
+    pub membership_id: String,
+    pub user_id: String,
+    pub email: Option<String>,
+    pub organization_id: String,
+    pub roles: Vec<String>,
+    pub active: bool,
+}
+
+impl Import {
+    /// Up to `limit` rows of a verification after record number `after`; once it has ended.
+    ///
+    /// # Errors
+    /// When a journal cannot be read.
+    pub fn verified(&self, after: u64, limit: usize) -> Result<Vec<VerifiedRow>, JournalError> {
+        let rows = Store::open(&self.journal)?.compared(after, limit)?;
+        let run = self.verified.as_deref().map(Store::open).transpose()?;
+        let mut verified = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut is_left = self.leaves_existing;
+            if let (true, Some(run), Some((key, _))) = (is_left, &run, &row.user) {
+                // What the run has made, it has made as its row says.
+                is_left = !run.made_user(key)?;
+            }
+            verified.push(verify(row, is_left));
+        }
+        Ok(verified)
+    }
+
+    /// Up to `limit` memberships after `after` that the directory has, in the source's organizations, and no row names.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn extra(&self, after: i64, limit: usize) -> Result<Vec<Extra>, JournalError> {
+        let found = Store::reopen(&self.journal)?.extra(after, limit)?;
+        let extra = found.into_iter().map(|one| {
+            let (roles, active) = match serde_json::from_str(&one.details) {
+                Ok(Details::Membership { roles, active }) => (roles, active),
+                _ => (Vec::new(), true),
+            };
+            let email = one.user.and_then(|text| match serde_json::from_str(&text) {
+                Ok(Details::User(user)) => Some(user.email),
+                _ => None,
+            });
+            Extra {
+                place: one.place,
+                membership_id: one.membership_id,
+                user_id: one.user_id,
+                email,
+                organization_id: one.organization_id,
+                roles,
+                active,
+            }
+        });
+        Ok(extra.collect())
+    }
+
+    /// Up to `limit` lines of what the directory showed, after `after`, in an order that is always the same: for a digest.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn answers(
+        &self,
+        after: &(i64, String),
+        limit: usize,
+    ) -> Result<Vec<((i64, String), String)>, JournalError> {
+        Ok(Store::open(&self.journal)?.answers(after, limit)?)
+    }
+
+    /// Writes a plan into a file of its own, for its owner only: beside it first, and then in its place.
+    ///
+    /// # Errors
+    /// When it cannot be written; in the system's words.
+    pub fn save_plan(&self, path: &std::path::Path) -> Result<(), String> {
+        crate::report::write_private(path, |beside| {
+            let beside = beside.to_str().ok_or("the path is no text")?;
+            let store = Store::reopen(&self.journal).map_err(|error| error.to_string())?;
+            store.copy_to(beside).map_err(|error| error.to_string())
+        })
+    }
+}
+
+fn verify(row: ComparedRow, is_left: bool) -> VerifiedRow {
+    let mut fields = Vec::new();
+    let mut verdict = Verdict::Matches;
+    let worse = |now: &mut Verdict, other: Verdict| {
+        let rank = |verdict| match verdict {
+            Verdict::Matches => 0,
+            Verdict::Kept => 1,
+            Verdict::Differs => 2,
+            Verdict::Missing => 3,
+            Verdict::Unknown => 4,
+        };
+        if rank(other) > rank(*now) {
+            *now = other;
+        }
+    };
+    let steps = [
+        (Kind::Organization, row.organization.as_ref()),
+        (Kind::User, row.user.as_ref().map(|(_, step)| step)),
+        (Kind::Membership, row.membership.as_ref()),
+    ];
+    for (kind, step) in steps {
+        let Some(step) = step else { continue };
+        match (kind, step.effect) {
+            (_, Some(Effect::Created)) => {
+                worse(&mut verdict, Verdict::Missing);
+                fields.push(kind.as_str().to_owned());
+            }
+            (Kind::User, Some(Effect::Updated)) => {
+                let differs = if is_left {
+                    Verdict::Kept
+                } else {
+                    Verdict::Differs
+                };
+                worse(&mut verdict, differs);
+                fields.extend(changed(step));
+            }
+            (_, Some(Effect::Updated)) => {
+                worse(&mut verdict, Verdict::Differs);
+                fields.push("roles".to_owned());
+            }
+            (_, Some(Effect::Reactivated)) => {
+                worse(&mut verdict, Verdict::Differs);
+                fields.push("membership status".to_owned());
+            }
+            (_, Some(Effect::Existing | Effect::Deleted) | None) => {}
+        }
+    }
+    if row.failed {
+        let (failed, field) = match (row.error_type.as_deref(), row.error_code.as_deref()) {
+            (_, Some("user_conflict")) => (Verdict::Differs, "external_id"),
+            (_, Some("membership_inactive")) => (Verdict::Differs, "membership status"),
+            (_, Some("role_assignment")) => (Verdict::Differs, "roles"),
+            (Some("validation"), _) => (Verdict::Missing, "user"),
+            (Some("org_resolution"), _) => (Verdict::Missing, "organization"),
+            _ => (Verdict::Unknown, ""),
+        };
+        worse(&mut verdict, failed);
+        if !field.is_empty() && !fields.iter().any(|name| name == field) {
+            fields.push(field.to_owned());
+        }
+    }
+    VerifiedRow {
+        record_number: row.record_number,
+        line: row.line,
+        email: row.email,
+        external_id: row.external_id,
+        verdict,
+        fields,
+        message: row.error_message,
+    }
+}
+
+/// The names of a user's fields that would get another value.
+fn changed(step: &ComparedStep) -> Vec<String> {
+    let before: serde_json::Value =
+        serde_json::from_str(step.before.as_deref().unwrap_or_default()).unwrap_or_default();
+    serde_json::from_value(before["fields"].clone()).unwrap_or_default()
+}
