@@ -357,3 +357,19 @@ def test_await_asks_too(served: str, sandbox: Sandbox) -> None:
         return "" if summary.stopped is None else summary.stopped.kind
 
     assert asyncio.run(work()) == "declined" and sandbox.counters()["total"] == 0
+
+
+def test_comparisons_are_not_asked_about_and_what_they_plan_is(
+    served: str, sandbox: Sandbox, users: Path, asked: list[Started]
+) -> None:
+    def confirm(started: Started) -> bool:
+        asked.append(started)
+        return False
+
+    importer = Importer(api_key=KEY, base_url=served, confirm=confirm)
+    importer.plan(users, out="plan.sqlite3")
+    importer.verify(users)
+    assert asked == []
+    summary = importer.run(users, plan="plan.sqlite3").wait()
+    assert summary.stopped is not None and summary.stopped.kind == "declined"
+    assert len(asked) == 1 and asked[0].rows == 10 and sandbox.dump()["users"] == []
