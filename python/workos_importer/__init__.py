@@ -4,6 +4,7 @@ This file has the public names and nothing else.
 """
 
 from ._comparison import Changes, ExtraMembership, Plan, Verification, VerifiedRow
+from ._doctor import Check, DoctorReport
 from ._exceptions import (
     APIError,
     AuthError,
@@ -30,7 +31,9 @@ __all__ = [
     "AuthError",
     "Cause",
     "Changes",
+    "Check",
     "ConfigError",
+    "DoctorReport",
     "DryRunReport",
     "ExtraMembership",
     "GivenBack",

@@ -45,6 +45,16 @@ class Key:
         raise TypeError("An API key is not pickled. Set WORKOS_API_KEY where the work is done.")
 
 
+def given_key(api_key: str) -> Key:
+    """The key that a program gives as it is. Raises `ConfigError` if it cannot be one."""
+    if not isinstance(api_key, str):
+        raise ConfigError(f"api_key must be a text, not {type(api_key).__name__}")
+    if not api_key.strip():
+        message = "api_key is empty. Leave it out to use WORKOS_API_KEY, WORKOS_SECRET_KEY or .env."
+        raise ConfigError(message, "key_missing")
+    return Key(api_key.strip(), "api_key")
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The key, and what has to be said about its place."""
@@ -166,16 +176,6 @@ def _decoded(content: bytes) -> str:
     if content[:1] == b"\x00":
         return content.decode("utf-16-be", "replace")
     return content.decode("utf-8-sig", "replace")
-
-
-def checked_key(api_key: str) -> Key:
-    """The key that was handed over. Raises `ConfigError` if it is none."""
-    if not isinstance(api_key, str):
-        raise ConfigError(f"api_key must be a text, not {type(api_key).__name__}")
-    if not api_key.strip():
-        message = "api_key is empty. Leave it out to use WORKOS_API_KEY, WORKOS_SECRET_KEY or .env."
-        raise ConfigError(message, "key_missing")
-    return Key(api_key.strip(), "api_key")
 
 
 def checked_sandbox(

@@ -8,21 +8,24 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _convert as convert
 from . import _native
 from ._comparison import Plan, Verification, plan_of, verification_of
-from ._credentials import Key, checked_key, checked_sandbox, find_key
+from ._credentials import Key, checked_sandbox, find_key, given_key
 from ._exceptions import ConfigError, RunError
 from ._native import Sandbox
-from ._options import DEFAULT_BASE_URL, OnExisting, Options, OrganizationRef
+from ._options import OnExisting, Options, OrganizationRef, base_url_of
 from ._reports import DryRunReport, GivenBack, ValidationReport
-from ._results import Issue, Summary
+from ._results import Issue, Started, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunFolder, RunInfo
 from ._sources import PathSource, RowsSource, Source, recognise
 from ._undo import UndoPlan, UndoRun
+
+if TYPE_CHECKING:
+    from ._doctor import DoctorReport
 
 #: What a source is read for, unless something else is said.
 _IMPORT = ("import", None, False, None)
@@ -62,6 +65,7 @@ class Importer:
         errors_out: str | os.PathLike[str] | None = None,
         results_out: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | None = None,
+        confirm: Callable[[Started], bool] | None = None,
     ) -> None:
         """Checks the options; reads no key and opens no connection before `run`.
 
@@ -96,6 +100,8 @@ class Importer:
           success: `"30min"` (the default), seconds, or a `timedelta`.
         - `stop_at`: no row is begun from this moment on, and the run ends: `"06:00"` (the next such moment, local
           time), `"2026-11-23T06:00"`, or a `time` or `datetime`.
+        - `confirm`: called once before a run writes with a live key, with what it is about to do; where it does not
+          return True, nothing is sent, and `summary.stopped.kind` is `declined`.
 
         What it leaves behind:
 
@@ -105,7 +111,7 @@ class Importer:
 
         Raises `ConfigError` for options that cannot be used or contradict each other.
         """
-        self._key = None if api_key is None else checked_key(api_key)
+        self._key = None if api_key is None else given_key(api_key)
         self._key_file = api_key_file
         self._env_file = env_file
         self._base_url = base_url
@@ -133,6 +139,7 @@ class Importer:
         )
         self._native_options = self._options.to_native()
         self._run_folder = RunFolder(run_dir)
+        self._confirm = confirm
         _native.check_options(self._native_options)
 
     def validate(
@@ -369,9 +376,10 @@ class Importer:
         path = source.path if isinstance(source, PathSource) else None
         rows = source if isinstance(source, RowsSource) else None
         can_rewind = None if rows is None else rows.can_rewind
+        options: _native.Options = {**self._native_options, "asks_first": self._confirm is not None}
         target = self._target()
-        native = _native.start(self._native_options, path, can_rewind, written, target, again, purpose or _IMPORT)
-        return ImportRun(native, rows)
+        native = _native.start(options, path, can_rewind, written, target, again, purpose or _IMPORT)
+        return ImportRun(native, rows, self._confirm)
 
     def runs(self) -> list[RunInfo]:
         """The runs in the run folder, the latest first. Needs no key."""
@@ -404,6 +412,12 @@ class Importer:
         """
         return _warned(self._run_folder.give_back_failed(run, _place(path)))
 
+    def doctor(self) -> DoctorReport:
+        """Looks whether an import would work from here, with three small reads; leaves nothing behind."""
+        from ._doctor import examine
+
+        return examine(self._sandbox, self._found_key, self._connection, self._run_folder.path)
+
     def key_place(self) -> str | None:
         """Where the key comes from, such as `.env`; None with a sandbox. Raises `ConfigError` as `run` does."""
         return None if self._sandbox is not None else self._found_key()[0].place
@@ -422,10 +436,13 @@ class Importer:
         key, warnings = self._found_key()
         for warning in warnings:
             _log.warning(warning)
-        return _native.Connection(self._url(), key.reveal(), self._certificates(), self._insecure_http)
+        return self._connection(key.reveal())
+
+    def _connection(self, key: str) -> _native.Connection:
+        return _native.Connection(self._url(), key, self._certificates(), self._insecure_http)
 
     def _url(self) -> str:
-        return self._base_url or os.environ.get("WORKOS_API_URL") or DEFAULT_BASE_URL
+        return base_url_of(self._base_url)
 
     def _certificates(self) -> bytes | None:
         if self._ca_bundle is None:

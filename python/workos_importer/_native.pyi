@@ -15,7 +15,10 @@ __all__ = [
     "SandboxServer",
     "Undoing",
     "__version__",
+    "check_api",
+    "check_connection",
     "check_options",
+    "check_run_folder",
     "drain_logs",
     "dry_run",
     "find_run",
@@ -52,6 +55,8 @@ class Options(TypedDict):
     errors_out: str | None
     results_out: str | None
     run_dir: str | None
+    # with a live key, `asks` comes before anything is written, and waits
+    asks_first: bool
 
 # severity, code, message, record number, line, column
 _Issue: TypeAlias = tuple[str, str, str, int | None, int | None, str | None]
@@ -74,8 +79,8 @@ class Import:
     def poll(self, most: int, timeout: float) -> list[tuple[str, Any]]:
         """Waits up to `timeout` seconds for events and returns up to `most` of them, with the lock released.
 
-        Names: `started` and `ended` (a dict), `warning` (an issue's parts), `row` (a row's parts), `want_rows` (True:
-        from the first one again).
+        Names: `asks`, `started` and `ended` (a dict), `warning` (an issue's parts), `row` (a row's parts), `want_rows`
+        (True: from the first one again).
         """
 
     def feed(self, rows: list[Mapping[str, Any]], before: int) -> None:
@@ -83,6 +88,9 @@ class Import:
 
     def feed_failed(self, message: str) -> None:
         """Says that the caller's rows ended with an error; ends the run."""
+
+    def confirm(self, yes: bool) -> None:
+        """Answers `asks`."""
 
     def halt(self, now: bool) -> None:
         """Asks the run to stop."""
@@ -209,6 +217,18 @@ def dry_run(
     take: Callable[[list[_Issue]], None],
 ) -> dict[str, Any]:
     """The same check, and what an import would do."""
+
+# name, standing, message, remedy, what was found, exit code
+_Check: TypeAlias = tuple[str, Literal["ok", "unknown", "warning", "problem"], str, str | None, Any, int]
+
+def check_connection(connection: Connection) -> list[_Check]:
+    """Looks at the settings of a connection; opens none."""
+
+def check_api(target: Connection | Sandbox) -> list[_Check]:
+    """Asks the API, with three reads."""
+
+def check_run_folder(run_dir: str | None) -> _Check:
+    """Makes a run in the folder of runs, and takes it away again."""
 
 def check_options(options: Options) -> None:
     """Raises ConfigError if organization options contradict each other."""

@@ -96,6 +96,7 @@ class Options:
             "errors_out": _path(self.errors_out),
             "results_out": _path(self.results_out),
             "run_dir": run_dir_of(self.run_dir),
+            "asks_first": False,
         }
 
     def _refuse_contradictions(self) -> None:
@@ -113,6 +114,11 @@ class Options:
             raise ConfigError("organization must be an OrganizationRef, such as OrganizationRef(external_id='acme')")
         if organization.create_if_missing and not self.create_organizations:
             raise ConfigError("create_if_missing and create_organizations=False contradict each other", "contradiction")
+
+
+def base_url_of(base_url: str | None) -> str:
+    """Where the API is: what is given, else `WORKOS_API_URL`, else the default."""
+    return base_url or os.environ.get("WORKOS_API_URL") or DEFAULT_BASE_URL
 
 
 def run_dir_of(run_dir: str | os.PathLike[str] | None) -> str | None:

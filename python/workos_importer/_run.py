@@ -22,7 +22,7 @@ from ._exceptions import (
 from ._results import Issue, Progress, RowResult, Started, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from concurrent.futures import ThreadPoolExecutor
     from types import TracebackType
 
@@ -65,10 +65,13 @@ class ImportRun:
     `async for` asks the run to stop and loses no result: iterating again gives the rest.
     """
 
-    def __init__(self, native: _native.Import, rows: RowsSource | None) -> None:
+    def __init__(
+        self, native: _native.Import, rows: RowsSource | None, confirm: Callable[[Started], bool] | None = None
+    ) -> None:
         """Made by `Importer.run`."""
         self._native = native
         self._rows = rows
+        self._confirm = confirm
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._events: deque[Event] = deque()
@@ -290,15 +293,19 @@ class ImportRun:
         with self._lock:
             if self._summary is not None:
                 return
-            rewind = None
+            rewind = asked = None
             for name, value in self._native.poll(_BATCH, timeout):
                 if name == "want_rows":
                     rewind = bool(value)
+                elif name == "asks":
+                    asked = convert.started(value)
                 else:
                     self._take(name, value)
             if rewind is not None:
                 # Last: the caller's iterator may raise, and what came with the request is put aside by now.
                 self._feed(rewind)
+            if asked is not None:
+                self._ask(asked)
             native_module.drain_logs()
             if self._summary is not None and self._executor is not None:
                 self._executor.shutdown(wait=False)
@@ -335,6 +342,16 @@ class ImportRun:
             # The run ends in order first; then the caller gets the exception. Its text could quote a row.
             self._failure = error
             self._native.feed_failed(f"the caller's rows ended with {type(error).__name__}")
+            if not isinstance(error, Exception):
+                raise
+
+    def _ask(self, asked: Started) -> None:
+        try:
+            self._native.confirm(self._confirm is not None and self._confirm(asked) is True)
+        except BaseException as error:
+            # As with the caller's rows: nothing is sent, and then the caller gets the exception.
+            self._failure = error
+            self._native.confirm(False)
             if not isinstance(error, Exception):
                 raise
 

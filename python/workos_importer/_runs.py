@@ -89,6 +89,11 @@ class RunFolder:
         """Takes the folder; without one it is `WORKOS_IMPORTER_RUN_DIR` or the default."""
         self._run_dir = run_dir_of(run_dir)
 
+    @property
+    def path(self) -> str | None:
+        """As the engine takes it."""
+        return self._run_dir
+
     def runs(self) -> list[RunInfo]:
         """The latest first."""
         return [_info(found) for found in _native.runs(self._run_dir)]

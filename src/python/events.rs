@@ -18,6 +18,7 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyAny>> 
             intern!(py, "started"),
             self::started(py, &started)?.into_any(),
         ),
+        Event::Asks(asked) => (intern!(py, "asks"), self::started(py, &asked)?.into_any()),
         Event::Warning(issue) => (intern!(py, "warning"), self::issue(py, &issue)?),
         Event::Row(result) => (intern!(py, "row"), row(py, &result)?),
         Event::Compared(comparison) => (

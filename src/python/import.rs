@@ -202,6 +202,12 @@ impl Import {
         Ok(())
     }
 
+    /// Answers `asks`.
+    fn confirm(&self, py: Python<'_>, yes: bool) -> PyResult<()> {
+        self.inner(py)?.confirm(yes);
+        Ok(())
+    }
+
     /// Asks the run to stop: at once with `now`, else when what is in flight has ended.
     fn halt(&self, py: Python<'_>, now: bool) -> PyResult<()> {
         self.inner(py)?

@@ -3,6 +3,7 @@
 
 mod cells;
 mod connection;
+mod doctor;
 mod errors;
 mod events;
 mod import;
@@ -24,6 +25,8 @@ mod _native {
 
     #[pymodule_export]
     use super::connection::Connection;
+    #[pymodule_export]
+    use super::doctor::{check_api, check_connection, check_run_folder};
     #[pymodule_export]
     use super::import::{Import, start};
     #[pymodule_export]

@@ -38,6 +38,7 @@ pub struct Options {
     errors_out: Option<PathBuf>,
     results_out: Option<PathBuf>,
     run_dir: Option<PathBuf>,
+    asks_first: bool,
 }
 
 impl Options {
@@ -97,6 +98,7 @@ impl Options {
             errors_out: self.errors_out,
             results_out: self.results_out,
             run_dir: self.run_dir,
+            asks_first: self.asks_first,
             ..ImportOptions::default()
         })
     }

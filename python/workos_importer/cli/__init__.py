@@ -8,6 +8,7 @@ from .._exceptions import APIError, AuthError, ImporterError, RowsFailedError, R
 from .._native import __version__
 from . import (
     demo,
+    doctor,
     errors,
     generate,
     import_,
@@ -40,6 +41,7 @@ _COMMANDS = (
     errors,
     verify,
     undo,
+    doctor,
     sandbox,
     demo,
     generate,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .._exceptions import RunError
+from .._results import Started
 from .interrupts import STOPPING, Interrupts
 from .progress import Silence, document
 
@@ -35,16 +36,17 @@ def follow(
     """
     with _killable(waits):
         run = begin()
-    said = False
+    said = begun = False
     with Interrupts(run) as interrupts:
         try:
             while not run.ended:
                 events = run.poll(0.1)
                 for event in events:
+                    begun = begun or isinstance(event, Started)
                     reporter.tell(event)
                 if events:
                     reporter.at(run.progress)
-                if interrupts.count and not said and not run.ended:
+                if interrupts.count and begun and not said and not run.ended:
                     said = True
                     reporter.say(STOPPING)
         finally:
@@ -52,7 +54,11 @@ def follow(
     summary = run.summary
     if summary.note is not None:
         reporter.say(summary.note)
-    streams.result(document("summary", summary.to_dict()) if parsed.json else str(summary))
+    # Who has just said no does not need the figures of nothing.
+    if parsed.json:
+        streams.result(document("summary", summary.to_dict()))
+    elif summary.stopped is None or summary.stopped.kind != "declined":
+        streams.result(str(summary))
     _close(summary, importer, parsed, reporter, streams)
     return interrupts.exit_code(summary.exit_code)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .._exceptions import ConfigError
 from .._importer import Importer
 from .._native import Sandbox
+from .consent import add_yes, consent_of
 from .flags import add_foreign, add_organization, add_source, note_foreign, organization_of, source_of
 from .follow import follow
 from .progress import document
@@ -39,6 +40,7 @@ def add(commands: Commands, streams: Streams) -> None:
     add_connection(parser)
     parser.add_argument("--sandbox", action="store_true", help="write into a sandbox in this process: no key needed")
     add_output(parser)
+    add_yes(parser)
     add_foreign(parser)
     parser.set_defaults(work=work)
 
@@ -66,7 +68,6 @@ def _add_behaviour(parser: Parser) -> None:
         const="",
         help="do exactly what this saved plan says; rows of which the directory has moved since fail",
     )
-    group.add_argument("--yes", action="store_true", help="ask nothing")
 
 
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
@@ -77,7 +78,7 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
     note_foreign(parsed, streams)
     if parsed.plan == "":
         raise ConfigError("Planning is a command of its own: workos-importer plan FILE. To check it offline: --dry-run")
-    importer = _importer(parsed)
+    importer = _importer(parsed, source, streams)
     if parsed.dry_run:
         return _dry_run(importer, source, parsed, streams)
     reporter = reporter_of(parsed, importer, streams, "SANDBOX" if parsed.sandbox else "TEST")
@@ -119,14 +120,22 @@ def issue_line(issue: Issue) -> str:
     return f"{mark} {issue} [{issue.code}]"
 
 
-def _importer(parsed: argparse.Namespace) -> Importer:
-    if parsed.sandbox:
-        for name in ("base_url", "api_key_file", "ca_bundle"):
-            if getattr(parsed, name) is not None:
-                flag = name.replace("_", "-")
-                raise ConfigError(f"--sandbox and --{flag} contradict each other.", "contradiction")
+def sandbox_of(parsed: argparse.Namespace) -> Sandbox | None:
+    """The sandbox of `--sandbox`. Raises `ConfigError` for flags that say something else."""
+    if not parsed.sandbox:
+        return None
+    for name in ("base_url", "api_key_file", "ca_bundle"):
+        if getattr(parsed, name) is not None:
+            flag = name.replace("_", "-")
+            raise ConfigError(f"--sandbox and --{flag} contradict each other.", "contradiction")
+    return Sandbox()
+
+
+def _importer(parsed: argparse.Namespace, source: str, streams: Streams) -> Importer:
     return Importer(
-        sandbox=Sandbox() if parsed.sandbox else None,
+        sandbox=sandbox_of(parsed),
+        # Rows that are typed come from where the answer would have to come from.
+        confirm=None if source == "-" else consent_of(parsed, streams),
         on_existing=parsed.on_existing,
         update_passwords=parsed.update_passwords,
         reactivate=parsed.reactivate,

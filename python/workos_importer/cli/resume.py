@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._importer import Importer
+from .consent import add_yes, consent_of
 from .follow import follow
 from .run_flags import add_connection, add_output, add_pace, options_of, reporter_of
 
@@ -38,10 +39,11 @@ def add_going_on(parser: Parser) -> None:
     )
     add_pace(parser)
     add_output(parser)
+    add_yes(parser)
 
 
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Goes on and returns the exit code."""
-    importer = Importer(**options_of(parsed))
+    importer = Importer(confirm=consent_of(parsed, streams), **options_of(parsed))
     reporter = reporter_of(parsed, importer, streams)
     return follow(importer, lambda: importer.resume(parsed.run, new_key=parsed.new_key), parsed, reporter, streams)

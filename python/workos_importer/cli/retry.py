@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._importer import Importer
+from .consent import consent_of
 from .follow import follow
 from .resume import add_going_on
 from .run_flags import options_of, reporter_of
@@ -32,6 +33,6 @@ def add(commands: Commands, streams: Streams) -> None:
 
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Tries again and returns the exit code."""
-    importer = Importer(**options_of(parsed))
+    importer = Importer(confirm=consent_of(parsed, streams), **options_of(parsed))
     reporter = reporter_of(parsed, importer, streams)
     return follow(importer, lambda: importer.retry(parsed.run, new_key=parsed.new_key), parsed, reporter, streams)

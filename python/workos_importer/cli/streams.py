@@ -34,6 +34,10 @@ class Streams:
         """Prints to standard error."""
         self._print(sys.stderr, text)
 
+    def ask(self, text: str) -> None:
+        """Prints a question to standard error; what is typed stands in the same line."""
+        self._print(sys.stderr, text, end="")
+
     def error(self, text: str) -> None:
         """Prints what went wrong to standard error."""
         self.note(f"workos-importer: {text}")
@@ -48,12 +52,12 @@ class Streams:
             except (OSError, ValueError):
                 self._leave(stream)
 
-    def _print(self, stream: TextIO | None, text: str) -> None:
+    def _print(self, stream: TextIO | None, text: str, end: str = "\n") -> None:
         # Without a console (pythonw, some services) there is no stream.
         if stream is None or id(stream) in self._gone:
             return
         try:
-            stream.write(printable(text, stream) + "\n")
+            stream.write(printable(text, stream) + end)
             stream.flush()
         except BrokenPipeError:
             self._leave(stream)

@@ -15,6 +15,10 @@ use crate::row::Issue;
 pub enum Event {
     /// The import knows what it will do; the first event.
     Started(Box<Started>),
+    /// The caller's consent is wanted ([`super::Import::confirm`]), before anything is written: what the run would do
+    /// with the rows that are left. Comes only where [`super::ImportOptions::asks_first`] says so, and before
+    /// [`Event::Started`].
+    Asks(Box<Started>),
     /// Something is odd; the row goes on.
     Warning(Issue),
     /// A row ended.
@@ -86,7 +90,7 @@ impl Status {
 /// Why an import ended before its last row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stopped {
-    /// `interrupted`, `stop_at`, `max_errors`, `strict`, `auth`, `api`, `journal`, `output`, `source`, `organization`.
+    /// `interrupted`, `declined`, `stop_at`, `max_errors`, `strict`, `auth`, `api`, `journal`, `output`, `source`, `organization`.
     pub kind: &'static str,
     /// What happened and what to do.
     pub message: String,

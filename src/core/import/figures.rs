@@ -25,6 +25,8 @@ pub(super) struct Figures {
     pub(super) strict_failed: bool,
     /// A stop that was asked for was asked for by `--stop-at`.
     pub(super) time_is_up: bool,
+    /// The caller was asked before anything was written, and said no.
+    pub(super) declined: bool,
     /// The options name the organization by its WorkOS id: it is not made if it is missing.
     pub(super) organization_by_id: bool,
     /// What to say of a source without rows.
@@ -48,7 +50,7 @@ impl Figures {
                 (_, 0) => Status::Success,
                 _ => Status::CompletedWithErrors,
             },
-            Ended::Halted if self.time_is_up => Status::Stopped,
+            Ended::Halted if self.time_is_up || self.declined => Status::Stopped,
             Ended::Halted => Status::Interrupted,
             Ended::Key(_) | Ended::Source(_) | Ended::SourceChanged(_) | Ended::Prelude(_) => {
                 Status::Failed
@@ -77,6 +79,7 @@ impl Figures {
                     .into(),
                 4,
             ),
+            Ended::Halted if self.declined => stopped("declined", "Nothing was sent.".into(), 1),
             Ended::Halted => stopped(
                 "interrupted",
                 "The run was interrupted. Import the same file again to go on.".into(),
@@ -194,6 +197,7 @@ pub(super) fn recorded(run: &FoundRun) -> Result<Summary, JournalError> {
         calls: counters.calls,
         strict_failed: false,
         time_is_up: false,
+        declined: false,
         organization_by_id: false,
         no_rows: "",
     };

@@ -137,7 +137,7 @@ fn refused(path: &Path, error: io::Error) -> StartError {
     }
 }
 
-fn make_private(path: &Path) -> io::Result<()> {
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -148,7 +148,7 @@ fn make_private(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-fn make_one(path: &Path) -> io::Result<()> {
+pub(super) fn make_one(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     {
@@ -158,7 +158,7 @@ fn make_one(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-fn make_file(path: &Path) -> io::Result<()> {
+pub(super) fn make_file(path: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]

@@ -6,6 +6,8 @@ mod again;
 mod again_tests;
 mod causes;
 mod comparison;
+mod consent;
+pub mod doctor;
 mod event;
 mod figures;
 mod fingerprint;
@@ -103,6 +105,7 @@ pub struct Import {
     events: Mutex<mpsc::Receiver<Event>>,
     fed: mpsc::UnboundedSender<Fed>,
     halt: watch::Sender<Halt>,
+    confirm: watch::Sender<Option<bool>>,
     counters: Arc<Counters>,
     journal: PathBuf,
     run_id: String,
@@ -141,6 +144,11 @@ impl Import {
     /// Answers [`Event::WantRows`] when the caller's own source failed; ends the run.
     pub fn feed_failed(&self, message: String) {
         let _ = self.fed.send(Fed::Failed(message));
+    }
+
+    /// Answers [`Event::Asks`]: goes on, or ends without having sent anything.
+    pub fn confirm(&self, yes: bool) {
+        self.confirm.send_replace(Some(yes));
     }
 
     /// Asks the run to stop; a weaker request than an earlier one is ignored.
@@ -223,6 +231,7 @@ pub fn start(
     let (events, receiver) = mpsc::channel(EVENTS);
     let (fed, rows) = mpsc::unbounded_channel();
     let (halt, halted) = watch::channel(Halt::Run);
+    let (confirm, confirmed) = watch::channel(None);
     let counters = Arc::new(Counters::default());
     let done = events.clone();
     let ready = prepare::prepare(options, input, target, rows, events, Arc::clone(&counters))?;
@@ -245,7 +254,7 @@ pub fn start(
                 })
             });
             runtime.spawn(async move {
-                prepared.run(halted).await;
+                prepared.run(halted, confirmed).await;
                 if let Some(stopper) = stopper {
                     stopper.abort();
                 }
@@ -264,6 +273,7 @@ pub fn start(
         events: Mutex::new(receiver),
         fed,
         halt,
+        confirm,
         counters,
         journal,
         run_id,

@@ -49,6 +49,8 @@ pub struct ImportOptions {
     pub run_name: Option<String>,
     pub again: Again,
     pub purpose: Purpose,
+    /// Before anything is written with a live key, [`super::Event::Asks`] waits for [`super::Import::confirm`].
+    pub asks_first: bool,
     /// `--new-key`: the run to go on with was begun with another key of the same environment.
     pub new_key: bool,
 }

@@ -238,10 +238,11 @@ pub(super) fn prepare(
         .as_ref()
         .map(|limits| sent_lately(run_dir.as_deref(), &identity, limits.writes.period))
         .unwrap_or_default();
-    // Who names no place for the rows that fail finds them beside the journal.
-    let errors_out = options.errors_out.clone();
-    let errors_out = errors_out.unwrap_or_else(|| folder.path.join("errors.jsonl"));
-    let errors = error_file(&errors_out, going_on.as_ref())?;
+    // The file of an earlier attempt stays as it is until it is known that this one goes on.
+    let errors = match is_asked(&options, &connection) {
+        true => None,
+        false => Some(error_file_of(&options, &folder, going_on.as_ref())?),
+    };
     Ok(Ready::Import(Box::new(Prepared {
         folder,
         key,
@@ -255,7 +256,7 @@ pub(super) fn prepare(
         events,
         counters,
         warnings,
-        errors: Some(errors),
+        errors,
         sent_lately,
         connection,
     })))
@@ -346,6 +347,22 @@ fn run_record(folder: &Folder, identity: &Identity, source: &str, key: [u8; 32])
         key,
         started_at: Clock::System.now().to_string(),
     }
+}
+
+/// Whether the caller is asked before anything is written.
+pub(super) fn is_asked(options: &ImportOptions, connection: &Connected) -> bool {
+    options.asks_first && connection.live && !options.purpose.only_looks()
+}
+
+/// The error file at its place: who names none for the rows that fail finds them beside the journal.
+pub(super) fn error_file_of(
+    options: &ImportOptions,
+    folder: &Folder,
+    going_on: Option<&GoingOn>,
+) -> Result<Errors, StartError> {
+    let path = options.errors_out.clone();
+    let path = path.unwrap_or_else(|| folder.path.join("errors.jsonl"));
+    error_file(&path, going_on)
 }
 
 /// The error file of the run. One that grew line by line in earlier attempts is gone on with; any other is made anew, and

@@ -29,8 +29,12 @@ use crate::validate::{ValidateOptions, validate};
 
 impl Prepared {
     /// Runs the import to its end; the last event is its summary.
-    pub(super) async fn run(self, halt: watch::Receiver<Halt>) {
-        let started = Instant::now();
+    pub(super) async fn run(
+        self,
+        halt: watch::Receiver<Halt>,
+        confirmed: watch::Receiver<Option<bool>>,
+    ) {
+        let mut started = Instant::now();
         let run_id = self.folder.id.clone();
         let events = self.events.clone();
         let mut figures = Figures {
@@ -44,12 +48,13 @@ impl Prepared {
             calls: Default::default(),
             strict_failed: false,
             time_is_up: false,
+            declined: false,
             organization_by_id: self.options.organization.id.is_some(),
             no_rows: "The file has a header but no rows.",
         };
         let earlier = self.counters_so_far().duration_seconds;
         let counters = Arc::clone(&self.counters);
-        let (ended, tally) = self.work(halt, &mut figures, started).await;
+        let (ended, tally) = self.work(halt, confirmed, &mut figures, &mut started).await;
         figures.time_is_up = counters.time_is_up.load(Ordering::Relaxed);
         let seconds = earlier + started.elapsed().as_secs_f64();
         let summary = figures.summary(ended, &tally, seconds);
@@ -60,8 +65,9 @@ impl Prepared {
     async fn work(
         mut self,
         halt: watch::Receiver<Halt>,
+        confirmed: watch::Receiver<Option<bool>>,
         figures: &mut Figures,
-        started_at: Instant,
+        started_at: &mut Instant,
     ) -> (Ended, Tally) {
         let nothing = Tally::default();
         let (mode, unread, odd) = match unless_halted(&halt, self.read(figures)).await {
@@ -70,6 +76,12 @@ impl Prepared {
             None => return (Ended::Halted, nothing),
         };
         figures.mode = mode.as_str().to_owned();
+        let agreed = self.agreed(&mode, &halt, confirmed, figures, started_at);
+        match agreed.await {
+            Ok(true) => {}
+            Ok(false) => return (Ended::Halted, nothing),
+            Err(error) => return (Ended::Output(error.to_string()), nothing),
+        }
         let journal = match self.open_journal(&mode, figures.total).await {
             Ok(journal) => journal,
             Err(error) => return (Ended::Journal(error.0), nothing),
@@ -320,7 +332,8 @@ impl Prepared {
         }
     }
 
-    fn started(&self, mode: &Mode, rows: Option<u64>) -> Started {
+    /// What is told of the run, with so many rows.
+    pub(super) fn started(&self, mode: &Mode, rows: Option<u64>) -> Started {
         let limits = self.connection.limits.as_ref();
         Started {
             run_id: self.folder.id.clone(),

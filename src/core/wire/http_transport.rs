@@ -80,14 +80,7 @@ impl HttpTransport {
             builder = builder.no_proxy();
         }
         if let Some(bundle) = &connection.ca_bundle {
-            let certificates = Certificate::from_pem_bundle(bundle)
-                .map_err(|error| ConnectionError::CertificateBundle(error.to_string()))?;
-            if certificates.is_empty() {
-                return Err(ConnectionError::CertificateBundle(
-                    "it holds no PEM certificate".into(),
-                ));
-            }
-            builder = builder.tls_certs_merge(certificates);
+            builder = builder.tls_certs_merge(certificates_in(bundle)?);
         }
         let client = builder
             .build()
@@ -143,6 +136,25 @@ impl Transport for HttpTransport {
     }
 }
 
+/// How many certificates a CA bundle holds.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn count_certificates(bundle: &[u8]) -> Result<usize, ConnectionError> {
+    Ok(certificates_in(bundle)?.len())
+}
+
+fn certificates_in(bundle: &[u8]) -> Result<Vec<Certificate>, ConnectionError> {
+    let certificates = Certificate::from_pem_bundle(bundle)
+        .map_err(|error| ConnectionError::CertificateBundle(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(ConnectionError::CertificateBundle(
+            "it holds no PEM certificate".into(),
+        ));
+    }
+    Ok(certificates)
+}
+
 /// Checks the address and returns it parsed.
 fn parse_base_url(text: &str, insecure_http: bool) -> Result<Url, ConnectionError> {
     let refuse = |why: &str| ConnectionError::BaseUrl(redact_user(text), why.to_owned());
@@ -170,7 +182,7 @@ fn redact_user(text: &str) -> String {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -3,6 +3,7 @@
 mod http_transport;
 #[cfg(feature = "sandbox")]
 mod in_process;
+mod proxy;
 
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use http::{HeaderMap, Method};
 
 use crate::secret::Secret;
 
-pub use http_transport::{Connection, ConnectionError, HttpTransport};
+pub use http_transport::{Connection, ConnectionError, HttpTransport, count_certificates};
 #[cfg(feature = "sandbox")]
 pub use in_process::InProcess;
+pub use proxy::{Proxy, proxy_for};
 
 /// How long one exchange may take before its answer counts as lost.
 pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);

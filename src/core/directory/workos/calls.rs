@@ -58,6 +58,8 @@ pub(super) struct Caller {
     transport: Arc<dyn Transport>,
     pub(super) pace: Pace,
     pub(super) give_up_after: Duration,
+    /// How often a call is tried while the API is there for others.
+    pub(super) attempts: u32,
     pub(super) backoff: Backoff,
     clock: Clock,
     /// Milliseconds that the server's clock is ahead of ours; `i64::MIN` until a `Date` was seen.
@@ -78,6 +80,7 @@ impl Caller {
             transport,
             pace,
             give_up_after: GIVE_UP_AFTER,
+            attempts: Backoff::ATTEMPTS,
             backoff,
             clock,
             clock_offset: AtomicI64::new(i64::MIN),

@@ -62,6 +62,13 @@ impl WorkOs {
         self
     }
 
+    /// How often a call is tried before it fails; default [`Backoff::ATTEMPTS`].
+    #[must_use]
+    pub fn attempting(mut self, times: u32) -> Self {
+        self.caller.attempts = times;
+        self
+    }
+
     /// Says how many writes are to come: what fits the limit's free slots goes at once, more than that is spaced.
     pub fn expect(&self, writes: u64) {
         self.caller.pace.expect(limits::WRITES, writes);

@@ -8,7 +8,7 @@ use super::calls::Caller;
 use super::retry_after::{longest_pause, retry_after};
 use super::{limits, requests};
 use crate::directory::{ApiError, CallError};
-use crate::pace::{Backoff, Call};
+use crate::pace::Call;
 use crate::wire::Answer;
 
 /// How long the API may be without a success before a run ends.
@@ -78,7 +78,7 @@ impl Caller {
         }
         let since = tries.since();
         tries.failed += 1;
-        if tries.failed >= Backoff::ATTEMPTS && self.is_there(since).await {
+        if tries.failed >= self.attempts && self.is_there(since).await {
             return Some(unavailable(error));
         }
         self.pace.wait(self.backoff.delay(tries.failed)).await;
