@@ -95,7 +95,16 @@ class APIError(ImporterError):
 class RunError(ImporterError):
     """A run cannot go on or cannot be used in this way."""
 
-    KINDS: ClassVar[tuple[str, ...]] = ("run", "no_run", "not_ended", "forked", "organization", "output", "internal")
+    KINDS: ClassVar[tuple[str, ...]] = (
+        "run",
+        "no_run",
+        "not_running",
+        "not_ended",
+        "forked",
+        "organization",
+        "output",
+        "internal",
+    )
 
 
 class RunLockedError(RunError):

@@ -14,9 +14,9 @@ from . import _native
 from ._credentials import Key, find_key
 from ._exceptions import ConfigError
 from ._native import Sandbox
-from ._options import DEFAULT_BASE_URL, OnExisting, Options, OrganizationRef
+from ._options import DEFAULT_BASE_URL, OnExisting, Options, OrganizationRef, parse_pace
 from ._reports import DryRunReport, GivenBack, ValidationReport
-from ._results import Issue, Summary
+from ._results import Issue, Progress, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunFolder, RunInfo
 from ._sources import PathSource, RowsSource, Source, recognise
@@ -254,6 +254,31 @@ class Importer:
         Raises `RunError` (`no_run`) and `JournalError`, as all that takes a run does.
         """
         return self._run_folder.show(run)
+
+    def progress(self, run: str = "latest") -> Progress | None:
+        """Where a run is that some process works on, as that says itself once a second; None if none does.
+
+        Needs no key, and costs next to nothing: for watching an import from another process.
+        """
+        return self._run_folder.progress(run)
+
+    def pace(
+        self,
+        run: str = "latest",
+        *,
+        headroom: float | str | None = None,
+        rate_limit: str | tuple[int, float] | None = None,
+    ) -> Progress | None:
+        """Changes the pace of a run that some process works on, without stopping it. Needs no key.
+
+        `headroom` and `rate_limit` are as in `Importer`; what is not given stays as it is. Waits until the process has
+        heard of it, which takes a second, and returns where the run is then; None after five seconds: while it still
+        reads its source it hears of it later. A later attempt of the run has its own importer's options again.
+
+        Raises `ConfigError` for values that cannot be used, and `RunError` (`no_run`; `not_running` if no process works
+        on it).
+        """
+        return self._run_folder.pace(run, *parse_pace(headroom, rate_limit))
 
     def results(self, run: str = "latest") -> Iterator[dict[str, Any]]:
         """Every outcome of a run, by record number, as the results file has it. Needs no key."""

@@ -4,6 +4,7 @@
 mod answers;
 mod calls;
 mod faults;
+mod forecasts;
 mod harness;
 mod journals;
 mod organizations;

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import APIError, AuthError, ImporterError, RowsFailedError, RunError, SourceChangedError
 from .._native import __version__
-from . import demo, errors, generate, import_, results, resume, retry, runs, sandbox, show, validate
+from . import demo, errors, generate, import_, pace, results, resume, retry, runs, sandbox, show, validate
 from .parser import Parser
 from .streams import Streams, without_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (import_, validate, runs, show, resume, retry, results, errors, sandbox, demo, generate)
+_COMMANDS = (import_, validate, runs, show, pace, resume, retry, results, errors, sandbox, demo, generate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def _exit_code(error: ImporterError) -> int:
     if isinstance(error, AuthError):
         return 3
     # What was asked for cannot be done, and no waiting changes that.
-    if isinstance(error, SourceChangedError) or error.kind == "no_run":
+    if isinstance(error, SourceChangedError) or error.kind in ("no_run", "not_running"):
         return 2
     if isinstance(error, APIError | RunError):
         return 4

@@ -42,7 +42,7 @@ def follow(
                 events = run.poll(0.1)
                 for event in events:
                     reporter.tell(event)
-                if events:
+                if not run.ended:
                     reporter.at(run.progress)
                 if interrupts.count and not said and not run.ended:
                     said = True

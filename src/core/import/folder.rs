@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::StartError;
+use super::beside;
 use super::lock::RunLock;
 use super::runs::{FoundRun, run_folder};
 use crate::journal::Store;
@@ -57,11 +58,15 @@ impl Folder {
 
     fn locked(id: String, path: PathBuf) -> Result<Self, StartError> {
         match RunLock::take(&path) {
-            Ok(Some(lock)) => Ok(Self {
-                id,
-                path,
-                _lock: lock,
-            }),
+            Ok(Some(lock)) => {
+                // What an attempt before left when it was killed is not meant for this one.
+                beside::clear(&path);
+                Ok(Self {
+                    id,
+                    path,
+                    _lock: lock,
+                })
+            }
             Ok(None) => Err(StartError::Locked(id)),
             Err(error) => Err(refused(&path, error)),
         }

@@ -4,14 +4,18 @@
 mod again;
 #[cfg(test)]
 mod again_tests;
+mod beat;
+mod beside;
 mod causes;
 mod event;
 mod figures;
 mod fingerprint;
 mod folder;
+mod forecast;
 mod give_back;
 #[cfg(test)]
 mod give_back_tests;
+mod kept_pace;
 mod lock;
 mod options;
 mod prepare;
@@ -24,26 +28,30 @@ mod sent_lately;
 mod stop_at;
 #[cfg(test)]
 mod tests;
+mod watch;
+mod workload;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 pub use causes::{Cause, causes};
-pub use event::{Event, Progress, Started, Status, Stopped, Summary};
+pub use event::{Event, PaceNow, Progress, Started, Status, Stopped, Summary};
 use figures::{already_done, recorded};
+pub use forecast::Forecast;
 pub use give_back::{GiveBackError, Marked, give_back_failed, validate_marked};
+pub use kept_pace::PaceChange;
 pub use options::{Again, FedRow, ImportOptions, Input, Target};
 use prepare::Ready;
 pub use preview::{DryRun, dry_run};
 use reading::Fed;
 use reporter::Counters;
 pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};
+pub use watch::{PaceRequest, ask_for_pace, progress};
 
 use crate::clock::Clock;
 use crate::engine::Halt;
@@ -76,6 +84,10 @@ pub enum StartError {
     Folder { path: String, reason: String },
     #[error("{0}")]
     NoRun(String),
+    #[error("No process works on run {0}: it has no pace to change.")]
+    NotRunning(String),
+    #[error("{path}: the run there cannot be reached: {reason}.")]
+    Beside { path: String, reason: String },
     #[error("Another process works on run {0} at this moment. Wait for it, or stop it.")]
     Locked(String),
     #[error(
@@ -91,7 +103,8 @@ pub struct Import {
     runtime: Handle,
     events: Mutex<mpsc::Receiver<Event>>,
     fed: mpsc::UnboundedSender<Fed>,
-    halt: watch::Sender<Halt>,
+    halt: tokio::sync::watch::Sender<Halt>,
+    changes: mpsc::UnboundedSender<PaceChange>,
     counters: Arc<Counters>,
     journal: PathBuf,
     run_id: String,
@@ -137,12 +150,19 @@ impl Import {
         });
     }
 
+    /// Where the run is.
     pub fn progress(&self) -> Progress {
-        Progress {
-            ended: self.counters.ended.load(Ordering::Relaxed),
-            failed: self.counters.failed.load(Ordering::Relaxed),
-            total: Some(self.counters.total.load(Ordering::Relaxed)).filter(|total| *total > 0),
-        }
+        self.counters.progress()
+    }
+
+    /// Keeps another pace from now on; a run that still reads its source keeps it when it begins to send.
+    ///
+    /// # Errors
+    /// For values that no pace can have, and when the run is over.
+    pub fn pace(&self, change: PaceChange) -> Result<(), StartError> {
+        change.check()?;
+        let asked = self.changes.send(change);
+        asked.map_err(|_| StartError::NotRunning(self.run_id.clone()))
     }
 
     /// Up to `limit` results after record number `after`, in the order of the source; also while the run goes on.
@@ -205,7 +225,8 @@ pub fn start(
 ) -> Result<Import, StartError> {
     let (events, receiver) = mpsc::channel(EVENTS);
     let (fed, rows) = mpsc::unbounded_channel();
-    let (halt, halted) = watch::channel(Halt::Run);
+    let (halt, halted) = tokio::sync::watch::channel(Halt::Run);
+    let (changes, changed) = mpsc::unbounded_channel();
     let counters = Arc::new(Counters::default());
     let done = events.clone();
     let ready = prepare::prepare(options, input, target, rows, events, Arc::clone(&counters))?;
@@ -219,7 +240,7 @@ pub fn start(
                 })
             });
             runtime.spawn(async move {
-                prepared.run(halted).await;
+                prepared.run(halted, changed).await;
                 if let Some(stopper) = stopper {
                     stopper.abort();
                 }
@@ -238,6 +259,7 @@ pub fn start(
         events: Mutex::new(receiver),
         fed,
         halt,
+        changes,
         counters,
         journal,
         run_id,

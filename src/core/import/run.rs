@@ -4,16 +4,19 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::beat::Beat;
 use super::event::{Event, Started};
 use super::figures::Figures;
+use super::kept_pace::PaceChange;
 use super::options::Again;
-use super::prepare::{OpenFile, Origin, Prepared, least_seconds};
+use super::prepare::{OpenFile, Origin, Prepared};
 use super::reading::{BATCH, FedRows, FileRows, Meaning, Warnings};
 use super::reporter::Reporter;
 use super::sent_lately::ages;
+use super::workload::{Before, least_seconds, writes_per_row};
 use crate::clock::Clock;
 use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::directory::{CallError, Directory, Policy};
@@ -25,8 +28,12 @@ use crate::source::Source;
 use crate::validate::{ValidateOptions, validate};
 
 impl Prepared {
-    /// Runs the import to its end; the last event is its summary.
-    pub(super) async fn run(self, halt: watch::Receiver<Halt>) {
+    /// Runs the import to its end; the last event is its summary. `changes`: other paces that are asked for meanwhile.
+    pub(super) async fn run(
+        self,
+        halt: watch::Receiver<Halt>,
+        changes: mpsc::UnboundedReceiver<PaceChange>,
+    ) {
         let started = Instant::now();
         let run_id = self.folder.id.clone();
         let events = self.events.clone();
@@ -39,6 +46,7 @@ impl Prepared {
             errors_out: self.options.errors_out.clone(),
             results_out: self.options.results_out.clone(),
             calls: Default::default(),
+            waits: Default::default(),
             strict_failed: false,
             time_is_up: false,
             organization_by_id: self.options.organization.id.is_some(),
@@ -46,7 +54,7 @@ impl Prepared {
         };
         let earlier = self.counters_so_far().duration_seconds;
         let counters = Arc::clone(&self.counters);
-        let (ended, tally) = self.work(halt, &mut figures, started).await;
+        let (ended, tally) = self.work(halt, changes, &mut figures, started).await;
         figures.time_is_up = counters.time_is_up.load(Ordering::Relaxed);
         let seconds = earlier + started.elapsed().as_secs_f64();
         let summary = figures.summary(ended, &tally, seconds);
@@ -57,6 +65,7 @@ impl Prepared {
     async fn work(
         mut self,
         halt: watch::Receiver<Halt>,
+        changes: mpsc::UnboundedReceiver<PaceChange>,
         figures: &mut Figures,
         started_at: Instant,
     ) -> (Ended, Tally) {
@@ -74,7 +83,13 @@ impl Prepared {
         self.counters
             .total
             .store(figures.total.unwrap_or(0), Ordering::Relaxed);
-        let started = self.started(&mode, figures.total);
+        let before = Before::of(self.going_on.as_ref());
+        self.counters.ended.store(before.ended, Ordering::Relaxed);
+        self.counters.failed.store(before.failed, Ordering::Relaxed);
+        let left = figures
+            .total
+            .map(|rows| before.left_of(rows, self.knows_rows));
+        let started = self.started(&mode, figures.total, left);
         let _ = self.events.send(Event::Started(Box::new(started))).await;
         for issue in odd {
             self.warnings.tell(issue).await;
@@ -91,10 +106,19 @@ impl Prepared {
             rand::random(),
         )
         .giving_up_after(self.options.give_up_after.unwrap_or(GIVE_UP_AFTER));
+        let directory = Arc::new(directory);
         directory.already_sent(&ages(&self.sent_lately));
-        if let Some(rows) = figures.total {
+        if let Some(rows) = left {
             directory.expect(rows * writes_per_row(&mode));
         }
+        let beating = Beat {
+            directory: Arc::clone(&directory),
+            counters: Arc::clone(&self.counters),
+            folder: self.folder.path.clone(),
+            kept: self.connection.kept,
+            changes,
+        }
+        .begin();
         let mut reporter = Reporter {
             events: self.events.clone(),
             warnings: self.warnings.clone(),
@@ -104,7 +128,7 @@ impl Prepared {
         let checked = if figures.strict_failed {
             Ok(())
         } else {
-            let checked = unless_halted(&halt, check(&directory)).await;
+            let checked = unless_halted(&halt, check(directory.as_ref())).await;
             checked.unwrap_or(Err(Ended::Halted))
         };
         let (mut ended, tally) = match checked {
@@ -122,7 +146,7 @@ impl Prepared {
                     }
                     _ => Vec::new(),
                 };
-                let mut engine = Engine::new(&directory, &journal, Clock::System, options)
+                let mut engine = Engine::new(directory.as_ref(), &journal, Clock::System, options)
                     .with_concurrency(self.options.concurrency);
                 if let Some(going_on) = &self.going_on {
                     engine = engine.going_on(going_on.retry);
@@ -139,7 +163,9 @@ impl Prepared {
         };
         // The reading thread ends with its channel; a row that it still warns about is not ours any more.
         drop(rows);
+        beating.end().await;
         let so_far = self.counters_so_far();
+        figures.waits = so_far.waits.and(directory.waits());
         figures.calls = so_far.calls.clone();
         for (call, count) in directory.calls() {
             *figures.calls.entry(call.to_owned()).or_insert(0) += count;
@@ -165,6 +191,7 @@ impl Prepared {
             warnings: figures.warnings.load(Ordering::Relaxed),
             duration_seconds: so_far.duration_seconds + started_at.elapsed().as_secs_f64(),
             calls: figures.calls.clone(),
+            waits: figures.waits,
         };
         let total = figures
             .total
@@ -265,7 +292,8 @@ impl Prepared {
         }
     }
 
-    fn started(&self, mode: &Mode, rows: Option<u64>) -> Started {
+    /// `left`: rows that are still to be worked on.
+    fn started(&self, mode: &Mode, rows: Option<u64>, left: Option<u64>) -> Started {
         let limits = self.connection.limits.as_ref();
         Started {
             run_id: self.folder.id.clone(),
@@ -275,8 +303,8 @@ impl Prepared {
             live: self.connection.live,
             write_limit: limits
                 .map(|limits| (limits.writes.count, limits.writes.period.as_secs_f64())),
-            headroom: self.connection.headroom,
-            least_seconds: rows
+            headroom: self.connection.kept.headroom,
+            least_seconds: left
                 .zip(limits)
                 .map(|(rows, limits)| least_seconds(rows * writes_per_row(mode), limits)),
             note: self.note.clone(),
@@ -316,10 +344,6 @@ impl Prepared {
             .await?;
         Ok(journal)
     }
-}
-
-fn writes_per_row(mode: &Mode) -> u64 {
-    if *mode == Mode::UserOnly { 1 } else { 2 }
 }
 
 async fn write_files(

@@ -39,7 +39,7 @@ pub use orphans::Orphan;
 pub use rows::{Before, EndedRow, FailedBefore, FailedLine, RESULT_COLUMNS, ResultLine};
 pub use steps::{OpenIntent, Registered, Registration, Remembered};
 pub use store::{RunRecord, Store};
-pub use totals::{Counters, FailureGroup, Kept, RunInfo};
+pub use totals::{Counters, FailureGroup, Kept, RunInfo, Waits};
 
 /// Something in the journal failed: a full disk, a folder that cannot be written.
 #[derive(Clone, Debug, thiserror::Error)]

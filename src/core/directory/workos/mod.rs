@@ -22,9 +22,9 @@ use super::{
     Doubt, Found, Page, Policy, Refusal, Settling, State, Write,
 };
 use crate::clock::Clock;
-use crate::journal::JournalError;
 use crate::journal::outcome::Effect;
-use crate::pace::{Backoff, Standing};
+use crate::journal::{JournalError, Waits};
+use crate::pace::{Backoff, Standing, WindowStanding};
 use crate::row::Kind;
 use crate::row::claim::{Claim, OrganizationReference, UserClaim};
 use crate::wire::Transport;
@@ -79,6 +79,11 @@ impl WorkOs {
     /// Where the pace is: in flight, paused, away.
     pub fn standing(&self) -> Standing {
         self.caller.pace.standing()
+    }
+
+    /// Where each of the limits is.
+    pub fn windows(&self) -> Vec<WindowStanding> {
+        self.caller.pace.windows()
     }
 
     async fn observe_one(&self, ask: &Ask<'_>) -> Result<State, CallError> {
@@ -330,5 +335,14 @@ impl Directory for WorkOs {
 
     fn calls(&self) -> BTreeMap<&'static str, u64> {
         self.caller.calls()
+    }
+    fn waits(&self) -> Waits {
+        let standing = self.standing();
+        Waits {
+            turned_away: standing.turned_away,
+            pauses: standing.pauses,
+            paused_seconds: standing.paused.as_secs_f64(),
+            away_seconds: standing.away.as_secs_f64(),
+        }
     }
 }
