@@ -269,9 +269,9 @@ def test_a_429_and_an_api_that_is_away_are_seen_while_they_last(run: Run, folder
         paces = [one["pace"] for one in told if one["message_type"] == "progress" and one["pace"] is not None]
         assert any(pace["paused_for"] is not None and 0 < pace["paused_for"] <= 3 for pace in paces)
         assert any(0.7 <= pace["share"] < 1 and pace["paused_for"] is None for pace in paces)
-        # Long enough that it counts as away: the pauses after ten failures are 1, 2 and 4 seconds.
+        # Long enough that it counts as away: the pauses after ten failures are 1 and 2 seconds.
         sandbox.reset()
-        sandbox.fail_next("503_empty", times=13, skip=30)
+        sandbox.fail_next("503_empty", times=11, skip=30)
         flags = ("--concurrency", "2", *flags)
         done = run("import", str(users), "--no-resume", *flags, "plain", WORKOS_API_KEY="sk_test_1")
     assert done.returncode == 0, done.stderr

@@ -82,12 +82,14 @@ pub(super) fn clear(folder: &Path) {
 fn put(folder: &Path, name: &str, distinct: &str, value: &impl Serialize) -> io::Result<()> {
     let written = folder.join(format!("{name}.{distinct}"));
     let text = serde_json::to_string(value)?;
-    private_file::create(&written)?.write_all(text.as_bytes())?;
-    let renamed = fs::rename(&written, folder.join(name));
-    if renamed.is_err() {
+    let done = private_file::create(&written)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&written, folder.join(name)));
+    if done.is_err() {
+        // Half a file, on a disk that is full.
         let _ = fs::remove_file(&written);
     }
-    renamed
+    done
 }
 
 fn get<T: for<'a> Deserialize<'a>>(folder: &Path, name: &str) -> Option<T> {

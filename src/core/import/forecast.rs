@@ -109,8 +109,6 @@ impl Forecast {
     const USABLE: f64 = 0.98;
     /// Two cuts within this time: others use the limit as well, and what there was of late is what there will be.
     const CONTESTED: Duration = Duration::from_secs(300);
-    /// How far the growing allowance is followed at a time.
-    const STEP: Duration = Duration::from_secs(5);
 
     /// Takes in how many rows have ended, earlier attempts included, and where the pace is.
     pub fn look(
@@ -224,20 +222,22 @@ impl Forecast {
         let closed = needs.iter().filter_map(|(_, window)| window.closed_for);
         let mut after = closed.max().unwrap_or_default();
         let mut left = rows as f64;
-        let grown = |after| {
-            let mut windows = needs.iter();
-            windows.all(|(_, window)| {
-                let limit = window.limit.map(|limit| limit.per_second());
-                window.allowance(after) == limit
-            })
+        // What grows back does so by a part of the limit in each of its periods.
+        let growing = |after| {
+            let windows = needs.iter().filter_map(|(_, window)| {
+                let (limit, allowed) = (window.limit?, window.allowance(after)?);
+                (allowed < limit.per_second()).then_some(limit.period)
+            });
+            windows.max()
         };
-        while !grown(after) {
-            let ends = speed(after + Self::STEP / 2) * Self::STEP.as_secs_f64();
+        while let Some(period) = growing(after) {
+            let step = period / 2;
+            let ends = speed(after + step / 2) * step.as_secs_f64();
             if ends >= left {
                 break;
             }
             left -= ends;
-            after += Self::STEP;
+            after += step;
         }
         // The last row takes its time, however fast it went until then.
         Some(after.as_secs_f64() + left / speed(after) + self.all.latency())
