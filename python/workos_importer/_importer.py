@@ -9,13 +9,12 @@ from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from . import _convert as convert
 from . import _native
 from ._credentials import Key, find_key
 from ._exceptions import ConfigError
 from ._native import Sandbox
 from ._options import DEFAULT_BASE_URL, OnExisting, Options, OrganizationRef, parse_pace
-from ._reports import DryRunReport, GivenBack, ValidationReport
+from ._reports import DryRunReport, GivenBack, KeptIssues, ValidationReport
 from ._results import Issue, Progress, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunFolder, RunInfo
@@ -151,7 +150,7 @@ class Importer:
         Raises `SourceError` if the source as a whole cannot be read, `ConfigError` if options and columns contradict
         each other, or the marked file cannot be written.
         """
-        kept = _Kept(max_issues, on_issue)
+        kept = KeptIssues(max_issues, on_issue)
         path, pull = _opened(source)
         out = None if marked is None else _place(marked)
         if out is not None and path in (None, "-"):
@@ -175,7 +174,7 @@ class Importer:
         on_issue: Callable[[Issue], None] | None = None,
     ) -> DryRunReport:
         """What `validate` finds, and what a run would do: no key, no connection, no run folder."""
-        kept = _Kept(max_issues, on_issue)
+        kept = KeptIssues(max_issues, on_issue)
         found = _native.dry_run(self._native_options, *_opened(source), delimiter, encoding, kept.take)
         return DryRunReport(**found, issues=tuple(kept.issues), issues_omitted=kept.omitted)
 
@@ -345,29 +344,6 @@ class Importer:
 
 def _given(source: Source | None) -> PathSource | RowsSource | None:
     return None if source is None else recognise(source)
-
-
-class _Kept:
-    """Keeps the first issues, counts the others, and passes all of them on."""
-
-    def __init__(self, most: int, on_issue: Callable[[Issue], None] | None) -> None:
-        self.issues: list[Issue] = []
-        self.omitted = 0
-        self._most = most
-        self._on_issue = on_issue
-
-    def take(self, values: list[tuple[Any, ...]]) -> None:
-        for value in values:
-            if self._on_issue is None and len(self.issues) >= self._most:
-                self.omitted += 1
-                continue
-            issue = convert.issue(value)
-            if self._on_issue is not None:
-                self._on_issue(issue)
-            if len(self.issues) < self._most:
-                self.issues.append(issue)
-            else:
-                self.omitted += 1
 
 
 def _opened(source: Source) -> tuple[str | None, Callable[[], tuple[int, list[Mapping[str, Any]]]] | None]:

@@ -272,8 +272,8 @@ def test_a_429_and_an_api_that_is_away_are_seen_while_they_last(run: Run, folder
         # Long enough that it counts as away: the pauses after ten failures are 1 and 2 seconds.
         sandbox.reset()
         sandbox.fail_next("503_empty", times=11, skip=30)
-        flags = ("--concurrency", "2", *flags)
-        done = run("import", str(users), "--no-resume", *flags, "plain", WORKOS_API_KEY="sk_test_1")
+        slowly = ("--no-resume", "--concurrency", "2", *flags, "plain")
+        done = run("import", str(users), *slowly, WORKOS_API_KEY="sk_test_1")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^API away, (next try in \d+ s|trying)$", done.stderr, re.MULTILINE), done.stderr
     assert re.search(r"API away: \d+\.\d s", done.stdout)
