@@ -21,7 +21,7 @@ from ._importer import Importer
 from ._native import Sandbox, SandboxServer, __version__
 from ._options import OrganizationRef
 from ._reports import DryRunReport, GivenBack, ValidationReport
-from ._results import Issue, Progress, RowError, RowResult, Started, Stopped, Summary
+from ._results import Issue, Pace, Progress, RowError, RowResult, Started, Stopped, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunInfo
 from ._undo import Left, UndoPlan, UndoRun, UndoSummary
@@ -44,6 +44,7 @@ __all__ = [
     "JournalError",
     "Left",
     "OrganizationRef",
+    "Pace",
     "Plan",
     "Progress",
     "RowError",

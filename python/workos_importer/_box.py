@@ -56,6 +56,7 @@ def summary_lines(summary: Summary) -> list[Line]:
         ("Created/Updated/Unchanged", created),
         ("Organizations created", summary.organizations_created),
         ("API calls", calls_line(summary.api_calls)),
+        *_waits(summary),
         ("Pending", summary.pending),
         ("Run", summary.run_id),
     ]
@@ -96,6 +97,18 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def _waits(summary: Summary) -> list[Line]:
+    """What held the run up, where anything did."""
+    lines: list[Line] = []
+    if summary.turned_away:
+        often = f"{summary.pauses} time{'' if summary.pauses == 1 else 's'}"
+        lasting = duration(summary.paused_seconds)
+        lines.append(("Paused by the API", f"{often}, {lasting} ({summary.turned_away} × 429)"))
+    if summary.away_seconds:
+        lines.append(("API away", duration(summary.away_seconds)))
+    return lines
 
 
 def calls_line(calls: dict[str, int]) -> str:

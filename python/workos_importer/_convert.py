@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from ._results import Issue, RowError, RowResult, Started, Stopped, Summary
+from ._results import Issue, Pace, Progress, RowError, RowResult, Started, Stopped, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +60,12 @@ def issue(value: tuple[Any, ...]) -> Issue:
     """An issue, likewise."""
     severity, code, message, record_number, line, column = value
     return Issue(severity, code, message, record_number, line, column)
+
+
+def progress(value: tuple[Any, ...]) -> Progress:
+    """Where a run is."""
+    ended, failed, total, rate, eta_seconds, pace = value
+    return Progress(ended, failed, total, rate, eta_seconds, None if pace is None else Pace(*pace))
 
 
 def started(value: dict[str, Any]) -> Started:

@@ -98,6 +98,7 @@ class RunError(ImporterError):
     KINDS: ClassVar[tuple[str, ...]] = (
         "run",
         "no_run",
+        "not_running",
         "not_ended",
         "forked",
         "organization",

@@ -10,15 +10,14 @@ from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import _convert as convert
 from . import _native
 from ._comparison import Plan, Verification, plan_of, verification_of
 from ._credentials import Key, checked_sandbox, find_key, given_key
 from ._exceptions import ConfigError, RunError
 from ._native import Sandbox
-from ._options import OnExisting, Options, OrganizationRef, base_url_of
-from ._reports import DryRunReport, GivenBack, ValidationReport
-from ._results import Issue, Started, Summary
+from ._options import OnExisting, Options, OrganizationRef, base_url_of, parse_pace
+from ._reports import DryRunReport, GivenBack, KeptIssues, ValidationReport
+from ._results import Issue, Progress, Started, Summary
 from ._run import ImportRun
 from ._runs import Cause, RunFolder, RunInfo
 from ._sources import PathSource, RowsSource, Source, recognise
@@ -164,7 +163,7 @@ class Importer:
         Raises `SourceError` if the source as a whole cannot be read, `ConfigError` if options and columns contradict
         each other, or the marked file cannot be written.
         """
-        kept = _Kept(max_issues, on_issue)
+        kept = KeptIssues(max_issues, on_issue)
         path, pull = _opened(source)
         out = None if marked is None else _place(marked)
         if out is not None and path in (None, "-"):
@@ -188,7 +187,7 @@ class Importer:
         on_issue: Callable[[Issue], None] | None = None,
     ) -> DryRunReport:
         """What `validate` finds, and what a run would do: no key, no connection, no run folder."""
-        kept = _Kept(max_issues, on_issue)
+        kept = KeptIssues(max_issues, on_issue)
         found = _native.dry_run(self._native_options, *_opened(source), delimiter, encoding, kept.take)
         return DryRunReport(**found, issues=tuple(kept.issues), issues_omitted=kept.omitted)
 
@@ -392,6 +391,31 @@ class Importer:
         """
         return self._run_folder.show(run)
 
+    def progress(self, run: str = "latest") -> Progress | None:
+        """Where a run is that some process works on, as that says itself once a second; None if none does.
+
+        Needs no key, and costs next to nothing: for watching an import from another process.
+        """
+        return self._run_folder.progress(run)
+
+    def pace(
+        self,
+        run: str = "latest",
+        *,
+        headroom: float | str | None = None,
+        rate_limit: str | tuple[int, float] | None = None,
+    ) -> Progress | None:
+        """Changes the pace of a run that some process works on, without stopping it. Needs no key.
+
+        `headroom` and `rate_limit` are as in `Importer`; what is not given stays as it is. Waits until the process has
+        heard of it, which takes a second, and returns where the run is then; None after five seconds: while it still
+        reads its source it hears of it later. A later attempt of the run has its own importer's options again.
+
+        Raises `ConfigError` for values that cannot be used, and `RunError` (`no_run`; `not_running` if no process works
+        on it).
+        """
+        return self._run_folder.pace(run, *parse_pace(headroom, rate_limit))
+
     def results(self, run: str = "latest") -> Iterator[dict[str, Any]]:
         """Every outcome of a run, by record number, as the results file has it. Needs no key."""
         return self._run_folder.results(run)
@@ -472,29 +496,6 @@ def _named(source: Source | None) -> str:
 
 def _given(source: Source | None) -> PathSource | RowsSource | None:
     return None if source is None else recognise(source)
-
-
-class _Kept:
-    """Keeps the first issues, counts the others, and passes all of them on."""
-
-    def __init__(self, most: int, on_issue: Callable[[Issue], None] | None) -> None:
-        self.issues: list[Issue] = []
-        self.omitted = 0
-        self._most = most
-        self._on_issue = on_issue
-
-    def take(self, values: list[tuple[Any, ...]]) -> None:
-        for value in values:
-            if self._on_issue is None and len(self.issues) >= self._most:
-                self.omitted += 1
-                continue
-            issue = convert.issue(value)
-            if self._on_issue is not None:
-                self._on_issue(issue)
-            if len(self.issues) < self._most:
-                self.issues.append(issue)
-            else:
-                self.omitted += 1
 
 
 def _opened(source: Source) -> tuple[str | None, Callable[[], tuple[int, list[Mapping[str, Any]]]] | None]:

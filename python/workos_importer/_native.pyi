@@ -64,6 +64,8 @@ _Issue: TypeAlias = tuple[str, str, str, int | None, int | None, str | None]
 _Row: TypeAlias = tuple[Any, ...]
 # `go_on` or `new` and None, or `resume` or `retry` and which run; whether the key may be another one
 _Again: TypeAlias = tuple[str, str | None, bool]
+# in the order of `Progress`; its last part in that of `Pace`
+_Progress: TypeAlias = tuple[int, int, int | None, float | None, float | None, tuple[Any, ...] | None]
 _Pull: TypeAlias = Callable[[], tuple[int, list[Mapping[str, Any]]]]
 
 @final
@@ -95,8 +97,11 @@ class Import:
     def halt(self, now: bool) -> None:
         """Asks the run to stop."""
 
-    def progress(self) -> tuple[int, int, int | None]:
-        """Rows that ended, rows that failed, all rows if that is known."""
+    def progress(self) -> _Progress:
+        """Where the run is."""
+
+    def pace(self, rate_limit: tuple[int, float] | None, headroom: float | None) -> None:
+        """Keeps another pace from now on. Raises ConfigError, and RunError (`not_running`) when the run is over."""
 
     def results(self, after: int, limit: int) -> list[tuple[Any, ...]]:
         """Up to `limit` results after a record number. Raises JournalError."""
@@ -185,6 +190,14 @@ class FoundRun:
 
     def undo_plan(self, organizations: bool) -> dict[str, Any]:
         """What undoing it would do, in the names of `UndoPlan`. Raises RunError (`undone`) and JournalError."""
+    def progress(self) -> _Progress | None:
+        """Where the run is, as the process that works on it says; None if none does."""
+
+    def pace(self, rate_limit: tuple[int, float] | None, headroom: float | None) -> _Progress | None:
+        """Asks the process that works on the run for another pace, and waits a few seconds until it heard of it.
+
+        Raises ConfigError, and RunError (`not_running`) if no process works on it.
+        """
 
     def delete(self) -> None:
         """Removes the run's folder. Raises RunLockedError while somebody works on it."""

@@ -173,6 +173,21 @@ def parse_share(value: float | str) -> float:
     return share
 
 
+def parse_pace(
+    headroom: float | str | None, rate_limit: str | tuple[int, float] | None
+) -> tuple[tuple[int, float] | None, float | None]:
+    """Another pace for a run that is under way: rate limit and headroom as the engine takes them.
+
+    Raises `ConfigError` for values that cannot be used, and where none is given.
+    """
+    if headroom is None and rate_limit is None:
+        raise ConfigError("Which pace? Give a headroom, such as 50%, a rate limit, such as 500/10s, or both")
+    return (
+        None if rate_limit is None else parse_rate_limit(rate_limit),
+        None if headroom is None else parse_share(headroom),
+    )
+
+
 def parse_give_up_after(value: float | str | timedelta) -> float:
     """`"30min"`, a number of seconds or a `timedelta`, in seconds.
 

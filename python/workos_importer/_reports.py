@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from . import _convert as convert
 from ._box import draw, dry_run_lines, validation_lines
 from ._results import Issue, _Brief
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -111,3 +115,28 @@ class DryRunReport(_Brief):
 
     def __str__(self) -> str:
         return draw(dry_run_lines(self))
+
+
+class KeptIssues:
+    """Keeps the first issues, counts the others, and passes all of them on."""
+
+    def __init__(self, most: int, on_issue: Callable[[Issue], None] | None) -> None:
+        """Takes how many are kept, and to whom each is passed."""
+        self.issues: list[Issue] = []
+        self.omitted = 0
+        self._most = most
+        self._on_issue = on_issue
+
+    def take(self, values: list[tuple[Any, ...]]) -> None:
+        """Takes issues as the native module gives them."""
+        for value in values:
+            if self._on_issue is None and len(self.issues) >= self._most:
+                self.omitted += 1
+                continue
+            issue = convert.issue(value)
+            if self._on_issue is not None:
+                self._on_issue(issue)
+            if len(self.issues) < self._most:
+                self.issues.append(issue)
+            else:
+                self.omitted += 1

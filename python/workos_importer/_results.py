@@ -100,6 +100,28 @@ class Issue(_Brief):
         return f"{where}: {self.message}"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Pace(_Brief):
+    """How fast a run that is under way may send, and what holds it up."""
+
+    #: Writes that are allowed in a window, and the window's length in seconds; None without limits.
+    write_limit: tuple[int, float] | None
+    #: The share of the limit (0 to 1) that is left to the application.
+    headroom: float
+    #: The share of the rest that is used: less than 1 for a while after a 429.
+    share: float
+    #: Requests.
+    in_flight: int
+    #: 429s since the run was begun or went on, and how often calls paused because of them.
+    turned_away: int
+    pauses: int
+    #: For how many seconds more calls pause after a 429.
+    paused_for: float | None = None
+    #: For how many seconds the API has been away, and in how many the next call tries whether it is back.
+    away_for: float | None = None
+    next_try_in: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where a run is. Counts are of rows; `total` is None where it cannot be known before the end."""
@@ -107,6 +129,13 @@ class Progress:
     ended: int
     failed: int
     total: int | None
+    #: Rows that end in a second, of late; None as long as none has ended.
+    rate: float | None = None
+    #: In how many seconds the last row ends; None where that cannot be told: at the very beginning, without a total,
+    #: and while the API is away.
+    eta_seconds: float | None = None
+    #: None before anything was sent, and after the end.
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +199,12 @@ class Summary(_Brief):
     cache_misses: int | None
     #: How many calls were made, by name.
     api_calls: dict[str, int]
+    #: Calls that the API turned away with 429; how often calls paused because of that, and for how long in all.
+    turned_away: int
+    pauses: int
+    paused_seconds: float
+    #: For how long the API was away.
+    away_seconds: float
     duration_seconds: float
     stopped: Stopped | None
     #: Said when nothing was sent, because an earlier run had done it all.

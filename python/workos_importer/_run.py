@@ -19,6 +19,7 @@ from ._exceptions import (
     SourceChangedError,
     SourceError,
 )
+from ._options import parse_pace
 from ._results import Issue, Progress, RowResult, Started, Summary
 
 if TYPE_CHECKING:
@@ -111,9 +112,9 @@ class ImportRun:
 
     @property
     def progress(self) -> Progress:
-        """How many rows have ended."""
+        """How many rows have ended, how fast, when the last one will have, and where the pace is."""
         self._refuse_fork()
-        return Progress(*self._native.progress())
+        return convert.progress(self._native.progress())
 
     def results(self) -> Iterator[dict[str, Any]]:
         """Every outcome so far, by record number, as the results file has it. Read page by page from the run's folder.
@@ -126,6 +127,17 @@ class ImportRun:
             for values in page:
                 yield convert.result_line(values)
             after = page[-1][0]
+
+    def pace(self, *, headroom: float | str | None = None, rate_limit: str | tuple[int, float] | None = None) -> None:
+        """Keeps another pace from now on, without stopping; what is not given stays as it is.
+
+        `headroom` and `rate_limit` are as in `Importer`. Another process does the same with `Importer.pace`. A later
+        attempt of the run has its own importer's options again.
+
+        Raises `ConfigError` for values that cannot be used, and `RunError` (`not_running`) when the run is over.
+        """
+        self._refuse_fork()
+        self._native.pace(*parse_pace(headroom, rate_limit))
 
     def stop(self, *, now: bool = False) -> None:
         """Asks the run to stop, and returns at once: no further row is started, and what is in flight ends.

@@ -10,12 +10,12 @@ from . import _convert as convert
 from . import _native
 from ._options import run_dir_of
 from ._reports import GivenBack
-from ._results import Summary, _Brief
+from ._results import Progress, Summary, _Brief
 from ._undo import UndoPlan, plan
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # How many results cross the boundary at once.
 _BATCH = 512
@@ -105,6 +105,25 @@ class RunFolder:
     def show(self, name: str) -> Summary:
         """The figures of a run."""
         return convert.summary(self._found(name).summary(), ())
+
+    def progress(self, name: str) -> Progress | None:
+        """Where a run is, as the process that works on it says; None if none does."""
+        return self.watched(name)()
+
+    def watched(self, name: str) -> Callable[[], Progress | None]:
+        """Finds the run once; what is returned tells each time where it is, as `progress` does, at next to no cost."""
+        found = self._found(name)
+
+        def look() -> Progress | None:
+            value = found.progress()
+            return None if value is None else convert.progress(value)
+
+        return look
+
+    def pace(self, name: str, rate_limit: tuple[int, float] | None, headroom: float | None) -> Progress | None:
+        """Another pace for a run that a process works on; None if that has not heard of it within five seconds."""
+        value = self._found(name).pace(rate_limit, headroom)
+        return None if value is None else convert.progress(value)
 
     def results(self, name: str) -> Iterator[dict[str, Any]]:
         """Every outcome, by record number."""

@@ -34,8 +34,11 @@ pub fn start(py: Python<'_>, error: &StartError) -> PyErr {
         StartError::Connection(error) => connection(py, error),
         StartError::Options(_) => config(py, "config", &message),
         StartError::Output { .. } => config(py, "output_path", &message),
-        StartError::Folder { .. } => raised(py, "JournalError", "run_dir", &message),
+        StartError::Folder { .. } | StartError::Beside { .. } => {
+            raised(py, "JournalError", "run_dir", &message)
+        }
         StartError::NoRun(_) => run(py, "no_run", &message),
+        StartError::NotRunning(_) => run(py, "not_running", &message),
         StartError::Locked(_) => raised(py, "RunLockedError", "run_locked", &message),
         StartError::SourceChanged { .. } => {
             raised(py, "SourceChangedError", "source_changed", &message)

@@ -5,7 +5,7 @@ use std::path::Path;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{IntoPyObjectExt, intern};
-use workos_importer_core::import::{Event, Started, Summary};
+use workos_importer_core::import::{Event, PaceNow, Progress, Started, Summary};
 use workos_importer_core::journal::ResultLine;
 use workos_importer_core::journal::outcome::{Evidence, RowError, RowResult, StepResult};
 use workos_importer_core::report::GivenBack;
@@ -154,6 +154,10 @@ pub fn summary<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, P
     values.set_item("cache_hits", summary.cache_hits)?;
     values.set_item("cache_misses", summary.cache_misses)?;
     values.set_item("api_calls", &summary.api_calls)?;
+    values.set_item("turned_away", summary.turned_away)?;
+    values.set_item("pauses", summary.pauses)?;
+    values.set_item("paused_seconds", summary.paused_seconds)?;
+    values.set_item("away_seconds", summary.away_seconds)?;
     values.set_item("duration_seconds", summary.duration_seconds)?;
     let stopped = match &summary.stopped {
         Some(stopped) => {
@@ -171,6 +175,43 @@ pub fn summary<'py>(py: Python<'py>, summary: &Summary) -> PyResult<Bound<'py, P
     values.set_item("errors_out", summary.errors_out.as_deref().map(shown))?;
     values.set_item("results_out", summary.results_out.as_deref().map(shown))?;
     Ok(values)
+}
+
+/// Where a run is, in the order of `Progress`, its pace in that of `Pace`.
+pub fn progress<'py>(py: Python<'py>, progress: &Progress) -> PyResult<Bound<'py, PyAny>> {
+    let Progress {
+        ended,
+        failed,
+        total,
+        rate,
+        eta_seconds,
+        pace,
+    } = *progress;
+    let pace = pace.map(|pace| {
+        let PaceNow {
+            write_limit,
+            headroom,
+            share,
+            in_flight,
+            turned_away,
+            pauses,
+            paused_for,
+            away_for,
+            next_try_in,
+        } = pace;
+        (
+            write_limit,
+            headroom,
+            share,
+            in_flight,
+            turned_away,
+            pauses,
+            paused_for,
+            away_for,
+            next_try_in,
+        )
+    });
+    (ended, failed, total, rate, eta_seconds, pace).into_bound_py_any(py)
 }
 
 /// What rows were given back, in the names of `GivenBack`.

@@ -10,7 +10,7 @@ use workos_importer_core::engine::Halt;
 use workos_importer_core::import::{self as core, Again, Input, Purpose, Target};
 
 use crate::connection::Connection;
-use crate::options::{Options, format};
+use crate::options::{Options, format, pace_change};
 use crate::sandbox::Sandbox;
 use crate::{cells, errors, events, runtime};
 
@@ -215,10 +215,21 @@ impl Import {
         Ok(())
     }
 
-    /// Rows that ended, rows that failed, all rows if that is known.
-    fn progress(&self, py: Python<'_>) -> PyResult<(u64, u64, Option<u64>)> {
-        let progress = self.inner(py)?.progress();
-        Ok((progress.ended, progress.failed, progress.total))
+    /// Where the run is, in the order of `Progress`.
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        events::progress(py, &self.inner(py)?.progress())
+    }
+
+    /// Keeps another pace from now on.
+    fn pace(
+        &self,
+        py: Python<'_>,
+        rate_limit: Option<(u32, f64)>,
+        headroom: Option<f64>,
+    ) -> PyResult<()> {
+        let change = pace_change(py, rate_limit, headroom)?;
+        let changed = self.inner(py)?.pace(change);
+        changed.map_err(|error| errors::start(py, &error))
     }
 
     /// Up to `limit` rows of a verification after a record number, in the order of `VerifiedRow`.

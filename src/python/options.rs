@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use pyo3::prelude::*;
 use workos_importer_core::directory::OnExisting;
 use workos_importer_core::engine::MaxErrors;
-use workos_importer_core::import::ImportOptions;
+use workos_importer_core::import::{ImportOptions, PaceChange};
 use workos_importer_core::pace::Limit;
 use workos_importer_core::row::{Columns, Mode, ModeError, OrganizationOptions};
 use workos_importer_core::source::Format;
@@ -56,12 +56,6 @@ impl Options {
                 ));
             }
         };
-        let limit = |(count, seconds)| {
-            let period = Duration::try_from_secs_f64(seconds).map_err(|_| {
-                errors::config(py, "config", "The period of the rate limit is no time")
-            })?;
-            Ok::<_, PyErr>(Limit { count, period })
-        };
         let lasting = |seconds| {
             Duration::try_from_secs_f64(seconds)
                 .map_err(|_| errors::config(py, "config", "give_up_after is no time"))
@@ -91,7 +85,7 @@ impl Options {
                 .or(self.max_errors_percent.map(MaxErrors::Percent)),
             mapping: self.mapping,
             concurrency: self.concurrency,
-            rate_limit: self.rate_limit.map(limit).transpose()?,
+            rate_limit: self.rate_limit.map(|given| limit(py, given)).transpose()?,
             headroom: self.headroom,
             give_up_after: self.give_up_after.map(lasting).transpose()?,
             stop_at: self.stop_at.map(moment).transpose()?,
@@ -102,6 +96,24 @@ impl Options {
             ..ImportOptions::default()
         })
     }
+}
+
+fn limit(py: Python<'_>, (count, seconds): (u32, f64)) -> PyResult<Limit> {
+    let period = Duration::try_from_secs_f64(seconds)
+        .map_err(|_| errors::config(py, "config", "The period of the rate limit is no time"))?;
+    Ok(Limit { count, period })
+}
+
+/// Another pace for a run that is under way.
+pub fn pace_change(
+    py: Python<'_>,
+    rate_limit: Option<(u32, f64)>,
+    headroom: Option<f64>,
+) -> PyResult<PaceChange> {
+    Ok(PaceChange {
+        rate_limit: rate_limit.map(|given| limit(py, given)).transpose()?,
+        headroom,
+    })
 }
 
 /// Refuses organization options that contradict each other, before there is a source.

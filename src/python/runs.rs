@@ -1,12 +1,21 @@
 //! Owns the runs on disk as Python sees them: which there are, and what each one's journal says.
 
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use workos_importer_core::import as core;
 
+use crate::options::pace_change;
 use crate::{errors, events, undo};
+
+/// How long a run may take to hear of another pace: it looks once a second, unless it still reads its source.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long is waited before its signals are looked at, and the run.
+const SLICE: Duration = Duration::from_millis(50);
 
 /// A run that was found on disk.
 #[pyclass(frozen, module = "workos_importer._native")]
@@ -133,6 +142,39 @@ impl FoundRun {
         let planned = py.detach(|| core::undo_plan(&self.inner, organizations));
         let planned = planned.map_err(|error| errors::start(py, &error))?;
         undo::plan(py, &planned)
+    }
+
+    /// Where the run is, in the order of `Progress`, as the process that works on it says; `None` if none does.
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let found = py.detach(|| core::progress(&self.inner));
+        let found = found.map_err(|error| errors::start(py, &error))?;
+        found.map(|one| events::progress(py, &one)).transpose()
+    }
+
+    /// Asks the process that works on the run for another pace; where the run is since it heard of that, `None` if it has
+    /// not within a few seconds.
+    fn pace<'py>(
+        &self,
+        py: Python<'py>,
+        rate_limit: Option<(u32, f64)>,
+        headroom: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let change = pace_change(py, rate_limit, headroom)?;
+        let refused = |error| errors::start(py, &error);
+        let asked = py.detach(|| core::ask_for_pace(self.inner.clone(), change));
+        let asked = asked.map_err(refused)?;
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let heard = py.detach(|| {
+                thread::sleep(SLICE);
+                asked.heard()
+            });
+            if let Some(progress) = heard.map_err(refused)? {
+                return events::progress(py, &progress).map(Some);
+            }
+            py.check_signals()?;
+        }
+        Ok(None)
     }
 
     /// Removes the run's folder; refused while somebody works on it.

@@ -5,6 +5,7 @@ mod answers;
 mod calls;
 mod comparing;
 mod faults;
+mod forecasts;
 mod harness;
 mod journals;
 mod organizations;

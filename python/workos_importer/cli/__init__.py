@@ -12,6 +12,7 @@ from . import (
     errors,
     generate,
     import_,
+    pace,
     plan,
     results,
     resume,
@@ -35,6 +36,7 @@ _COMMANDS = (
     plan,
     runs,
     show,
+    pace,
     resume,
     retry,
     results,
@@ -80,7 +82,7 @@ def _exit_code(error: ImporterError) -> int:
     if isinstance(error, AuthError):
         return 3
     # What was asked for cannot be done, and no waiting changes that.
-    if isinstance(error, SourceChangedError) or error.kind in ("no_run", "undone"):
+    if isinstance(error, SourceChangedError) or error.kind in ("no_run", "undone", "not_running"):
         return 2
     if isinstance(error, APIError | RunError):
         return 4

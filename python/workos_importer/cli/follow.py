@@ -44,7 +44,7 @@ def follow(
                 for event in events:
                     begun = begun or isinstance(event, Started)
                     reporter.tell(event)
-                if events:
+                if not run.ended:
                     reporter.at(run.progress)
                 if interrupts.count and begun and not said and not run.ended:
                     said = True

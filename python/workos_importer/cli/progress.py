@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._box import duration
 from .._results import Issue, Progress, RowResult, Started, Summary
+from .standing import eta, hindrance, kept, pace_line, progress_line
 from .streams import is_terminal, printable
 
 if TYPE_CHECKING:
+    from .._results import Pace
     from .._run import Event
     from .streams import Streams
 
@@ -23,6 +25,7 @@ SCHEMA_VERSION = 1
 
 _ROWS_BETWEEN = 100
 _SECONDS_BETWEEN = 10.0
+_JSON_BETWEEN = 1.0
 
 
 class Silence:
@@ -33,7 +36,11 @@ class Silence:
         self._streams = streams
 
     def at(self, progress: Progress) -> None:
-        """How far the run is, with the rows of earlier attempts."""
+        """Where the run is, with the rows of earlier attempts; told often, also while nothing happens."""
+
+    def watched(self, progress: Progress) -> None:
+        """Where a run is that another process works on; told once a second."""
+        self.at(progress)
 
     def say(self, text: str) -> None:
         """A line that belongs to no row."""
@@ -61,15 +68,42 @@ class Lines(Silence):
         self._failed = 0
         # Rows of earlier attempts, which this one gives no result for.
         self._before = 0
+        self._latest = Progress(0, 0, None)
         self._begun = time.monotonic()
         self._told = self._begun
+        self._told_of_pause = -_SECONDS_BETWEEN
         # What was odd before the run began: the first line comes first.
         self._held: list[str] | None = []
 
     def at(self, progress: Progress) -> None:
-        """How far the run is, with the rows of earlier attempts."""
+        """Where the run is, with the rows of earlier attempts."""
         self._before = max(progress.ended - self._ended, 0)
         self._failed = progress.failed
+        before, self._latest = self._latest.pace, progress
+        pace = progress.pace
+        if pace is None:
+            return
+        if before is not None and (before.write_limit, before.headroom) != (pace.write_limit, pace.headroom):
+            self.say(pace_line(pace))
+        self._mention(pace)
+
+    def watched(self, progress: Progress) -> None:
+        """Where a run is that another process works on."""
+        first = self._latest.ended == 0 and self._latest.pace is None
+        self._ended = progress.ended
+        self.at(progress)
+        now = time.monotonic()
+        if first or now - self._told >= _SECONDS_BETWEEN:
+            self._told = now
+            self.say(progress_line(progress))
+
+    def _mention(self, pace: Pace) -> None:
+        """Says that calls wait, now and then: no row says so meanwhile."""
+        now = time.monotonic()
+        waits = pace.away_for is not None or pace.paused_for is not None
+        if waits and now - self._told_of_pause >= _SECONDS_BETWEEN:
+            self._told_of_pause = now
+            self.say(str(hindrance(pace)))
 
     def say(self, text: str) -> None:
         """A line that belongs to no row."""
@@ -113,7 +147,15 @@ class Lines(Silence):
         now = time.monotonic()
         if self._ended % _ROWS_BETWEEN == 0 and now - self._told >= _SECONDS_BETWEEN:
             self._told = now
-            self.say(progress_line(self._ended, self._total, self._failed, now - self._begun, self._before))
+            self.say(progress_line(self._now(), self._mean_rate()))
+
+    def _now(self) -> Progress:
+        """Where the run is with the rows that have been told by now."""
+        return replace(self._latest, ended=self._before + self._ended, failed=self._failed, total=self._total)
+
+    def _mean_rate(self) -> float:
+        """Rows a second since the beginning: until it is known better."""
+        return self._ended / max(time.monotonic() - self._begun, 0.001)
 
 
 class Bar(Lines):
@@ -138,7 +180,22 @@ class Bar(Lines):
         """Something happened."""
         super().tell(event)
         if isinstance(event, Started):
-            self._draw(event)
+            self._draw(event.rows)
+
+    def at(self, progress: Progress) -> None:
+        """Where the run is, with the rows of earlier attempts."""
+        super().at(progress)
+        self._advance()
+
+    def watched(self, progress: Progress) -> None:
+        """Where a run is that another process works on."""
+        self._total, self._ended = progress.total, progress.ended
+        if self._progress is None:
+            self._draw(progress.total)
+        self.at(progress)
+
+    def _mention(self, pace: Pace) -> None:
+        """The bar says it."""
 
     def end(self) -> None:
         """Takes the bar away."""
@@ -147,7 +204,7 @@ class Bar(Lines):
             self._progress.stop()
             self._progress = None
 
-    def _draw(self, started: Started) -> None:
+    def _draw(self, total: int | None) -> None:
         # Imported here: it takes longer than everything else at the start, and pipes never need it.
         from rich import progress as columns
         from rich.console import Console
@@ -156,19 +213,27 @@ class Bar(Lines):
             columns.BarColumn(),
             columns.MofNCompleteColumn(),
             columns.TextColumn("{task.fields[rate]:.1f}/s"),
-            columns.TimeRemainingColumn(),
+            columns.TextColumn("ETA: {task.fields[eta]}"),
             columns.TextColumn("{task.fields[failed]} failed"),
+            columns.TextColumn("{task.fields[hindrance]}"),
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._progress.add_task("", total=started.rows, rate=0.0, failed=0)
+        self._task = self._progress.add_task("", total=total, rate=0.0, eta="?", failed=0, hindrance="")
         self._progress.start()
 
     def _advance(self) -> None:
         if self._progress is not None:
-            elapsed = max(time.monotonic() - self._begun, 0.001)
-            completed = self._before + self._ended
-            self._progress.update(self._task, completed=completed, failed=self._failed, rate=self._ended / elapsed)
+            now = self._now()
+            self._progress.update(
+                self._task,
+                completed=now.ended,
+                total=now.total,
+                failed=now.failed,
+                rate=self._mean_rate() if now.rate is None else now.rate,
+                eta=eta(now),
+                hindrance=hindrance(now.pace) or "",
+            )
 
 
 class Json(Silence):
@@ -177,14 +242,18 @@ class Json(Silence):
     def __init__(self, streams: Streams) -> None:
         """Takes the streams to print to."""
         super().__init__(streams)
-        self._total: int | None = None
-        self._ended = 0
-        self._failed = 0
         self._told = time.monotonic()
 
     def at(self, progress: Progress) -> None:
-        """How far the run is, with the rows of earlier attempts."""
-        self._ended, self._failed = progress.ended, progress.failed
+        """Where the run is, with the rows of earlier attempts; once a second."""
+        now = time.monotonic()
+        if now - self._told >= _JSON_BETWEEN:
+            self._told = now
+            self._emit("progress", asdict(progress))
+
+    def watched(self, progress: Progress) -> None:
+        """Where a run is that another process works on."""
+        self._emit("progress", asdict(progress))
 
     def say(self, text: str) -> None:
         """A line that belongs to no row."""
@@ -197,20 +266,13 @@ class Json(Silence):
     def tell(self, event: Event) -> None:
         """Something happened."""
         if isinstance(event, Started):
-            self._total = event.rows
             self._emit("started", asdict(event))
         elif isinstance(event, Issue):
             self._emit("warning", asdict(event))
         elif isinstance(event, Summary):
             self._emit("summary", event.to_dict())
         else:
-            self._ended += 1
-            self._failed += event.outcome == "failed"
             self._emit("row", asdict(event))
-            now = time.monotonic()
-            if now - self._told >= 1:
-                self._told = now
-                self._emit("progress", {"ended": self._ended, "failed": self._failed, "total": self._total})
 
     def _emit(self, kind: str, values: dict[str, Any]) -> None:
         self._streams.note(document(kind, values))
@@ -240,10 +302,9 @@ def first_line(started: Started, environment: str, place: str | None) -> str:
     if started.rows is not None:
         parts.append(f"{started.rows} rows")
     parts.append(started.mode)
-    if started.write_limit is not None:
-        count, seconds = started.write_limit
-        left = f" ({started.headroom:.0%} left to the application)".replace("%", " %") if started.headroom else ""
-        parts.append(f"{count}/{seconds:g}s{left}")
+    limit = kept(started.write_limit, started.headroom)
+    if limit is not None:
+        parts.append(limit)
     if started.least_seconds is not None:
         parts.append(f"about {duration(started.least_seconds)}")
     folder = Path(started.folder)
@@ -263,16 +324,6 @@ def failed_line(record_number: int, line: int | None, email: str | None, message
     """`✗ 13 (line 14) bob@acme.com: Organization not found: acme-corp`."""
     where = f" (line {line})" if line is not None else ""
     return f"✗ {record_number}{where} {email or '(no email)'}: {message}"
-
-
-def progress_line(ended: int, total: int | None, failed: int, elapsed: float, before: int = 0) -> str:
-    """`4200/10000 (24.9/s, ETA: 233s, 12 failed)`; of these rows `before` had ended when the run went on."""
-    rate = ended / elapsed if elapsed > 0 else 0.0
-    ended += before
-    if total is None:
-        return f"{ended} ({rate:.1f}/s, {failed} failed)"
-    left = f"{max(total - ended, 0) / rate:.0f}s" if rate > 0 else "?"
-    return f"{ended}/{total} ({rate:.1f}/s, ETA: {left}, {failed} failed)"
 
 
 def _plain(value: object) -> object:

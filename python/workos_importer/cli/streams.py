@@ -12,9 +12,9 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-_MARKS = "┌─┐│└┘✓✗·…"
+_MARKS = "┌─┐│└┘✓✗·…×"
 _PLAIN = str.maketrans(
-    {"┌": "+", "─": "-", "┐": "+", "│": "|", "└": "+", "┘": "+", "✓": "ok", "✗": "x", "·": "-", "…": "..."}
+    {"┌": "+", "─": "-", "┐": "+", "│": "|", "└": "+", "┘": "+", "✓": "ok", "✗": "x", "·": "-", "…": "...", "×": "x"}
 )
 _KEY = re.compile(r"sk_\w+")
 

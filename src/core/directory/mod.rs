@@ -12,6 +12,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::journal::Waits;
 use crate::journal::outcome::{ApiDetails, Effect};
 use crate::row::Kind;
 use crate::row::claim::{Claim, MembershipClaim, OrganizationReference};
@@ -378,6 +379,11 @@ pub trait Directory: Send + Sync {
 
     /// How many calls were made, by name.
     fn calls(&self) -> BTreeMap<&'static str, u64>;
+
+    /// What calls had to wait for, besides their turn.
+    fn waits(&self) -> Waits {
+        Waits::default()
+    }
 }
 
 /// The words for an organization as a row names it.

@@ -397,6 +397,7 @@ impl<'a> Engine<'a> {
             warnings,
             duration_seconds: self.earlier.duration_seconds + self.began.elapsed().as_secs_f64(),
             calls,
+            waits: self.earlier.waits.and(self.directory.waits()),
         }
     }
 

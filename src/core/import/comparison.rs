@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::causes::{Cause, causes_in};
-use super::prepare::least_seconds;
+use super::workload::least_seconds;
 use super::{Import, JournalError};
 use crate::directory::workos::Limits;
 use crate::directory::{Details, OnExisting};

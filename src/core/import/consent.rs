@@ -11,8 +11,8 @@ use super::event::{Event, Started};
 use super::figures::Figures;
 use super::prepare::{Prepared, error_file_of, is_asked};
 use super::run::unless_halted;
+use super::workload::Before;
 use crate::engine::Halt;
-use crate::journal::outcome::Outcome;
 use crate::row::Mode;
 
 impl Prepared {
@@ -32,12 +32,15 @@ impl Prepared {
         if !is_asked(&self.options, &self.connection) {
             return Ok(true);
         }
-        let left = self.left(figures.total);
+        let before = Before::of(self.going_on.as_ref());
+        let left = figures
+            .total
+            .map(|rows| before.left_of(rows, self.knows_rows));
         // A run that goes on with no rows can still have users to take back.
         let idle = left == Some(0) && !self.options.require_membership;
         if !figures.strict_failed && !idle {
             let asked = Instant::now();
-            let what = self.started(mode, left);
+            let what = self.started(mode, left, left);
             let answer = unless_halted(halt, ask(self.events.clone(), what, confirmed)).await;
             *begun += asked.elapsed();
             if answer != Some(true) {
@@ -49,19 +52,6 @@ impl Prepared {
         let errors = error_file_of(&self.options, &self.folder, self.going_on.as_ref())?;
         self.errors = Some(errors);
         Ok(true)
-    }
-
-    /// How many records there are still to be worked on.
-    fn left(&self, total: Option<u64>) -> Option<u64> {
-        let done = self.going_on.as_ref().map_or(0, |going_on| {
-            let ended: u64 = going_on.info.outcomes.values().sum();
-            let again = match going_on.retry {
-                true => going_on.info.outcome(Outcome::Failed),
-                false => 0,
-            };
-            ended - again
-        });
-        total.map(|total| total.saturating_sub(done))
     }
 
     /// Removes the folder of a run that has not begun; one that was there before stays as it was.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::comparison::Comparison;
 use crate::journal::outcome::RowResult;
@@ -125,6 +125,12 @@ pub struct Summary {
     pub cache_misses: Option<u64>,
     /// How many calls were made, by name.
     pub api_calls: BTreeMap<String, u64>,
+    /// Calls that the API turned away with 429; how often calls paused because of that, and for how long in all.
+    pub turned_away: u64,
+    pub pauses: u64,
+    pub paused_seconds: f64,
+    /// For how long the API was away.
+    pub away_seconds: f64,
     pub duration_seconds: f64,
     pub stopped: Option<Stopped>,
     /// Said when nothing was sent because an earlier run had done it all.
@@ -137,9 +143,38 @@ pub struct Summary {
 }
 
 /// Where a running import is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Progress {
     pub ended: u64,
     pub failed: u64,
     pub total: Option<u64>,
+    /// Rows that end in a second, of late; `None` as long as none has ended.
+    pub rate: Option<f64>,
+    /// In how many seconds the last row ends; `None` where that is not known: at the very beginning, where the number of
+    /// rows is not known, and while the API is away.
+    pub eta_seconds: Option<f64>,
+    /// `None` before anything was sent, and after the end.
+    pub pace: Option<PaceNow>,
+}
+
+/// Where the pace of a running import is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PaceNow {
+    /// Writes that are allowed in a window, and its length in seconds; `None` without limits.
+    pub write_limit: Option<(u32, f64)>,
+    /// The share (0 to 1) that is left to the application.
+    pub headroom: f64,
+    /// The share of the limit that is used: less than all of it for a while after a 429.
+    pub share: f64,
+    pub in_flight: u64,
+    /// 429s of this attempt, and how often calls paused because of them.
+    pub turned_away: u64,
+    pub pauses: u64,
+    /// For how many seconds more calls pause after a 429.
+    pub paused_for: Option<f64>,
+    /// For how many seconds the API has been away, and in how many the next call tries whether it is back.
+    pub away_for: Option<f64>,
+    pub next_try_in: Option<f64>,
 }

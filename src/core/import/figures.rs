@@ -9,7 +9,7 @@ use super::event::{Status, Stopped, Summary};
 use super::runs::FoundRun;
 use crate::engine::{Ended, Tally};
 use crate::journal::outcome::{Effect, Outcome};
-use crate::journal::{JournalError, Store, UNDOING, UNDONE};
+use crate::journal::{JournalError, Store, UNDOING, UNDONE, Waits};
 use crate::row::Kind;
 
 /// What the summary is made of beside the tally.
@@ -22,6 +22,7 @@ pub(super) struct Figures {
     pub(super) errors_out: Option<PathBuf>,
     pub(super) results_out: Option<PathBuf>,
     pub(super) calls: BTreeMap<String, u64>,
+    pub(super) waits: Waits,
     pub(super) strict_failed: bool,
     /// A stop that was asked for was asked for by `--stop-at`.
     pub(super) time_is_up: bool,
@@ -164,6 +165,10 @@ impl Figures {
             cache_hits: multi.then(|| tally.hits()),
             cache_misses: multi.then_some(tally.lookups),
             api_calls: self.calls.clone(),
+            turned_away: self.waits.turned_away,
+            pauses: self.waits.pauses,
+            paused_seconds: self.waits.paused_seconds,
+            away_seconds: self.waits.away_seconds,
             duration_seconds,
             stopped,
             exit_code: code.unwrap_or(i32::from(tally.failed() > 0 || Self::imported(tally) == 0)),
@@ -195,6 +200,7 @@ pub(super) fn recorded(run: &FoundRun) -> Result<Summary, JournalError> {
         errors_out: None,
         results_out: None,
         calls: counters.calls,
+        waits: counters.waits,
         strict_failed: false,
         time_is_up: false,
         declined: false,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::StartError;
+use super::beside;
 use super::lock::RunLock;
 use super::runs::{FoundRun, run_folder};
 use crate::journal::Store;
@@ -77,12 +78,16 @@ impl Folder {
 
     fn locked(id: String, path: PathBuf) -> Result<Self, StartError> {
         match RunLock::take(&path) {
-            Ok(Some(lock)) => Ok(Self {
-                id,
-                path,
-                _lock: lock,
-                temporary: None,
-            }),
+            Ok(Some(lock)) => {
+                // What an attempt before left when it was killed is not meant for this one.
+                beside::clear(&path);
+                Ok(Self {
+                    id,
+                    path,
+                    _lock: lock,
+                    temporary: None,
+                })
+            }
             Ok(None) => Err(StartError::Locked(id)),
             Err(error) => Err(refused(&path, error)),
         }

@@ -40,6 +40,24 @@ impl RunLock {
     }
 }
 
+/// Whether somebody works on the run in this folder: looks at its lock, and does not take it.
+///
+/// # Errors
+/// When there is a lock and it cannot be looked at.
+pub(super) fn is_held(folder: &Path) -> io::Result<bool> {
+    let entry = (process::id(), folder.canonicalize()?);
+    // As long as the list is held, nobody in this process takes the lock: closing the file would let go of it.
+    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    if held.as_ref().is_some_and(|held| held.contains(&entry)) {
+        return Ok(true);
+    }
+    match File::open(folder.join("lock")) {
+        Ok(file) => is_locked(&file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 impl Drop for RunLock {
     fn drop(&mut self) {
         forget(&self.entry);
@@ -77,6 +95,23 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
+#[cfg(unix)]
+fn is_locked(file: &File) -> io::Result<bool> {
+    use rustix::process::{Flock, FlockType, fcntl_getlk};
+    let blocking = fcntl_getlk(file, &Flock::from(FlockType::WriteLock))?;
+    Ok(blocking.is_some())
+}
+
+/// Takes a lock that others may share for a moment: there is no other way to ask.
+#[cfg(not(unix))]
+fn is_locked(file: &File) -> io::Result<bool> {
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(true),
+        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
 #[cfg(not(unix))]
 fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
@@ -97,6 +132,18 @@ mod tests {
         assert!(first.is_some());
         assert!(RunLock::take(folder.path()).unwrap().is_none());
         drop(first);
+        assert!(RunLock::take(folder.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn looking_whether_it_is_held_neither_takes_it_nor_lets_go_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_held(folder.path()).unwrap());
+        let lock = RunLock::take(folder.path()).unwrap();
+        assert!(is_held(folder.path()).unwrap());
+        assert!(RunLock::take(folder.path()).unwrap().is_none());
+        drop(lock);
+        assert!(!is_held(folder.path()).unwrap());
         assert!(RunLock::take(folder.path()).unwrap().is_some());
     }
 }

@@ -4,6 +4,8 @@
 mod again;
 #[cfg(test)]
 mod again_tests;
+mod beat;
+mod beside;
 mod causes;
 mod comparison;
 mod consent;
@@ -12,9 +14,11 @@ mod event;
 mod figures;
 mod fingerprint;
 mod folder;
+mod forecast;
 mod give_back;
 #[cfg(test)]
 mod give_back_tests;
+mod kept_pace;
 mod lock;
 mod options;
 mod prepare;
@@ -30,22 +34,25 @@ mod tests;
 mod undo;
 #[cfg(test)]
 mod undo_tests;
+mod watch;
+mod workload;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 pub use causes::{Cause, causes};
 pub use comparison::{Comparison, Extra, Verdict, VerifiedRow};
-pub use event::{Event, Progress, Started, Status, Stopped, Summary};
+pub use event::{Event, PaceNow, Progress, Started, Status, Stopped, Summary};
 use figures::{already_done, recorded};
+pub use forecast::Forecast;
 pub use give_back::{GiveBackError, Marked, give_back_failed, validate_marked};
+pub use kept_pace::PaceChange;
 pub use options::{Again, FedRow, ImportOptions, Input, Purpose, Target};
 use prepare::Ready;
 pub use preview::{DryRun, dry_run};
@@ -53,6 +60,7 @@ use reading::Fed;
 use reporter::Counters;
 pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};
 pub use undo::{NoEnd, UndoPlan, UndoSummary, Undoing, left, undo, undo_plan};
+pub use watch::{PaceRequest, ask_for_pace, progress};
 
 use crate::clock::Clock;
 use crate::directory::OnExisting;
@@ -86,6 +94,10 @@ pub enum StartError {
     Folder { path: String, reason: String },
     #[error("{0}")]
     NoRun(String),
+    #[error("No process works on run {0}: it has no pace to change.")]
+    NotRunning(String),
+    #[error("{path}: the run there cannot be reached: {reason}.")]
+    Beside { path: String, reason: String },
     #[error("Another process works on run {0} at this moment. Wait for it, or stop it.")]
     Locked(String),
     #[error(
@@ -104,8 +116,9 @@ pub struct Import {
     runtime: Handle,
     events: Mutex<mpsc::Receiver<Event>>,
     fed: mpsc::UnboundedSender<Fed>,
-    halt: watch::Sender<Halt>,
-    confirm: watch::Sender<Option<bool>>,
+    halt: tokio::sync::watch::Sender<Halt>,
+    confirm: tokio::sync::watch::Sender<Option<bool>>,
+    changes: mpsc::UnboundedSender<PaceChange>,
     counters: Arc<Counters>,
     journal: PathBuf,
     run_id: String,
@@ -162,12 +175,19 @@ impl Import {
         });
     }
 
+    /// Where the run is.
     pub fn progress(&self) -> Progress {
-        Progress {
-            ended: self.counters.ended.load(Ordering::Relaxed),
-            failed: self.counters.failed.load(Ordering::Relaxed),
-            total: Some(self.counters.total.load(Ordering::Relaxed)).filter(|total| *total > 0),
-        }
+        self.counters.progress()
+    }
+
+    /// Keeps another pace from now on; a run that still reads its source keeps it when it begins to send.
+    ///
+    /// # Errors
+    /// For values that no pace can have, and when the run is over.
+    pub fn pace(&self, change: PaceChange) -> Result<(), StartError> {
+        change.check()?;
+        let asked = self.changes.send(change);
+        asked.map_err(|_| StartError::NotRunning(self.run_id.clone()))
     }
 
     /// Up to `limit` results after record number `after`, in the order of the source; also while the run goes on.
@@ -230,8 +250,9 @@ pub fn start(
 ) -> Result<Import, StartError> {
     let (events, receiver) = mpsc::channel(EVENTS);
     let (fed, rows) = mpsc::unbounded_channel();
-    let (halt, halted) = watch::channel(Halt::Run);
-    let (confirm, confirmed) = watch::channel(None);
+    let (halt, halted) = tokio::sync::watch::channel(Halt::Run);
+    let (confirm, confirmed) = tokio::sync::watch::channel(None);
+    let (changes, changed) = mpsc::unbounded_channel();
     let counters = Arc::new(Counters::default());
     let done = events.clone();
     let ready = prepare::prepare(options, input, target, rows, events, Arc::clone(&counters))?;
@@ -254,7 +275,7 @@ pub fn start(
                 })
             });
             runtime.spawn(async move {
-                prepared.run(halted, confirmed).await;
+                prepared.run(halted, confirmed, changed).await;
                 if let Some(stopper) = stopper {
                     stopper.abort();
                 }
@@ -274,6 +295,7 @@ pub fn start(
         fed,
         halt,
         confirm,
+        changes,
         counters,
         journal,
         run_id,

@@ -13,6 +13,7 @@ use super::again::{Earlier, Identity, checked, earlier, goes_on};
 use super::event::Event;
 use super::fingerprint::ContentDigest;
 use super::folder::{Folder, Looking};
+use super::kept_pace::{KeptPace, check_pace};
 use super::options::{Again, ImportOptions, Input, Purpose, Target};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::{Counters, Errors};
@@ -72,7 +73,8 @@ pub(super) struct Connected {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) live: bool,
     pub(super) limits: Option<Limits>,
-    pub(super) headroom: f64,
+    /// Where they come from.
+    pub(super) kept: KeptPace,
 }
 
 pub(super) enum Origin {
@@ -454,18 +456,7 @@ pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
     if options.concurrency == Some(0) {
         return refuse("--concurrency must be at least 1.");
     }
-    if options
-        .headroom
-        .is_some_and(|share| !(0.0..1.0).contains(&share))
-    {
-        return refuse("--headroom must be at least 0% and less than 100%.");
-    }
-    if options
-        .rate_limit
-        .is_some_and(|limit| limit.count == 0 || limit.period.is_zero())
-    {
-        return refuse("--rate-limit must allow at least one request. Write it like 500/10s.");
-    }
+    check_pace(options.rate_limit, options.headroom)?;
     if let Some(name) = &options.run_name
         && !is_run_name(name)
     {
@@ -504,18 +495,19 @@ pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connec
         Target::Api(connection) => {
             let live = !connection.key.expose().starts_with("sk_test_");
             let headroom = options.headroom.unwrap_or(if live { 0.1 } else { 0.0 });
+            let kept = KeptPace::new(options.rate_limit, headroom, false);
             Ok(Connected {
                 transport: Arc::new(HttpTransport::new(connection)?),
                 live,
-                limits: Some(documented_limits(options, headroom)),
-                headroom,
+                limits: kept.limits(),
+                kept,
             })
         }
         #[cfg(feature = "sandbox")]
         Target::Sandbox(sandbox) => {
             let headroom = options.headroom.unwrap_or(0.0);
-            let unlimited =
-                options.rate_limit.is_none() && sandbox.limits().user_management_writes.is_none();
+            let unlimited = sandbox.limits().user_management_writes.is_none();
+            let kept = KeptPace::new(options.rate_limit, headroom, unlimited);
             Ok(Connected {
                 transport: Arc::new(crate::wire::InProcess::new(
                     sandbox.clone(),
@@ -523,22 +515,9 @@ pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connec
                     Clock::System,
                 )),
                 live: false,
-                limits: (!unlimited).then(|| documented_limits(options, headroom)),
-                headroom,
+                limits: kept.limits(),
+                kept,
             })
         }
     }
-}
-
-/// The limits that a run keeps: the documented ones, or the caller's, less what is left to the application.
-pub(super) fn documented_limits(options: &ImportOptions, headroom: f64) -> Limits {
-    let limits = options
-        .rate_limit
-        .map_or_else(Limits::documented, Limits::with_writes);
-    limits.with_headroom(headroom)
-}
-
-/// The least time in which the limits let this many writes through, in seconds.
-pub(super) fn least_seconds(writes: u64, limits: &Limits) -> f64 {
-    writes as f64 / limits.writes.per_second()
 }

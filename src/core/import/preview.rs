@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::kept_pace::limits_of;
 use super::options::ImportOptions;
-use super::prepare::{documented_limits, least_seconds};
+use super::workload::least_seconds;
 use crate::row::{Issue, Rules};
 use crate::source::Source;
 use crate::validate::{ValidateError, ValidateOptions, ValidateSummary, validate};
@@ -53,7 +54,7 @@ pub fn dry_run(
     tell: impl FnMut(Issue),
 ) -> Result<DryRun, ValidateError> {
     let summary: ValidateSummary = validate(source, &options.validation(), tell)?;
-    let limits = documented_limits(options, options.headroom.unwrap_or(0.0));
+    let limits = limits_of(options.rate_limit, options.headroom.unwrap_or(0.0));
     let writes = summary.users + summary.memberships;
     Ok(DryRun {
         mode: summary.mode.as_str().to_owned(),

@@ -1,13 +1,13 @@
 //! Hands on what the engine says: to the error file, to the caller's events, to the counters of the progress line.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::Event;
+use super::event::{Event, Progress};
 use super::reading::Warnings;
 use crate::engine::{Disagreement, Sink, Tally};
 use crate::journal::FailedBefore;
@@ -22,8 +22,31 @@ pub(super) struct Counters {
     pub(super) failed: AtomicU64,
     /// 0: not known.
     pub(super) total: AtomicU64,
+    /// What was said last of where the run is; `None` before it sends, and after its end.
+    told: Mutex<Option<Progress>>,
     /// It was `--stop-at` that asked the run to stop.
     pub(super) time_is_up: AtomicBool,
+}
+
+impl Counters {
+    /// Where the run is: the counts of this moment, and what was told last of the rest.
+    pub(super) fn progress(&self) -> Progress {
+        let told = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        Progress {
+            ended: self.ended.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            total: Some(self.total.load(Ordering::Relaxed)).filter(|total| *total > 0),
+            ..told.unwrap_or_default()
+        }
+    }
+
+    pub(super) fn tell(&self, progress: Progress) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+    }
+
+    pub(super) fn has_ended(&self) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 pub(super) struct Reporter {

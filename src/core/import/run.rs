@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rand::RngExt;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::beat::Beat;
 use super::comparison::Comparison;
 use super::event::{Event, Started};
 use super::figures::Figures;
+use super::kept_pace::PaceChange;
 use super::options::{Again, Purpose};
-use super::prepare::{OpenFile, Origin, Prepared, least_seconds};
+use super::prepare::{OpenFile, Origin, Prepared};
 use super::reading::{BATCH, FedRows, FileRows, Meaning, Warnings};
 use super::reporter::Reporter;
 use super::sent_lately::ages;
+use super::workload::{Before, least_seconds, writes_per_row};
 use crate::clock::Clock;
 use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::directory::{CallError, Directory, OnExisting, Policy};
@@ -28,11 +31,12 @@ use crate::source::Source;
 use crate::validate::{ValidateOptions, validate};
 
 impl Prepared {
-    /// Runs the import to its end; the last event is its summary.
+    /// Runs the import to its end; the last event is its summary. `changes`: other paces that are asked for meanwhile.
     pub(super) async fn run(
         self,
         halt: watch::Receiver<Halt>,
         confirmed: watch::Receiver<Option<bool>>,
+        changes: mpsc::UnboundedReceiver<PaceChange>,
     ) {
         let mut started = Instant::now();
         let run_id = self.folder.id.clone();
@@ -46,6 +50,7 @@ impl Prepared {
             errors_out: self.options.errors_out.clone(),
             results_out: self.options.results_out.clone(),
             calls: Default::default(),
+            waits: Default::default(),
             strict_failed: false,
             time_is_up: false,
             declined: false,
@@ -54,7 +59,9 @@ impl Prepared {
         };
         let earlier = self.counters_so_far().duration_seconds;
         let counters = Arc::clone(&self.counters);
-        let (ended, tally) = self.work(halt, confirmed, &mut figures, &mut started).await;
+        let (ended, tally) = self
+            .work(halt, confirmed, changes, &mut figures, &mut started)
+            .await;
         figures.time_is_up = counters.time_is_up.load(Ordering::Relaxed);
         let seconds = earlier + started.elapsed().as_secs_f64();
         let summary = figures.summary(ended, &tally, seconds);
@@ -66,6 +73,7 @@ impl Prepared {
         mut self,
         halt: watch::Receiver<Halt>,
         confirmed: watch::Receiver<Option<bool>>,
+        changes: mpsc::UnboundedReceiver<PaceChange>,
         figures: &mut Figures,
         started_at: &mut Instant,
     ) -> (Ended, Tally) {
@@ -89,7 +97,13 @@ impl Prepared {
         self.counters
             .total
             .store(figures.total.unwrap_or(0), Ordering::Relaxed);
-        let started = self.started(&mode, figures.total);
+        let before = Before::of(self.going_on.as_ref());
+        self.counters.ended.store(before.ended, Ordering::Relaxed);
+        self.counters.failed.store(before.failed, Ordering::Relaxed);
+        let left = figures
+            .total
+            .map(|rows| before.left_of(rows, self.knows_rows));
+        let started = self.started(&mode, figures.total, left);
         let _ = self.events.send(Event::Started(Box::new(started))).await;
         for issue in odd {
             self.warnings.tell(issue).await;
@@ -106,12 +120,21 @@ impl Prepared {
             rand::random(),
         )
         .giving_up_after(self.options.give_up_after.unwrap_or(GIVE_UP_AFTER));
+        let directory = Arc::new(directory);
         directory.already_sent(&ages(&self.sent_lately));
-        if let Some(rows) = figures.total
+        if let Some(rows) = left
             && !self.options.purpose.only_looks()
         {
             directory.expect(rows * writes_per_row(&mode));
         }
+        let beating = Beat {
+            directory: Arc::clone(&directory),
+            counters: Arc::clone(&self.counters),
+            folder: self.folder.path.clone(),
+            kept: self.connection.kept,
+            changes,
+        }
+        .begin();
         let mut reporter = Reporter {
             events: self.events.clone(),
             warnings: self.warnings.clone(),
@@ -121,7 +144,7 @@ impl Prepared {
         let checked = if figures.strict_failed {
             Ok(())
         } else {
-            let checked = unless_halted(&halt, check(&directory)).await;
+            let checked = unless_halted(&halt, check(directory.as_ref())).await;
             checked.unwrap_or(Err(Ended::Halted))
         };
         let (mut ended, tally) = match checked {
@@ -139,7 +162,7 @@ impl Prepared {
                     }
                     _ => Vec::new(),
                 };
-                let mut engine = Engine::new(&directory, &journal, Clock::System, options)
+                let mut engine = Engine::new(directory.as_ref(), &journal, Clock::System, options)
                     .with_concurrency(self.options.concurrency);
                 engine = match &self.options.purpose {
                     Purpose::Plan => engine.rehearsing(),
@@ -172,7 +195,9 @@ impl Prepared {
         };
         // The reading thread ends with its channel; a row that it still warns about is not ours any more.
         drop(rows);
+        beating.end().await;
         let so_far = self.counters_so_far();
+        figures.waits = so_far.waits.and(directory.waits());
         figures.calls = so_far.calls.clone();
         for (call, count) in directory.calls() {
             *figures.calls.entry(call.to_owned()).or_insert(0) += count;
@@ -198,6 +223,7 @@ impl Prepared {
             warnings: figures.warnings.load(Ordering::Relaxed),
             duration_seconds: so_far.duration_seconds + started_at.elapsed().as_secs_f64(),
             calls: figures.calls.clone(),
+            waits: figures.waits,
         };
         let total = figures
             .total
@@ -332,8 +358,8 @@ impl Prepared {
         }
     }
 
-    /// What is told of the run, with so many rows.
-    pub(super) fn started(&self, mode: &Mode, rows: Option<u64>) -> Started {
+    /// `left`: rows that are still to be worked on.
+    pub(super) fn started(&self, mode: &Mode, rows: Option<u64>, left: Option<u64>) -> Started {
         let limits = self.connection.limits.as_ref();
         Started {
             run_id: self.folder.id.clone(),
@@ -343,8 +369,8 @@ impl Prepared {
             live: self.connection.live,
             write_limit: limits
                 .map(|limits| (limits.writes.count, limits.writes.period.as_secs_f64())),
-            headroom: self.connection.headroom,
-            least_seconds: rows
+            headroom: self.connection.kept.headroom,
+            least_seconds: left
                 .zip(limits)
                 .map(|(rows, limits)| least_seconds(rows * writes_per_row(mode), limits)),
             note: self.note.clone(),
@@ -394,10 +420,6 @@ fn sample(most: u64, rows: u64) -> HashSet<u64> {
         drawn.insert(random.random_range(1..=rows));
     }
     drawn
-}
-
-fn writes_per_row(mode: &Mode) -> u64 {
-    if *mode == Mode::UserOnly { 1 } else { 2 }
 }
 
 async fn write_files(

@@ -44,7 +44,7 @@ pub use rows::{Before, EndedRow, FailedBefore, FailedLine, RESULT_COLUMNS, Resul
 pub use seen::{ListingState, SeenName, SeenObject};
 pub use steps::{OpenIntent, Registered, Registration, Remembered};
 pub use store::{RunRecord, Store};
-pub use totals::{Counters, FailureGroup, Kept, RunInfo};
+pub use totals::{Counters, FailureGroup, Kept, RunInfo, Waits};
 pub use undone::{LeftLine, Made, UNDOING, UNDONE, Undoable, UndoneCount, Verdict};
 
 /// Something in the journal failed: a full disk, a folder that cannot be written.

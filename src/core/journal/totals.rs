@@ -58,6 +58,33 @@ pub struct Counters {
     pub warnings: u64,
     pub duration_seconds: f64,
     pub calls: BTreeMap<String, u64>,
+    pub waits: Waits,
+}
+
+/// What the calls of a run had to wait for, besides their turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Waits {
+    /// Calls that were turned away with 429.
+    pub turned_away: u64,
+    /// How often a kind of call paused because of that, and for how long in all.
+    pub pauses: u64,
+    pub paused_seconds: f64,
+    /// For how long the API was away.
+    pub away_seconds: f64,
+}
+
+impl Waits {
+    /// Those of two attempts together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            turned_away: self.turned_away + other.turned_away,
+            pauses: self.pauses + other.pauses,
+            paused_seconds: self.paused_seconds + other.paused_seconds,
+            away_seconds: self.away_seconds + other.away_seconds,
+        }
+    }
 }
 
 /// The counts of the rows that an attempt does not look at again.

@@ -9,6 +9,7 @@ mod state;
 mod subjects;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod window;
 
 use std::future::poll_fn;
@@ -24,7 +25,7 @@ pub use in_flight::MOST_IN_FLIGHT;
 pub use queue::Turn;
 use state::{How, Said, State};
 pub use subjects::Subject;
-pub use window::Limit;
+pub use window::{Limit, WindowStanding};
 
 /// One of the limits that calls count in; an index into the limits that a pace was made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,10 @@ pub struct Standing {
     pub closed_for: Option<Duration>,
     /// How long the API has been away, while it is.
     pub away_for: Option<Duration>,
+    /// For how long in all, until now, any kind of call paused because of 429s.
+    pub paused: Duration,
+    /// For how long in all the API was away until now.
+    pub away: Duration,
 }
 
 /// Hands out permits to send. Cloning gives another handle on the same windows.
@@ -147,6 +152,11 @@ impl Pace {
 
     pub fn standing(&self) -> Standing {
         self.with(|state, now| state.standing(now))
+    }
+
+    /// Where each window is, in the order of [`Pace::new`].
+    pub fn windows(&self) -> Vec<WindowStanding> {
+        self.with(|state, now| state.windows(now))
     }
 
     /// Whether calls like this one wait because the API is away.

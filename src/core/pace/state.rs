@@ -10,7 +10,8 @@ use super::in_flight::InFlight;
 use super::outage::Outage;
 use super::queue::{Queue, Turn};
 use super::subjects::Subjects;
-use super::window::{Limit, Ready, Window};
+use super::waits::Waits;
+use super::window::{Limit, Ready, Window, WindowStanding};
 use super::{Call, Standing, WindowIndex};
 
 /// How a request ended.
@@ -55,8 +56,7 @@ pub(super) struct State {
     /// Who may go and has not been told yet, since when.
     granted: HashMap<u64, Instant>,
     next_ticket: u64,
-    turned_away: u64,
-    pauses: u64,
+    waits: Waits,
     /// Whose turn it is, or who has to look at the clock: woken after the lock is given back.
     to_wake: Vec<Waker>,
 }
@@ -78,8 +78,7 @@ impl State {
             expected: None,
             granted: HashMap::new(),
             next_ticket: 0,
-            turned_away: 0,
-            pauses: 0,
+            waits: Waits::default(),
             to_wake: Vec::new(),
         }
     }
@@ -189,11 +188,16 @@ impl State {
         let said = match how {
             How::Answered => {
                 self.in_flight.measured(now.duration_since(taken), now);
-                let away = self.outage.succeeded(kind, now);
-                away.map_or(Said::Nothing, Said::Back)
+                match self.outage.succeeded(kind, now) {
+                    Some(away) => {
+                        self.waits.was_away(away);
+                        Said::Back(away)
+                    }
+                    None => Said::Nothing,
+                }
             }
             How::TurnedAway(pause) => {
-                self.turned_away += 1;
+                self.waits.turned_away += 1;
                 self.outage.turned_away(kind, now);
                 self.expect_again(call);
                 self.close_after_refusal(kind, pause, was_open, now)
@@ -222,12 +226,13 @@ impl State {
             return Said::Nothing;
         };
         window.close(now + pause);
+        self.waits.paused(now + pause, now);
         // Once for all the requests that were in flight together, and not for the one that only asks whether it is
         // over: that it is refused says nothing about how much we send.
         if !was_open {
             return Said::Nothing;
         }
-        self.pauses += 1;
+        self.waits.pauses += 1;
         window.cut(now + pause, now);
         match window.limit() {
             Some(_) => Said::Cut(window.share(now)),
@@ -252,21 +257,29 @@ impl State {
         &self.outage
     }
 
+    pub(super) fn windows(&self, now: Instant) -> Vec<WindowStanding> {
+        let windows = self.windows.iter();
+        windows.map(|window| window.standing(now)).collect()
+    }
+
     pub(super) fn standing(&self, now: Instant) -> Standing {
         let first = self.windows.first();
         let closed = |window: &Window| window.closed_for(now);
+        let away_for = self
+            .outage
+            .away_since()
+            .map(|since| now.saturating_duration_since(since));
         Standing {
             in_flight: self.in_flight.now,
             most_in_flight: self.in_flight.limit(false),
             waiting: self.queues.iter().map(Queue::len).sum(),
             share: first.map_or(1.0, |window| window.share(now)),
-            turned_away: self.turned_away,
-            pauses: self.pauses,
+            turned_away: self.waits.turned_away,
+            pauses: self.waits.pauses,
             closed_for: self.windows.iter().filter_map(closed).max(),
-            away_for: self
-                .outage
-                .away_since()
-                .map(|since| now.saturating_duration_since(since)),
+            away_for,
+            paused: self.waits.paused_until_now(now),
+            away: self.waits.away_until_now(away_for),
         }
     }
 

@@ -28,6 +28,35 @@ impl Limit {
     }
 }
 
+/// Where one window is at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WindowStanding {
+    /// `None`: nothing is counted.
+    pub limit: Option<Limit>,
+    /// The share (0 to 1) of the limit that is used.
+    pub share: f64,
+    /// How many requests were let through so far.
+    pub taken: u64,
+    /// For how long it is closed from now on.
+    pub closed_for: Option<Duration>,
+}
+
+impl WindowStanding {
+    /// Requests a second that are allowed so long from now, as long as the server does not say no again; `None` without
+    /// a limit.
+    pub fn allowance(&self, after: Duration) -> Option<f64> {
+        let limit = self.limit?;
+        let growing = after.saturating_sub(self.closed_for.unwrap_or_default());
+        Some(limit.per_second() * grown(self.share, limit, growing))
+    }
+}
+
+/// The share of a limit that is used so long after it was this much.
+fn grown(share: f64, limit: Limit, time: Duration) -> f64 {
+    let periods = time.as_secs_f64() / limit.period.as_secs_f64();
+    (share + Window::GROWTH * periods).min(1.0)
+}
+
 /// Whether a request may go now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ready {
@@ -65,6 +94,8 @@ pub(super) struct Window {
     /// `None`: nothing is counted, but the window can be closed.
     limit: Option<Limit>,
     held: usize,
+    /// How many requests were let through so far.
+    taken: u64,
     /// When each slot that was given back is free again, in order.
     busy: VecDeque<Instant>,
     /// When the next request would go if all of them kept their distance.
@@ -90,6 +121,7 @@ impl Window {
         Self {
             limit: limit.map(Limit::at_least_one),
             held: 0,
+            taken: 0,
             busy: VecDeque::new(),
             next: None,
             closed_until: None,
@@ -113,9 +145,16 @@ impl Window {
         let (Some(cut_at), Some(limit)) = (self.cut_at, self.limit) else {
             return 1.0;
         };
-        let periods =
-            now.saturating_duration_since(cut_at).as_secs_f64() / limit.period.as_secs_f64();
-        (self.share + Self::GROWTH * periods).min(1.0)
+        grown(self.share, limit, now.saturating_duration_since(cut_at))
+    }
+
+    pub(super) fn standing(&self, now: Instant) -> WindowStanding {
+        WindowStanding {
+            limit: self.limit,
+            share: self.share(now),
+            taken: self.taken,
+            closed_for: self.closed_for(now),
+        }
     }
 
     /// How many requests may be in one period at this moment; `None` without a limit.
@@ -177,6 +216,7 @@ impl Window {
 
     pub(super) fn take(&mut self, ticket: u64, now: Instant, spaced: bool) {
         self.held += 1;
+        self.taken += 1;
         if self.trial == Trial::Wanted {
             self.trial = Trial::Out(ticket);
         }
@@ -192,6 +232,7 @@ impl Window {
     /// Gives back a slot whose request never left.
     pub(super) fn untake(&mut self, ticket: u64) {
         self.held = self.held.saturating_sub(1);
+        self.taken = self.taken.saturating_sub(1);
         self.end_trial(ticket, false);
     }
 

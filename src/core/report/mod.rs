@@ -3,7 +3,7 @@
 mod cells;
 mod error_file;
 mod marked_file;
-mod private_file;
+pub(crate) mod private_file;
 mod results_file;
 
 pub use error_file::ErrorFile;

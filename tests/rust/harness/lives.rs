@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use workos_importer_core::clock::Clock;
@@ -234,6 +236,8 @@ impl Scenario {
             seed: self.seed,
         };
         let seams = self.seams.as_deref();
+        let ended = AtomicU64::new(0);
+        let looking = self.look_at(directory, &ended);
         let between = seams.and_then(|seams| seams.directory(directory, journal, &self.sandbox));
         let directory: &dyn Directory = between.as_deref().unwrap_or(directory);
         let mut rows: Box<dyn Rows> = match seams {
@@ -244,6 +248,7 @@ impl Scenario {
             inner: sink,
             journal,
             seams,
+            ended: &ended,
         };
         match directory.check().await {
             Ok(_) => {
@@ -257,20 +262,34 @@ impl Scenario {
                 if self.rehearses {
                     engine = engine.rehearsing();
                 }
-                engine
-                    .run(
-                        rows.as_mut(),
-                        &prelude,
-                        &mut listening as &mut dyn Sink,
-                        halted,
-                    )
-                    .await
+                let running = engine.run(
+                    rows.as_mut(),
+                    &prelude,
+                    &mut listening as &mut dyn Sink,
+                    halted,
+                );
+                tokio::select! {
+                    biased;
+                    end = running => end,
+                    () = looking => unreachable!(),
+                }
             }
             Err(CallError::Key(error)) => (Ended::Key(error), Tally::default()),
             Err(error) => (
                 Ended::Unreachable(directory.refusal(Kind::User, &error).message),
                 Tally::default(),
             ),
+        }
+    }
+
+    /// Calls [`Scenario::look`] once a second, for ever.
+    async fn look_at(&self, directory: &WorkOs, ended: &AtomicU64) {
+        let Some(look) = &self.look else {
+            return std::future::pending().await;
+        };
+        loop {
+            look(directory, ended.load(Ordering::Relaxed));
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 

@@ -39,6 +39,9 @@ type Hook = Arc<dyn Fn(&Sandbox, &workos_importer_core::wire::Request) -> Meddle
 
 type Told = Arc<dyn Fn(WorkOs) -> WorkOs + Send + Sync>;
 
+/// Looks at the directory, and at how many rows have ended.
+type Look = Arc<dyn Fn(&WorkOs, u64) + Send + Sync>;
+
 /// One import over a sandbox, with everything that a test wants to turn.
 pub struct Scenario {
     pub csv: String,
@@ -53,6 +56,8 @@ pub struct Scenario {
     pub concurrency: Option<usize>,
     /// What the directory is told before it is used: how much work there is, when to give up.
     pub told: Told,
+    /// Called once a second.
+    pub look: Option<Look>,
     pub seed: u64,
     /// Called before each request: somebody else at work, or a network that is broken in a way of its own.
     pub hook: Option<Hook>,
@@ -133,6 +138,7 @@ impl Scenario {
             limits: Some(Limits::documented()),
             concurrency: None,
             told: Arc::new(|directory| directory),
+            look: None,
             seed: 1,
             hook: None,
             journal: None,
@@ -159,6 +165,11 @@ impl Scenario {
     /// Tells the directory something before it is used.
     pub fn tell(&mut self, told: impl Fn(WorkOs) -> WorkOs + Send + Sync + 'static) {
         self.told = Arc::new(told);
+    }
+
+    /// Looks once a second at the directory, and at how many rows have ended.
+    pub fn look(&mut self, look: impl Fn(&WorkOs, u64) + Send + Sync + 'static) {
+        self.look = Some(Arc::new(look));
     }
 
     /// Runs in virtual time.

@@ -1,6 +1,8 @@
 //! Owns the places where a test of the tests steps between the parts of a run: every one of them is a trait of the
 //! core's own, so that no code of the core has to know of it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use async_trait::async_trait;
 use workos_importer_core::directory::Directory;
 use workos_importer_core::engine::{Disagreement, Rows, Sink, Tally};
@@ -40,6 +42,8 @@ pub(super) struct Listening<'a> {
     pub(super) inner: &'a mut Collected,
     pub(super) journal: &'a Journal,
     pub(super) seams: Option<&'a dyn Seams>,
+    /// Rows that have ended.
+    pub(super) ended: &'a AtomicU64,
 }
 
 #[async_trait]
@@ -68,6 +72,7 @@ impl Sink for Listening<'_> {
     }
 
     fn tally(&mut self, tally: &Tally) {
+        self.ended.store(tally.rows_ended(), Ordering::Relaxed);
         self.inner.tally(tally);
     }
 }

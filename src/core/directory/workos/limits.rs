@@ -76,7 +76,8 @@ impl Limits {
     /// Leaves a share (0 to 1) of each to the live application. Mails to one address are not shared in this way.
     pub fn with_headroom(self, share: f64) -> Self {
         let cut = |limit: Limit| Limit {
-            count: ((f64::from(limit.count) * (1.0 - share)).floor() as u32).max(1),
+            // A millionth against what floating point loses on the way.
+            count: ((f64::from(limit.count) * (1.0 - share) + 1e-6).floor() as u32).max(1),
             period: limit.period,
         };
         Self {
@@ -243,5 +244,7 @@ mod tests {
             limits.mails.count,
         ];
         assert_eq!(counts, [500, 1_000, 6_000, 25, 3]);
+        let cut = |share| Limits::documented().with_headroom(share).writes.count;
+        assert_eq!([0.0, 0.1, 0.8, 0.999].map(cut), [500, 450, 100, 1]);
     }
 }

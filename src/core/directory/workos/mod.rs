@@ -23,9 +23,9 @@ use super::{
     Listed, Listing, Name, Page, Policy, Refusal, Settling, State, Write,
 };
 use crate::clock::Clock;
-use crate::journal::JournalError;
 use crate::journal::outcome::Effect;
-use crate::pace::{Backoff, Standing};
+use crate::journal::{JournalError, Waits};
+use crate::pace::{Backoff, Standing, WindowStanding};
 use crate::row::Kind;
 use crate::row::claim::{Claim, OrganizationReference};
 use crate::wire::Transport;
@@ -87,6 +87,11 @@ impl WorkOs {
     /// Where the pace is: in flight, paused, away.
     pub fn standing(&self) -> Standing {
         self.caller.pace.standing()
+    }
+
+    /// Where each of the limits is.
+    pub fn windows(&self) -> Vec<WindowStanding> {
+        self.caller.pace.windows()
     }
 
     /// By the claim's names, one after another, until its state is known.
@@ -293,5 +298,14 @@ impl Directory for WorkOs {
 
     fn calls(&self) -> BTreeMap<&'static str, u64> {
         self.caller.calls()
+    }
+    fn waits(&self) -> Waits {
+        let standing = self.standing();
+        Waits {
+            turned_away: standing.turned_away,
+            pauses: standing.pauses,
+            paused_seconds: standing.paused.as_secs_f64(),
+            away_seconds: standing.away.as_secs_f64(),
+        }
     }
 }
