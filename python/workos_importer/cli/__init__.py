@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import APIError, AuthError, ImporterError, RowsFailedError, RunError, SourceChangedError
 from .._native import __version__
-from . import demo, errors, generate, import_, results, resume, retry, runs, sandbox, show, validate
+from . import demo, errors, generate, import_, rate_check, results, resume, retry, runs, sandbox, show, validate
 from .parser import Parser
 from .streams import Streams, without_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (import_, validate, runs, show, resume, retry, results, errors, sandbox, demo, generate)
+_COMMANDS = (import_, validate, runs, show, resume, retry, results, errors, sandbox, demo, generate, rate_check)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
