@@ -19,13 +19,13 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / "python"
 COMMAND = BIN / "workos-importer"
 EXAMPLES = ROOT / "target" / "release" / "examples"
-YARDSTICKS = ("bare_csv", "bare_http", "journal")
+YARDSTICKS = ("bare_csv", "bare_http", "journal", "pace")
 
-# A server in a process of its own, which answers as fast as it can; `counters` on its input prints what it has seen.
+# A server in a process of its own; `counters` on its input prints what it has seen.
 SERVER = """
-import json, sys
+import ast, json, sys
 from workos_importer import Sandbox
-sandbox = Sandbox(limits=json.loads(sys.argv[1]))
+sandbox = Sandbox(**ast.literal_eval(sys.argv[1]))
 with sandbox.serve() as server:
     print(server.url, flush=True)
     for line in sys.stdin:
@@ -145,10 +145,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def served(limits: bool = False) -> Iterator[Server]:
-    """An empty sandbox over HTTP, with the documented limits or without any."""
+def served(limits: bool = False, **settings: object) -> Iterator[Server]:
+    """An empty sandbox over HTTP, as fast as it can be unless the settings say something else."""
+    settings["limits"] = limits
     process = subprocess.Popen(
-        [PYTHON, "-c", SERVER, json.dumps(limits)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [PYTHON, "-c", SERVER, repr(settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None

@@ -266,6 +266,7 @@ class Sandbox:
         faults: list[str] | None = None,
         limits: bool = True,
         strict_limits: bool = False,
+        write_limit: tuple[int, float] | None = None,
         multiple_roles: bool = True,
         roles: list[str] | None = None,
         key: str | None = None,
@@ -276,6 +277,7 @@ class Sandbox:
         - `latency`: seconds that a request takes, or the least and the largest.
         - `fault_rate`: the share of requests (0 to 1) that go wrong, in the ways of `faults` (default: all).
         - `limits=False`: no rate limit; `strict_limits`: refused requests count too.
+        - `write_limit`: so many writes in so many seconds, in place of the documented limit, as of a larger plan.
         - `multiple_roles=False`: one role a membership. `roles`: the slugs there are; default admin and member.
         - `key`: the only key that is let in over HTTP; default: every key that begins with `sk_test_`.
 

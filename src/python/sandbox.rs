@@ -38,7 +38,7 @@ enum Latency {
 #[pymethods]
 impl Sandbox {
     #[new]
-    #[pyo3(signature = (*, seed=0, latency=None, fault_rate=0.0, faults=None, limits=true, strict_limits=false, multiple_roles=true, roles=None, key=None))]
+    #[pyo3(signature = (*, seed=0, latency=None, fault_rate=0.0, faults=None, limits=true, strict_limits=false, write_limit=None, multiple_roles=true, roles=None, key=None))]
     #[allow(clippy::too_many_arguments)] // keyword-only in Python
     fn new(
         py: Python<'_>,
@@ -48,6 +48,7 @@ impl Sandbox {
         faults: Option<Vec<String>>,
         limits: bool,
         strict_limits: bool,
+        write_limit: Option<(u32, f64)>,
         multiple_roles: bool,
         roles: Option<Vec<String>>,
         key: Option<String>,
@@ -82,13 +83,23 @@ impl Sandbox {
         if roles.is_empty() {
             return Err(refuse("roles must name at least one role"));
         }
-        let limits = if limits {
-            Limits {
-                strict: strict_limits,
-                ..Limits::documented()
+        let limits = match (limits, write_limit) {
+            (true, None) => Limits::documented(),
+            (true, Some((count, period))) => {
+                let period = seconds(period).filter(|period| !period.is_zero());
+                let period = period.filter(|_| count > 0).ok_or_else(|| {
+                    refuse("write_limit must be a number of writes, and the seconds that it holds for, such as (1000, 10)")
+                })?;
+                Limits::with_writes((count, period))
             }
-        } else {
-            Limits::none()
+            (false, None) => Limits::none(),
+            (false, Some(_)) => {
+                return Err(refuse("write_limit and limits=False contradict each other"));
+            }
+        };
+        let limits = Limits {
+            strict: strict_limits,
+            ..limits
         };
         let settings = Settings {
             seed,

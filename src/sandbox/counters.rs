@@ -1,10 +1,16 @@
 //! Owns what the sandbox counts: requests, answers, refusals and faults.
 
 use crate::limits::Window;
+use crate::settings::Limits;
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+
+/// For how many seconds writes are counted second by second: an hour.
+const SECONDS: usize = 3_600;
 
 /// What has happened so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +32,12 @@ pub struct Counters {
     pub most_writes_in_ten_seconds: u64,
     /// The same for any one second: the peak.
     pub most_writes_in_a_second: u64,
+    /// The same for the period of the limit on writes; ten seconds where there
+    /// is none.
+    pub most_writes_in_a_period: u64,
+    /// How many writes below `/user_management` arrived in each second from
+    /// the first of them on, for an hour.
+    pub writes_by_second: Vec<u64>,
 }
 
 impl Counters {
@@ -44,6 +56,8 @@ impl Counters {
             "faults": self.faults,
             "most_writes_in_ten_seconds": self.most_writes_in_ten_seconds,
             "most_writes_in_a_second": self.most_writes_in_a_second,
+            "most_writes_in_a_period": self.most_writes_in_a_period,
+            "writes_by_second": self.writes_by_second,
         })
     }
 }
@@ -54,15 +68,22 @@ pub(crate) struct Counting {
     pub(crate) counters: Counters,
     ten_seconds: Window,
     second: Window,
+    period: Window,
+    first: Option<SystemTime>,
     latest: SystemTime,
 }
 
 impl Counting {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let period = limits
+            .user_management_writes
+            .map_or(TEN_SECONDS, |(_, period)| period);
         Self {
             counters: Counters::default(),
-            ten_seconds: Window::new(Duration::from_secs(10)),
+            ten_seconds: Window::new(TEN_SECONDS),
             second: Window::new(Duration::from_secs(1)),
+            period: Window::new(period),
+            first: None,
             latest: UNIX_EPOCH,
         }
     }
@@ -72,12 +93,29 @@ impl Counting {
         *self.counters.by_route.entry(label).or_default() += 1;
         if write {
             self.latest = self.latest.max(now);
-            let ten_seconds = self.ten_seconds.add(self.latest) as u64;
-            let second = self.second.add(self.latest) as u64;
-            let counters = &mut self.counters;
-            counters.most_writes_in_ten_seconds =
-                counters.most_writes_in_ten_seconds.max(ten_seconds);
-            counters.most_writes_in_a_second = counters.most_writes_in_a_second.max(second);
+            self.written(self.latest);
+        }
+    }
+
+    fn written(&mut self, now: SystemTime) {
+        let counters = &mut self.counters;
+        for (window, most) in [
+            (
+                &mut self.ten_seconds,
+                &mut counters.most_writes_in_ten_seconds,
+            ),
+            (&mut self.second, &mut counters.most_writes_in_a_second),
+            (&mut self.period, &mut counters.most_writes_in_a_period),
+        ] {
+            *most = (*most).max(window.add(now) as u64);
+        }
+        let first = *self.first.get_or_insert(now);
+        let second = now.duration_since(first).unwrap_or_default().as_secs();
+        let second = usize::try_from(second).unwrap_or(SECONDS);
+        if second < SECONDS {
+            let by_second = &mut counters.writes_by_second;
+            by_second.resize(by_second.len().max(second + 1), 0);
+            by_second[second] += 1;
         }
     }
 
@@ -87,5 +125,37 @@ impl Counting {
 
     pub(crate) fn went_wrong(&mut self, fault: String) {
         *self.counters.faults.entry(fault).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::beginning;
+
+    #[test]
+    fn writes_are_counted_by_second_and_in_the_period_of_the_limit() {
+        let mut counting = Counting::new(&Limits {
+            user_management_writes: Some((3, Duration::from_secs(2))),
+            ..Limits::none()
+        });
+        let at = |milliseconds| beginning() + Duration::from_millis(milliseconds);
+        for time in [5_200, 5_900, 6_100, 6_300, 8_000, 5_000] {
+            counting.arrived("POST /user_management/users", true, at(time));
+        }
+        counting.arrived("GET /user_management/users", false, at(8_100));
+        let counters = &counting.counters;
+        // A clock that goes back counts as one that stands.
+        assert_eq!(counters.writes_by_second, [3, 1, 2]);
+        assert_eq!(
+            (
+                counters.most_writes_in_a_second,
+                counters.most_writes_in_a_period,
+                counters.most_writes_in_ten_seconds
+            ),
+            (3, 4, 6)
+        );
+        counting.arrived("", true, at(5_200 + 1_000 * SECONDS as u64));
+        assert_eq!(counting.counters.writes_by_second.len(), 3, "for an hour");
     }
 }

@@ -34,7 +34,7 @@ impl Machine {
             state: State::new(&settings),
             gates: Gates::new(&settings.limits),
             schedule: FaultSchedule::new(settings.seed, &settings.faults),
-            counting: Counting::new(),
+            counting: Counting::new(&settings.limits),
             request_ids: Identifiers::new(settings.seed ^ 0x1d1d_1d1d_1d1d_1d1d),
             latest: clock::beginning(),
             settings,

@@ -79,6 +79,24 @@ impl Limits {
         }
     }
 
+    /// The documented limits with another one for writes, as of a larger plan
+    /// or a smaller share; those of the other traffic grow with it.
+    pub fn with_writes((count, period): Limit) -> Self {
+        let documented = Self::documented();
+        let per_second = |(count, period): Limit| f64::from(count) / period.as_secs_f64();
+        let factor = documented
+            .user_management_writes
+            .map_or(1.0, |limit| per_second((count, period)) / per_second(limit))
+            .max(1.0);
+        let grown = |(count, period): Limit| ((f64::from(count) * factor).ceil() as u32, period);
+        Self {
+            user_management_writes: Some((count, period)),
+            user_management_reads: documented.user_management_reads.map(grown),
+            everything: documented.everything.map(grown),
+            ..documented
+        }
+    }
+
     /// No limit at all.
     pub fn none() -> Self {
         Self {
@@ -95,5 +113,22 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self::documented()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_limits_grow_with_that_on_writes_and_never_shrink() {
+        let seconds = Duration::from_secs;
+        let larger = Limits::with_writes((1_000, seconds(5)));
+        assert_eq!(larger.user_management_writes, Some((1_000, seconds(5))));
+        assert_eq!(larger.user_management_reads, Some((4_000, seconds(10))));
+        assert_eq!(larger.everything, Some((24_000, seconds(60))));
+        let smaller = Limits::with_writes((100, seconds(10)));
+        assert_eq!(smaller.user_management_writes, Some((100, seconds(10))));
+        assert_eq!(smaller.everything, Limits::documented().everything);
     }
 }

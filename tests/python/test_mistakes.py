@@ -132,6 +132,6 @@ def test_broken_records_fail_one_by_one(run: Run, folder: Path) -> None:
 
 def test_version_and_help(run: Run) -> None:
     assert run("--version").stdout.startswith("workos-importer 0.")
-    for verb in ("import", "validate", "sandbox", "generate", "demo"):
+    for verb in ("import", "validate", "sandbox", "generate", "demo", "rate-check"):
         done = run(verb, "--help")
         assert done.returncode == 0 and "usage: workos-importer" in done.stdout

@@ -444,6 +444,9 @@ def test_options_that_cannot_be(options: dict[str, Any]) -> None:
         {"fault_rate": 2},
         {"faults": ["boredom"]},
         {"roles": []},
+        {"write_limit": (0, 10)},
+        {"write_limit": (10, 0)},
+        {"write_limit": (10, 1), "limits": False},
     ],
 )
 def test_sandbox_settings_that_cannot_be(options: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from . import (
     import_,
     pace,
     plan,
+    rate_check,
     results,
     resume,
     retry,
@@ -47,6 +48,7 @@ _COMMANDS = (
     sandbox,
     demo,
     generate,
+    rate_check,
 )
 
 
