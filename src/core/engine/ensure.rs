@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
+use super::memo::is_shared;
 use super::settled::{Ensured, Progress, existing, recall};
 use super::{Ended, Engine};
 use crate::clock::Clock;
@@ -67,21 +68,28 @@ enum Wrote {
 }
 
 impl Engine<'_> {
-    /// Ensures a step under its key for a row: one flight at a time, done once.
+    /// Ensures a step under its key for a row: one flight at a time, done once. `is_new`: the journal cannot know
+    /// anything about the key, and is not asked.
     pub(super) async fn ensure(
         &self,
         key: &StepKey,
         ask: &Ask<'_>,
         record: u64,
+        is_new: bool,
     ) -> Result<Ensured, Failure> {
-        if let Some(known) = self.memo.get(key).await?
+        // What many rows name is known for most of them, and they need not wait for each other.
+        if is_shared(key.kind)
+            && let Some(known) = self.memo.get(key).await?
             && let Some(ensured) = self.recalled(key, ask, &known, record)
         {
             return Ok(ensured);
         }
         let _flight = self.memo.flight(key).await;
         let mut progress = Progress::new(record);
-        let known = self.memo.get(key).await?;
+        let known = match is_new {
+            true => None,
+            false => self.memo.get(key).await?,
+        };
         if let Some(known) = &known {
             if let Some(ensured) = self.recalled(key, ask, known, record) {
                 return Ok(ensured);
@@ -90,7 +98,7 @@ impl Engine<'_> {
         }
         // An earlier attempt of this run, or an earlier row, may have written it, and did not hear. What is known to be
         // missing was looked for, but a request that nobody waits for any more can still arrive.
-        let is_open = known.as_ref().is_none_or(|known| known.id.is_none());
+        let is_open = !is_new && known.as_ref().is_none_or(|known| known.id.is_none());
         if is_open && let Some((intent, label)) = self.left_in_doubt(key).await? {
             progress.in_doubt = Some((
                 intent.effect,
@@ -304,7 +312,9 @@ impl Engine<'_> {
                 }
                 let effect = progress.did.unwrap_or(write.effect);
                 self.keep(key, &found, effect, progress)?;
-                Ok(Wrote::Done(self.ensured(key, found, effect, progress)))
+                let mut ensured = self.ensured(key, found, effect, progress);
+                ensured.made_now = write.effect == Effect::Created && progress.in_doubt.is_none();
+                Ok(Wrote::Done(ensured))
             }
             Some(Applied::Refused {
                 then: Then::Look(refusal),
