@@ -1,30 +1,35 @@
 """Takes people in bulk and makes a WorkOS directory match them: users, organizations, memberships, roles.
 
-This file has the public names and nothing else.
+This file has the public names and nothing else. Each is loaded when it is first asked for: a program that imports the
+package, or asks the command for its help, does not wait for what it does not use.
 """
 
-from ._comparison import Changes, ExtraMembership, Plan, Verification, VerifiedRow
-from ._doctor import Check, DoctorReport
-from ._exceptions import (
-    APIError,
-    AuthError,
-    ConfigError,
-    ImporterError,
-    JournalError,
-    RowsFailedError,
-    RunError,
-    RunLockedError,
-    SourceChangedError,
-    SourceError,
-)
-from ._importer import Importer
-from ._native import Sandbox, SandboxServer, __version__
-from ._options import OrganizationRef
-from ._reports import DryRunReport, GivenBack, ValidationReport
-from ._results import Issue, Pace, Progress, RowError, RowResult, Started, Stopped, Summary
-from ._run import ImportRun
-from ._runs import Cause, RunInfo
-from ._undo import Left, UndoPlan, UndoRun, UndoSummary
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._comparison import Changes, ExtraMembership, Plan, Verification, VerifiedRow
+    from ._doctor import Check, DoctorReport
+    from ._exceptions import (
+        APIError,
+        AuthError,
+        ConfigError,
+        ImporterError,
+        JournalError,
+        RowsFailedError,
+        RunError,
+        RunLockedError,
+        SourceChangedError,
+        SourceError,
+    )
+    from ._importer import Importer
+    from ._native import Sandbox, SandboxServer, __version__
+    from ._options import OrganizationRef
+    from ._reports import DryRunReport, GivenBack, ValidationReport
+    from ._results import Issue, Pace, Progress, RowError, RowResult, Started, Stopped, Summary
+    from ._run import ImportRun
+    from ._runs import Cause, RunInfo
+    from ._undo import Left, UndoPlan, UndoRun, UndoSummary
 
 __all__ = [
     "APIError",
@@ -68,3 +73,45 @@ __all__ = [
     "VerifiedRow",
     "__version__",
 ]
+
+# The same as above, for the interpreter: where each name is.
+_PLACES = {
+    "_comparison": ("Changes", "ExtraMembership", "Plan", "Verification", "VerifiedRow"),
+    "_doctor": ("Check", "DoctorReport"),
+    "_exceptions": (
+        "APIError",
+        "AuthError",
+        "ConfigError",
+        "ImporterError",
+        "JournalError",
+        "RowsFailedError",
+        "RunError",
+        "RunLockedError",
+        "SourceChangedError",
+        "SourceError",
+    ),
+    "_importer": ("Importer",),
+    "_native": ("Sandbox", "SandboxServer", "__version__"),
+    "_options": ("OrganizationRef",),
+    "_reports": ("DryRunReport", "GivenBack", "ValidationReport"),
+    "_results": ("Issue", "Pace", "Progress", "RowError", "RowResult", "Started", "Stopped", "Summary"),
+    "_run": ("ImportRun",),
+    "_runs": ("Cause", "RunInfo"),
+    "_undo": ("Left", "UndoPlan", "UndoRun", "UndoSummary"),
+}
+
+# Type checkers read the imports above: a name that is not among them stays a mistake for them.
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """Loads a public name, once."""
+        for place, names in _PLACES.items():
+            if name in names:
+                found = getattr(import_module(f".{place}", __name__), name)
+                globals()[name] = found
+                return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__():
+        """The public names too that are not loaded yet."""
+        return sorted({*globals(), *__all__})

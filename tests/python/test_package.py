@@ -27,7 +27,9 @@ from workos_importer import (
     RunLockedError,
     SourceChangedError,
     SourceError,
+    cli,
 )
+from workos_importer.cli.streams import Streams
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,7 +104,49 @@ def test_the_command_line_draws_nothing_it_does_not_need() -> None:
     assert python(code).stdout.endswith("[] 0\n")
 
 
+def test_a_name_is_loaded_when_it_is_asked_for() -> None:
+    code = (
+        "import sys, workos_importer\n"
+        "loaded = lambda: {'logging', 'dataclasses', 'workos_importer._importer'} & set(sys.modules)\n"
+        "print(sorted(loaded()))\n"
+        "from workos_importer import Importer\n"
+        "print(len(loaded()), workos_importer.Importer is Importer)"
+    )
+    assert python(code).stdout == "[]\n3 True\n"
+
+
+def test_the_command_loads_what_is_meant() -> None:
+    code = (
+        "import sys\nfrom workos_importer.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print(sorted(m for m in sys.modules if m.startswith('workos_importer.cli.') or m == 'dataclasses'))"
+    )
+    always = ["workos_importer.cli.parser", "workos_importer.cli.streams"]
+    assert python(code, "--help").stdout.splitlines()[-1] == str(always)
+    meant = python(code, "generate", "--help").stdout.splitlines()[-1]
+    assert "cli.generate'" in meant and "cli.import_'" not in meant and "cli.sandbox'" not in meant
+
+
+def test_the_list_of_commands_is_what_they_say_of_themselves() -> None:
+    """Named one by one in the list, described once more in the file of each."""
+    listed = cli._parser(None, Streams()).format_help()
+    for name in cli._COMMANDS:
+        assert cli._parser(name, Streams()).format_help() == listed, name
+    files = (ROOT / "python/workos_importer/cli").glob("[a-z]*.py")
+    commands = {path.stem for path in files if "commands.add_parser(" in path.read_text(encoding="utf-8")}
+    assert {file for file, _ in cli._COMMANDS.values()} == commands
+
+
 def test_public_names() -> None:
+    for name in workos_importer.__all__:
+        assert getattr(workos_importer, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'Imports'"):
+        _ = workos_importer.Imports  # type: ignore[attr-defined]
+    everything: dict[str, object] = {}
+    exec("from workos_importer import *", everything)
+    assert set(everything) - {"__builtins__"} == set(workos_importer.__all__)
+    unasked = python("import workos_importer; print(dir(workos_importer))").stdout
+    assert set(workos_importer.__all__) <= set(ast.literal_eval(unasked))
     assert set(workos_importer.__all__) <= set(dir(workos_importer))
     assert workos_importer.__version__ == metadata.version("workos-importer")
     assert list(workos_importer.__all__) == sorted(workos_importer.__all__)

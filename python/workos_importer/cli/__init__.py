@@ -2,61 +2,47 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .._exceptions import APIError, AuthError, ImporterError, RowsFailedError, RunError, SourceChangedError
 from .._native import __version__
-from . import (
-    demo,
-    doctor,
-    errors,
-    generate,
-    import_,
-    pace,
-    plan,
-    rate_check,
-    results,
-    resume,
-    retry,
-    runs,
-    sandbox,
-    show,
-    undo,
-    validate,
-    verify,
-)
 from .parser import Parser
 from .streams import Streams, without_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (
-    import_,
-    validate,
-    plan,
-    runs,
-    show,
-    pace,
-    resume,
-    retry,
-    results,
-    errors,
-    verify,
-    undo,
-    doctor,
-    sandbox,
-    demo,
-    generate,
-    rate_check,
-)
+# Each command: its file, and what the list of commands says of it. Only the file of what is meant is loaded.
+_COMMANDS = {
+    "import": ("import_", "import users, organizations and memberships"),
+    "validate": ("validate", "say what is wrong in a file"),
+    "plan": ("plan", "what an import would do to the directory"),
+    "runs": ("runs", "the runs on disk; delete them"),
+    "show": ("show", "the summary of a run, or its failed rows; follow a running one"),
+    "pace": ("pace", "change how fast a running import goes"),
+    "resume": ("resume", "go on with a run that did not come to its end"),
+    "retry": ("retry", "try the failed rows of a run again"),
+    "results": ("results", "every row's outcome"),
+    "errors": ("errors", "why rows of a run failed, and what to do"),
+    "verify": ("verify", "prove that the directory holds what a file says"),
+    "undo": ("undo", "take back what a run created, and only that"),
+    "doctor": ("doctor", "say whether an import would work from here, and what to do if not"),
+    "sandbox": ("sandbox", "serve a WorkOS for rehearsals on this machine"),
+    "demo": ("demo", "see an import, without a key"),
+    "generate": ("generate", "write a file of invented users"),
+    "rate-check": ("rate_check", "see the rate limit being kept"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code, as documented: 0, 1, 2, 3, 4, 130 or 143."""
     streams = Streams()
+    if arguments is None:
+        arguments = sys.argv[1:]
     try:
-        parsed = _parser(streams).parse_args(arguments)
+        parsed = _parser(_meant(arguments), streams).parse_args(arguments)
         return int(parsed.work(parsed, streams))
     except ImporterError as error:
         streams.error(without_keys(str(error)))
@@ -67,7 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         streams.close()
 
 
-def _parser(streams: Streams) -> Parser:
+def _meant(arguments: Sequence[str]) -> str | None:
+    """The command: the first argument that is no flag, since no flag before it takes a value."""
+    return next((argument for argument in arguments if not argument.startswith("-")), None)
+
+
+def _parser(meant: str | None, streams: Streams) -> Parser:
     parser = Parser(
         prog="workos-importer",
         description="Imports users in bulk into WorkOS: users, organizations, memberships, roles.",
@@ -75,8 +66,12 @@ def _parser(streams: Streams) -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"workos-importer {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add(commands, streams)
+    for name, (file, text) in _COMMANDS.items():
+        if name == meant:
+            import_module(f".{file}", __name__).add(commands, streams)
+        else:
+            # Named for the list of commands alone.
+            commands.add_parser(name, streams=streams, help=text)
     return parser
 
 

@@ -1,4 +1,8 @@
-"""Owns how arguments are taken: one line for a mistake, no abbreviations, and no key on the command line."""
+"""Owns how arguments are taken: one line for a mistake, no abbreviations, and no key on the command line.
+
+What a flag's value means is the options' business. They are loaded where such a flag is given: the list of commands
+does not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from .._exceptions import ConfigError
-from .._options import parse_duration, parse_give_up_after, parse_rate_limit, parse_share, parse_stop_at
 from .streams import without_keys
 
 if TYPE_CHECKING:
@@ -63,26 +66,36 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
 
 def share(text: str) -> float:
     """A type for flags: `10%` or `0.1`."""
+    from .._options import parse_share
+
     return _reported(parse_share, text)
 
 
 def rate_limit(text: str) -> tuple[int, float]:
     """A type for flags: `500/10s`."""
+    from .._options import parse_rate_limit
+
     return _reported(parse_rate_limit, text)
 
 
 def give_up_after(text: str) -> float:
     """A type for flags: `30min`."""
+    from .._options import parse_give_up_after
+
     return _reported(parse_give_up_after, text)
 
 
 def stop_at(text: str) -> datetime:
     """A type for flags: `06:00`, `2026-11-23T06:00`."""
+    from .._options import parse_stop_at
+
     return _reported(parse_stop_at, text)
 
 
 def seconds(text: str) -> float:
     """A type for flags: `50ms`, `2s`, `0.5`."""
+    from .._options import parse_duration
+
     found = parse_duration(text)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no time: write it like 50ms or 2s")

@@ -13,6 +13,13 @@ use crate::journal::outcome::{
 };
 use crate::row::{Kind, Step, StepKey};
 
+/// A row whose steps are registered.
+pub(super) struct RegisteredRow {
+    pub(super) row: Claimed,
+    /// It is the first that names its subject, in all attempts of the run.
+    pub(super) is_new: bool,
+}
+
 /// A row whose drive came to an end.
 pub(super) struct Driven {
     pub(super) record_number: u64,
@@ -73,7 +80,7 @@ impl Engine<'_> {
             if trusted && self.is_absent(&ask).await? {
                 self.memo.put(&key, Remembered::missing())?;
             }
-            match self.ensure(&key, &ask, PRELUDE).await {
+            match self.ensure(&key, &ask, PRELUDE, false).await {
                 Ok(ensured) => {
                     if ensured.result.effect == Effect::Created {
                         *tally.created.entry(step.kind).or_insert(0) += 1;
@@ -104,7 +111,7 @@ impl Engine<'_> {
     /// begins, and dropping `_done` lets the next one begin.
     pub(super) async fn drive(
         &self,
-        row: Claimed,
+        registered: RegisteredRow,
         predecessor: Option<oneshot::Receiver<()>>,
         _done: oneshot::Sender<()>,
     ) -> Driven {
@@ -112,10 +119,11 @@ impl Engine<'_> {
             // It ends by being dropped.
             let _ = predecessor.await;
         }
+        let RegisteredRow { row, is_new } = registered;
         let record_number = row.identity.record_number;
         let subject = row.steps.iter().find(|step| step.kind == row.subject);
         let subject = subject.and_then(Step::key);
-        let finished = match self.to_its_end(row).await {
+        let finished = match self.to_its_end(row, is_new).await {
             Ok(finished) => finished,
             Err(ended) => Finished::Stop(ended),
         };
@@ -126,9 +134,9 @@ impl Engine<'_> {
         }
     }
 
-    async fn to_its_end(&self, row: Claimed) -> Result<Finished, Ended> {
+    async fn to_its_end(&self, row: Claimed, is_new: bool) -> Result<Finished, Ended> {
         let mut way = Way::default();
-        let mut stopped = self.walk(&row, &mut way, self.can_park).await;
+        let mut stopped = self.walk(&row, &mut way, self.can_park, is_new).await;
         if let Err(Stopped::Gone { key, .. }) = &stopped {
             // What the memo knew is no longer so: it leaves the memo once, and the row begins again. A row that has
             // written something is not set aside any more: its result is due.
@@ -136,7 +144,7 @@ impl Engine<'_> {
             let gone = key.kind;
             let may_park = self.can_park && !way.has_written();
             let mut again = Way::default();
-            stopped = self.walk(&row, &mut again, may_park).await;
+            stopped = self.walk(&row, &mut again, may_park, false).await;
             again.take_over(way, gone);
             way = again;
         }
@@ -174,11 +182,21 @@ impl Engine<'_> {
         })
     }
 
-    async fn walk(&self, row: &Claimed, way: &mut Way, may_park: bool) -> Result<(), Stopped> {
+    /// `is_new`: the row is the first that names its subject, and nothing was done for it yet.
+    async fn walk(
+        &self,
+        row: &Claimed,
+        way: &mut Way,
+        may_park: bool,
+        is_new: bool,
+    ) -> Result<(), Stopped> {
+        let mut subject_made_now = false;
         for step in &row.steps {
-            let key = step
-                .key()
-                .unwrap_or_else(|| key_by_bases(step.kind, &way.bases));
+            let (key, is_new) = match step.key() {
+                Some(key) => (key, is_new && step.kind == row.subject),
+                // Made of the ids of what it builds on.
+                None => (key_by_bases(step.kind, &way.bases), subject_made_now),
+            };
             if step.kind == row.subject && may_park && self.waits_for_the_first(row, &key).await? {
                 return Err(Stopped::Parked(key));
             }
@@ -186,7 +204,8 @@ impl Engine<'_> {
                 claim: &step.claim,
                 bases: &way.bases,
             };
-            let ensured = match self.ensure(&key, &ask, row.identity.record_number).await {
+            let number = row.identity.record_number;
+            let ensured = match self.ensure(&key, &ask, number, is_new).await {
                 Ok(ensured) => ensured,
                 Err(Failure::Row(refusal)) => {
                     let at = step.kind;
@@ -208,6 +227,7 @@ impl Engine<'_> {
                 }
                 Err(Failure::Stop(ended)) => return Err(Stopped::Run(ended)),
             };
+            subject_made_now |= step.kind == row.subject && ensured.made_now;
             way.keys.push((key, ensured.result.effect));
             way.bases.push(Base {
                 kind: step.kind,

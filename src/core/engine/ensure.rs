@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
+use super::memo::is_shared;
 use super::settled::{Ensured, Progress, existing, recall};
 use super::snapshot::CallErrorOrJournal;
 use super::{Ended, Engine};
 use crate::clock::Clock;
 use crate::directory::{
-    Applied, Approach, Ask, BeforeSend, CallError, Change, Refusal, Settling, State, Then, Write,
-    as_it_was_sent,
+    Applied, Approach, Ask, BeforeSend, CallError, Change, OnExisting, Refusal, Settling, State,
+    Then, Write, as_it_was_sent,
 };
 use crate::journal::outcome::Effect;
 use crate::journal::{Journal, JournalError, OpenIntent, Remembered};
@@ -68,30 +69,39 @@ enum Wrote {
 }
 
 impl Engine<'_> {
-    /// Ensures a step under its key for a row: one flight at a time, done once.
+    /// Ensures a step under its key for a row: one flight at a time, done once. `is_new`: the journal cannot know
+    /// anything about the key, and is not asked.
     pub(super) async fn ensure(
         &self,
         key: &StepKey,
         ask: &Ask<'_>,
         record: u64,
+        is_new: bool,
     ) -> Result<Ensured, Failure> {
-        if let Some(known) = self.memo.get(key).await?
+        // What many rows name is known for most of them, and they need not wait for each other.
+        if is_shared(key.kind)
+            && let Some(known) = self.memo.get(key).await?
             && let Some(ensured) = self.recalled(key, ask, &known, record)
         {
             return Ok(ensured);
         }
         let _flight = self.memo.flight(key).await;
         let mut progress = Progress::new(record);
-        let known = self.memo.get(key).await?;
+        let known = match is_new {
+            true => None,
+            false => self.memo.get(key).await?,
+        };
         if let Some(known) = &known {
-            if let Some(ensured) = self.recalled(key, ask, known, record) {
+            if !self.counts_only_now(key, known, record).await?
+                && let Some(ensured) = self.recalled(key, ask, known, record)
+            {
                 return Ok(ensured);
             }
             progress.goes_on_from(known);
         }
         // An earlier attempt of this run, or an earlier row, may have written it, and did not hear. What is known to be
         // missing was looked for, but a request that nobody waits for any more can still arrive.
-        let is_open = known.as_ref().is_none_or(|known| known.id.is_none());
+        let is_open = !is_new && known.as_ref().is_none_or(|known| known.id.is_none());
         if is_open && let Some((intent, label)) = self.left_in_doubt(key).await? {
             progress.in_doubt = Some((
                 intent.effect,
@@ -133,6 +143,26 @@ impl Engine<'_> {
             }
             (settled, _) => settled,
         }
+    }
+
+    /// A row that failed before its user was looked at, and is tried again: it was the first to name the user, so its
+    /// fields count, although a later row has come to the user meanwhile.
+    async fn counts_only_now(
+        &self,
+        key: &StepKey,
+        known: &Remembered,
+        record: u64,
+    ) -> Result<bool, JournalError> {
+        let may = self.retries
+            && key.kind == Kind::User
+            && self.options.policy.on_existing == OnExisting::Update
+            && known.done.is_none_or(|(by, _)| by != record);
+        if !may {
+            return Ok(false);
+        }
+        let key = key.clone();
+        let first = self.journal.ask(move |store| store.first_record(&key));
+        Ok(first.await? == Some(record))
     }
 
     /// A write whose answer is not known, and the name that it gave to its object.
@@ -332,7 +362,9 @@ impl Engine<'_> {
                 }
                 let effect = progress.did.unwrap_or(write.effect);
                 self.keep(key, &found, effect, progress)?;
-                Ok(Wrote::Done(self.ensured(key, found, effect, progress)))
+                let mut ensured = self.ensured(key, found, effect, progress);
+                ensured.made_now = write.effect == Effect::Created && progress.in_doubt.is_none();
+                Ok(Wrote::Done(ensured))
             }
             Some(Applied::Refused {
                 then: Then::Look(refusal),

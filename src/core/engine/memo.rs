@@ -104,6 +104,6 @@ impl<'a> Memo<'a> {
 }
 
 /// Objects that many rows name are worth a place in memory; the others are asked for about once.
-fn is_shared(kind: Kind) -> bool {
+pub(super) fn is_shared(kind: Kind) -> bool {
     kind == Kind::Organization
 }

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::drive::{Driven, Finished};
+use super::drive::{Driven, Finished, RegisteredRow};
 use super::{
     Claimed, DRAIN, Disagreement, Ended, Engine, Halt, MaxErrors, ReadRow, Rows, Sink, Tally,
 };
@@ -56,7 +56,7 @@ impl Engine<'_> {
         mut halt: watch::Receiver<Halt>,
         pass: Pass,
     ) -> Ended {
-        let mut waiting: VecDeque<Claimed> = VecDeque::new();
+        let mut waiting: VecDeque<RegisteredRow> = VecDeque::new();
         let mut under_way = FuturesUnordered::new();
         // Rows that ended while an earlier result was being handed over; no row is started as long as there are any.
         let mut held: VecDeque<Driven> = VecDeque::new();
@@ -70,7 +70,7 @@ impl Engine<'_> {
                     let Some(row) = waiting.pop_front() else {
                         break;
                     };
-                    let (done, predecessor) = chain(&mut last_of, &row);
+                    let (done, predecessor) = chain(&mut last_of, &row.row);
                     under_way.push(self.drive(row, predecessor, done));
                 }
             }
@@ -141,7 +141,7 @@ impl Engine<'_> {
         reading: &mut Option<i64>,
         sink: &mut dyn Sink,
         tally: &mut Tally,
-    ) -> Result<Vec<Claimed>, Ended> {
+    ) -> Result<Vec<RegisteredRow>, Ended> {
         let mut rows = Vec::with_capacity(batch.len());
         let batch = self.numbered(batch, reading, tally.rows_read).await?;
         let batch = match pass {
@@ -182,10 +182,10 @@ impl Engine<'_> {
                 .await?;
             let mut parked = parked.into_iter();
             rows.retain(|_| parked.next().unwrap_or(false));
-            return Ok(rows);
+            let known = |row| RegisteredRow { row, is_new: false };
+            return Ok(rows.into_iter().map(known).collect());
         }
-        self.register(&mut rows, sink).await?;
-        Ok(rows)
+        Ok(self.register(rows, sink).await?)
     }
 
     /// Gives rows that are known by what they say the numbers that the journal has for them.
@@ -265,9 +265,10 @@ impl Engine<'_> {
 
     async fn register(
         &self,
-        rows: &mut [Claimed],
+        mut rows: Vec<Claimed>,
         sink: &mut dyn Sink,
-    ) -> Result<(), JournalError> {
+    ) -> Result<Vec<RegisteredRow>, JournalError> {
+        let mut are_new = vec![false; rows.len()];
         let mut registrations = Vec::new();
         let mut places = Vec::new();
         for (index, row) in rows.iter().enumerate() {
@@ -288,19 +289,19 @@ impl Engine<'_> {
                 places.push((index, step_index));
             }
         }
-        let asked = registrations.clone();
-        let registered = self
+        let (registrations, registered) = self
             .journal
             .ask(move |store| {
-                asked
-                    .iter()
-                    .map(|one| store.register(one))
-                    .collect::<rusqlite::Result<Vec<_>>>()
+                let registered = registrations.iter().map(|one| store.register(one));
+                let registered = registered.collect::<rusqlite::Result<Vec<_>>>()?;
+                Ok((registrations, registered))
             })
             .await?;
         for ((registration, registered), (index, step_index)) in
             registrations.into_iter().zip(registered).zip(places)
         {
+            let is_about = registration.key.kind == rows[index].subject;
+            are_new[index] |= is_about && registered.is_new;
             if registered.same_fields && registered.other_label.is_none() {
                 continue;
             }
@@ -318,7 +319,9 @@ impl Engine<'_> {
             })
             .await;
         }
-        Ok(())
+        let rows = rows.into_iter().zip(are_new);
+        let registered = rows.map(|(row, is_new)| RegisteredRow { row, is_new });
+        Ok(registered.collect())
     }
 
     async fn finish(

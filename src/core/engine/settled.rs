@@ -13,6 +13,8 @@ pub(super) struct Ensured {
     pub(super) result: StepResult,
     /// This run created the object, through this row or another one.
     pub(super) ours: bool,
+    /// The directory has made it just now: nothing that builds on it can be known.
+    pub(super) made_now: bool,
     /// A part of the claim that could not be met.
     pub(super) shortfall: Option<Refusal>,
 }
@@ -163,6 +165,7 @@ impl Engine<'_> {
                 differs: false,
             },
             ours: effect == Effect::Created,
+            made_now: false,
             shortfall: progress.shortfall.clone(),
         }
     }
@@ -222,6 +225,7 @@ pub(super) fn existing(kind: Kind, id: String, ours: bool) -> Ensured {
             differs: false,
         },
         ours,
+        made_now: false,
         shortfall: None,
     }
 }

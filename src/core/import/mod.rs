@@ -39,6 +39,7 @@ mod workload;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -72,6 +73,9 @@ use crate::wire::ConnectionError;
 
 /// How many events may wait for the caller: the run pauses when nobody takes them.
 const EVENTS: usize = 1_024;
+
+/// How long rows that end are waited for once one has: nobody sees it.
+const TOGETHER: Duration = Duration::from_millis(5);
 
 /// Why an import could not begin. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -136,8 +140,8 @@ impl Import {
         &self.run_id
     }
 
-    /// Waits up to `patience` for events and takes up to `most` of them. Blocks: not for async code. Nothing comes
-    /// after [`Event::Ended`].
+    /// Waits up to `patience` for events and takes up to `most` of them: rows that end close together come together.
+    /// Blocks: not for async code. Nothing comes after [`Event::Ended`].
     pub fn poll(&self, most: usize, patience: Duration) -> Vec<Event> {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = Vec::new();
@@ -145,6 +149,16 @@ impl Import {
             // What is there already is worth taking even when the patience is nothing.
             let _ = timeout(patience, events.recv_many(&mut taken, most)).await;
         });
+        let only_rows = taken.iter().all(|event| matches!(event, Event::Row(_)));
+        if !taken.is_empty() && only_rows {
+            // Waking the caller for each row by itself would cost more than the row.
+            thread::sleep(TOGETHER.min(patience));
+            while taken.len() < most
+                && let Ok(event) = events.try_recv()
+            {
+                taken.push(event);
+            }
+        }
         taken
     }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::steps::halves;
+use super::places::halves;
 use super::store::Store;
 
 impl Store {

@@ -24,6 +24,7 @@ mod compared;
 mod known;
 mod orphans;
 pub mod outcome;
+mod places;
 mod rows;
 mod schema;
 mod seen;
@@ -255,6 +256,9 @@ impl Journal {
             if !store.connection.is_autocommit() {
                 let end = if keep { "COMMIT" } else { "ROLLBACK" };
                 store.connection.execute_batch(end)?;
+                if !keep {
+                    store.latest.clear();
+                }
             }
         }
         Ok(())
@@ -334,6 +338,7 @@ fn drive(store: &Store, queue: &mpsc::Receiver<Job>, failed: &Mutex<Option<Journ
                 .unwrap_or_else(PoisonError::into_inner)
                 .get_or_insert_with(|| error.clone());
             let _ = store.connection.execute_batch("ROLLBACK");
+            store.latest.clear();
         }
         for done in waiting {
             done(result.clone());

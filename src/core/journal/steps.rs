@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::outcome::{Effect, Evidence};
+use super::places::Place;
 use super::store::Store;
 use crate::row::{Kind, NOTHING_CLAIMED, StepKey};
 
@@ -32,6 +33,8 @@ pub struct Registration {
 pub struct Registered {
     /// The first row that named the key.
     pub first_record: u64,
+    /// The key is new to the journal: no attempt of the run knows anything about it.
+    pub is_new: bool,
     /// `false`: an earlier row claims other fields, and they count.
     pub same_fields: bool,
     /// The first name given, where this row gives another one.
@@ -77,38 +80,6 @@ const OURS: i64 = 2;
 pub(super) const FORGOTTEN: &str = "remote_id = NULL, state = NULL, detail = NULL, intent = NULL, intent_at = NULL, \
                                     last_intent = NULL, before = NULL, by_record = NULL, effect = NULL, content = NULL";
 
-/// A key as the tables have it: 128 bits of a digest, whose first half is indexed.
-struct Place<'a> {
-    key: i64,
-    rest: Option<i64>,
-    name: Option<&'a str>,
-}
-
-impl<'a> Place<'a> {
-    /// A key that is made of the ids of other objects is kept as its digest alone: it would repeat them.
-    fn of(key: &'a StepKey) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(key.kind.as_str().as_bytes());
-        hasher.update(b":");
-        hasher.update(key.name.as_bytes());
-        let (first, rest) = halves(hasher.finalize().as_bytes());
-        let is_named = key.kind.has_name();
-        Self {
-            key: first,
-            rest: (!is_named).then_some(rest),
-            name: is_named.then_some(&key.name),
-        }
-    }
-}
-
-/// The first 128 bits of a digest as two numbers.
-pub(super) fn halves(digest: &[u8; 32]) -> (i64, i64) {
-    let [first, rest, ..] = digest.as_chunks::<8>().0 else {
-        return (0, 0);
-    };
-    (i64::from_le_bytes(*first), i64::from_le_bytes(*rest))
-}
-
 /// 64 bits of a keyed digest: nobody without the key can look for two fields that share them.
 fn short(fields: &[u8; 16]) -> i64 {
     let [first, ..] = fields.as_chunks::<8>().0 else {
@@ -125,7 +96,11 @@ impl Store {
     }
 
     fn find(&self, place: &Place<'_>, kind: Kind) -> rusqlite::Result<Option<i64>> {
-        self.connection
+        if let Some(id) = self.latest.get(place) {
+            return Ok(Some(id));
+        }
+        let found = self
+            .connection
             .prepare_cached(
                 "SELECT id FROM step WHERE key = ? AND kind = ? AND name IS ? AND key_rest IS ?",
             )?
@@ -133,29 +108,60 @@ impl Store {
                 params![place.key, kind_number(kind), place.name, place.rest],
                 |row| row.get(0),
             )
-            .optional()
+            .optional()?;
+        if let Some(id) = found {
+            self.latest.put(place, id);
+        }
+        Ok(found)
     }
 
     /// The id of a key's step, made if it is not there yet.
     pub(super) fn ensure_step(&self, key: &StepKey) -> rusqlite::Result<i64> {
         let place = Place::of(key);
-        if let Some(id) = self.find(&place, key.kind)? {
-            return Ok(id);
+        match self.find(&place, key.kind)? {
+            Some(id) => Ok(id),
+            None => self.make_step(&place, key.kind, None),
         }
+    }
+
+    /// Makes a step that is not there, with what a row says about it where a row names it. Returns its id.
+    fn make_step(
+        &self,
+        place: &Place<'_>,
+        kind: Kind,
+        named: Option<&Registration>,
+    ) -> rusqlite::Result<i64> {
         self.connection
-            .prepare_cached("INSERT INTO step (kind, key, name, key_rest) VALUES (?, ?, ?, ?)")?
+            .prepare_cached(
+                "INSERT INTO step (kind, key, name, key_rest, first_record, fields, label) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )?
             .execute(params![
-                kind_number(key.kind),
+                kind_number(kind),
                 place.key,
                 place.name,
-                place.rest
+                place.rest,
+                named.map(|row| row.record_number),
+                named.and_then(|row| row.fields.as_ref()).map(short),
+                named.and_then(|row| row.label.as_deref()),
             ])?;
-        Ok(self.connection.last_insert_rowid())
+        let id = self.connection.last_insert_rowid();
+        self.latest.put(place, id);
+        Ok(id)
     }
 
     /// Registers a key for a row, in the order of reading: the first row's fields and name count.
     pub fn register(&self, registration: &Registration) -> rusqlite::Result<Registered> {
-        let id = self.ensure_step(&registration.key)?;
+        let key = &registration.key;
+        let place = Place::of(key);
+        let Some(id) = self.find(&place, key.kind)? else {
+            self.make_step(&place, key.kind, Some(registration))?;
+            return Ok(Registered {
+                first_record: registration.record_number,
+                is_new: true,
+                same_fields: true,
+                other_label: None,
+            });
+        };
         let (first, fields, label): (Option<u64>, Option<i64>, Option<String>) = self
             .connection
             .prepare_cached("SELECT first_record, fields, label FROM step WHERE id = ?")?
@@ -186,6 +192,7 @@ impl Store {
         };
         Ok(Registered {
             first_record: first.unwrap_or(registration.record_number),
+            is_new: false,
             same_fields,
             other_label,
         })
@@ -244,6 +251,16 @@ impl Store {
                 last: Timestamp::from_millisecond(last).ok()?,
             })
         }))
+    }
+
+    /// The row that was the first to name the key.
+    pub fn first_record(&self, key: &StepKey) -> rusqlite::Result<Option<u64>> {
+        let Some(id) = self.step_id(key)? else {
+            return Ok(None);
+        };
+        self.connection
+            .prepare_cached("SELECT first_record FROM step WHERE id = ?")?
+            .query_row([id], |row| row.get(0))
     }
 
     /// The name that counts for the key's object, where rows give it one.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
+use super::places::Latest;
 use super::schema::{SCHEMA, SCHEMA_VERSION};
 
 /// What the run is, as the journal records it at its start.
@@ -29,6 +30,7 @@ pub struct RunRecord {
 /// An open journal.
 pub struct Store {
     pub(super) connection: Connection,
+    pub(super) latest: Latest,
 }
 
 impl Store {
@@ -75,6 +77,7 @@ impl Store {
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let store = Self {
             connection: Connection::open_with_flags(path, flags)?,
+            latest: Latest::new(),
         };
         store.check_version()?;
         Ok(store)
@@ -122,7 +125,10 @@ impl Store {
         connection.pragma_update(None, "cache_size", -8192)?;
         // Rows of a large file touch pages all over it: a page that is written often reaches its place once (80 MB).
         connection.pragma_update(None, "wal_autocheckpoint", 20_000)?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            latest: Latest::new(),
+        })
     }
 
     fn check_version(&self) -> rusqlite::Result<()> {

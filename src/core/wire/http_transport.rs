@@ -4,9 +4,9 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Certificate, Client, redirect, retry};
+use reqwest::{Certificate, Client, Response, redirect, retry};
 use url::{Host, Url};
 
 use super::{ANSWER_LIMIT, Answer, EXCHANGE_TIMEOUT, Request, SendError, Transport};
@@ -110,24 +110,12 @@ impl Transport for HttpTransport {
         }
         let mut response = builder.send().await.map_err(classify)?;
         let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| SendError::AnswerLost(describe(&error)))?
-        {
-            if body.len() + chunk.len() > ANSWER_LIMIT {
-                return Err(SendError::AnswerLost(
-                    "the answer is larger than 8 MiB".into(),
-                ));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let headers = std::mem::take(response.headers_mut());
+        let body = body(&mut response).await?;
         Ok(Answer {
             status,
             headers,
-            body: body.freeze(),
+            body,
         })
     }
 
@@ -153,6 +141,34 @@ fn certificates_in(bundle: &[u8]) -> Result<Vec<Certificate>, ConnectionError> {
         ));
     }
     Ok(certificates)
+}
+
+/// The whole body. Most answers come in one piece, which is taken as it is.
+async fn body(response: &mut Response) -> Result<Bytes, SendError> {
+    let mut first = Bytes::new();
+    let mut several = BytesMut::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| SendError::AnswerLost(describe(&error)))?
+    {
+        if first.len().max(several.len()) + chunk.len() > ANSWER_LIMIT {
+            return Err(SendError::AnswerLost(
+                "the answer is larger than 8 MiB".into(),
+            ));
+        }
+        if first.is_empty() && several.is_empty() {
+            first = chunk;
+            continue;
+        }
+        several.extend_from_slice(&std::mem::take(&mut first));
+        several.extend_from_slice(&chunk);
+    }
+    Ok(if several.is_empty() {
+        first
+    } else {
+        several.freeze()
+    })
 }
 
 /// Checks the address and returns it parsed.
