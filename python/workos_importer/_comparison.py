@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -13,19 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._box import Line, calls_line, draw, duration
-from ._exceptions import ConfigError
+from ._receipt import digest_of_directory, digest_of_file, write_receipt
 from ._results import _Brief
 from ._runs import Cause
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
     from . import _native
 
 Verdict = Literal["matches", "differs", "missing", "kept", "unknown"]
-
-#: Raised with every change of the receipt that a reader could stumble over.
-RECEIPT_VERSION = 1
 
 # How many rows cross the boundary at once.
 _BATCH = 512
@@ -250,36 +245,7 @@ class Verification(_Brief):
 
         Raises `ConfigError` (`output_path`) if it cannot be written.
         """
-        from ._native import __version__
-
-        counts = {name: getattr(self, name) for name in ("matches", "differs", "missing", "kept", "unknown")}
-        document = {
-            "receipt_version": RECEIPT_VERSION,
-            "made_by": f"workos-importer {__version__}",
-            "verified_at": self.verified_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "ok": self.ok,
-            "rows": self.total,
-            "counts": counts,
-            "extra_memberships": self.extra_memberships,
-            "is_sample": self.is_sample,
-            "mode": self.mode,
-            "run_id": self.run_id,
-            "environment": {"base_url": self.environment, "live": self.live},
-            "source": {"name": self.source, "sha256": self.source_sha256},
-            "directory": {"objects": self.directory_objects, "sha256": self.directory_sha256},
-            "not_compared": ["password"],
-        }
-        place = Path(path).expanduser()
-        beside = place.with_name(place.name + ".partial")
-        try:
-            with beside.open("w", encoding="utf-8") as file:
-                json.dump(document, file, indent=2)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(place)
-        except OSError as error:
-            raise ConfigError(f"{place}: cannot be written: {error.strerror}.", "output_path") from None
+        write_receipt(self, Path(path).expanduser())
 
     def _lines(self) -> list[Line]:
         lines: list[Line] = [
@@ -341,7 +307,7 @@ def verification_of(
 ) -> Verification:
     """Counts the verdicts of all rows, and digests source and directory."""
     counts = Counter(row.verdict for row in _rows(native))
-    directory, objects = _digest_of_directory(native)
+    directory, objects = digest_of_directory(native)
     found_extra = None
     if extra:
         found_extra = 0
@@ -364,7 +330,7 @@ def verification_of(
         calls_made=found["calls_made"],
         run_id=run_id,
         is_sample=sampled,
-        source_sha256=_digest_of_file(source),
+        source_sha256=digest_of_file(source),
         directory_sha256=directory,
         directory_objects=objects,
         verified_at=datetime.now(timezone.utc),
@@ -378,28 +344,6 @@ def _rows(native: _native.Import | None) -> Iterator[VerifiedRow]:
         for number, line, email, external_id, verdict, names, message in page:
             yield VerifiedRow(number, line, email, external_id, verdict, tuple(names), message)
         after = page[-1][0]
-
-
-def _digest_of_directory(native: _native.Import) -> tuple[str, int]:
-    digest, objects = hashlib.sha256(), 0
-    after = (-1, "")
-    while page := native.answers(after, _BATCH):
-        for place, line in page:
-            digest.update(line.encode() + b"\n")
-            after = place
-        objects += len(page)
-    return digest.hexdigest(), objects
-
-
-def _digest_of_file(source: str) -> str | None:
-    path = Path(source).expanduser()
-    if not path.is_file():
-        return None
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _with_fields(count: int, fields: dict[str, int]) -> str:

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _native
-from ._comparison import Plan, Verification, plan_of, verification_of
+from ._comparing import IMPORT, Comparing, Purpose
 from ._credentials import Key, checked_sandbox, find_key, given_key
-from ._exceptions import ConfigError, RunError
+from ._exceptions import ConfigError
 from ._native import Sandbox
-from ._options import OnExisting, Options, OrganizationRef, base_url_of, parse_pace
-from ._reports import DryRunReport, GivenBack, KeptIssues, ValidationReport
-from ._results import Issue, Progress, Started, Summary
+from ._options import OnExisting, Options, OrganizationRef, base_url_of, path_of
+from ._reports import DryRunReport, GivenBack, KeptIssues, ValidationReport, warned
+from ._results import Issue, Started
 from ._run import ImportRun
-from ._runs import Cause, RunFolder, RunInfo
+from ._runs import RunFolder
+from ._runs_on_disk import RunsOnDisk
 from ._sources import PathSource, RowsSource, Source, recognise
-from ._undo import UndoPlan, UndoRun
+from ._undo import UndoRun
 
 if TYPE_CHECKING:
     from ._doctor import DoctorReport
-
-#: What a source is read for, unless something else is said.
-_IMPORT = ("import", None, False, None)
 
 _log = logging.getLogger("workos_importer")
 # Who does not set logging up sees nothing of it.
 _log.addHandler(logging.NullHandler())
 
 
-class Importer:
+class Importer(Comparing, RunsOnDisk):
     """Makes a WorkOS environment match what sources say. One importer can make any number of runs."""
 
     def __init__(
@@ -105,7 +102,7 @@ class Importer:
         What it leaves behind:
 
         - `errors_out`, `results_out`: files for the failed rows, and for all rows (`.csv`, `.json`, `.jsonl`).
-        - `run_dir`: where run folders are made; default `WORKOS_IMPORTER_RUN_DIR`, else `.workos-importer/runs` in the
+        - `run_dir`: where run folders are made; default `WORKOSIMPORTER_RUN_DIR`, else `.workos-importer/runs` in the
           current folder.
 
         Raises `ConfigError` for options that cannot be used or contradict each other.
@@ -165,7 +162,7 @@ class Importer:
         """
         kept = KeptIssues(max_issues, on_issue)
         path, pull = _opened(source)
-        out = None if marked is None else _place(marked)
+        out = None if marked is None else path_of(marked)
         if out is not None and path in (None, "-"):
             raise ConfigError("marked needs a file as the source: other rows can be read only once", "contradiction")
         found = _native.validate(self._native_options, path, pull, (delimiter, encoding, out), kept.take)
@@ -174,7 +171,7 @@ class Importer:
             **found,
             issues=tuple(kept.issues),
             issues_omitted=kept.omitted,
-            marked=None if out is None else _warned(GivenBack(path=out, **given)),
+            marked=None if out is None else warned(GivenBack(path=out, **given)),
         )
 
     def dry_run(
@@ -227,99 +224,8 @@ class Importer:
         if run_id is not None and not isinstance(run_id, str):
             raise ConfigError(f"run_id must be a text, not {type(run_id).__name__}")
         again = ("go_on" if resume else "new", run_id, False)
-        purpose = _IMPORT if plan is None else ("planned", _place(plan), False, None)
+        purpose = IMPORT if plan is None else ("planned", path_of(plan), False, None)
         return self._start(recognise(source), (delimiter, encoding), again, purpose)
-
-    def plan(
-        self,
-        source: Source,
-        *,
-        delimiter: str | None = None,
-        encoding: str | None = None,
-        out: str | os.PathLike[str] | None = None,
-        on_start: Callable[[ImportRun], None] | None = None,
-    ) -> Plan:
-        """What an import of the source would do to the directory as it is now. Reads, and writes nothing.
-
-        Waits until all rows have been compared. `out`: a file for the plan, which `run(plan=)` then carries out; its
-        owner alone can read it (it holds email addresses, no passwords). `on_start` gets the comparison while it is
-        under way, to follow or stop it as one does a run.
-
-        What can be found out only by writing is not in a plan: whether the API takes a password or a role, and whether
-        the environment takes several roles for one membership.
-
-        Raises what `run` and its results raise, and `RunError` (`not_ended`) if the comparison was stopped.
-        """
-        if out is not None and isinstance(recognise(source), RowsSource):
-            raise ConfigError("out needs a file as the source: only its content is known again", "contradiction")
-        run, found = self._compare(
-            recognise(source), (delimiter, encoding), None, ("plan", None, False, None), on_start
-        )
-        plan = plan_of(found, _named(source), run.summary.mode, run.summary.total, run._native)
-        if out is None:
-            return plan
-        place = _place(out)
-        run._native.save_plan(place)
-        return replace(plan, saved=place)
-
-    def verify(
-        self,
-        source: Source | None = None,
-        *,
-        run: str | None = None,
-        delimiter: str | None = None,
-        encoding: str | None = None,
-        sample: int | None = None,
-        extra: bool = False,
-        new_key: bool = False,
-        on_start: Callable[[ImportRun], None] | None = None,
-    ) -> Verification:
-        """Whether the directory holds what a source says, row by row. Reads, and writes nothing.
-
-        `source` as in `run`, with this importer's options; or `run`, whose source and options are taken. `sample`: so
-        many rows, drawn at random, stand for all (files only). `extra`: memberships of the source's organizations that
-        no row names are found too. `on_start` as in `plan`; `new_key` as in `resume`.
-
-        Raises what `run` and its results raise; `SourceChangedError` if the run's source has changed; `RunError`
-        (`not_ended`) if the comparison was stopped.
-        """
-        if (source is None) == (run is None):
-            raise ConfigError("Give a source or a run, one of the two.", "contradiction")
-        if sample is not None and (isinstance(sample, bool) or not isinstance(sample, int) or sample < 1):
-            raise ConfigError("sample must be a whole number from 1 on")
-        again = None if run is None else ("resume", run, new_key)
-        info = None if run is None else self._run_folder.find(run)
-        given = None if source is None else recognise(source)
-        purpose = ("verify", None, extra, sample)
-        comparing, found = self._compare(given, (delimiter, encoding), again, purpose, on_start)
-        started = comparing.started
-        return verification_of(
-            found,
-            _named(source) if info is None else info.source,
-            comparing.summary.mode,
-            ("sandbox" if self._sandbox is not None else self._url(), started is not None and started.live),
-            None if info is None else info.id,
-            sample is not None,
-            extra,
-            comparing._native,
-        )
-
-    def _compare(
-        self,
-        source: PathSource | RowsSource | None,
-        written: tuple[str | None, str | None],
-        again: tuple[str, str | None, bool] | None,
-        purpose: tuple[str, str | None, bool, int | None],
-        on_start: Callable[[ImportRun], None] | None,
-    ) -> tuple[ImportRun, dict[str, Any]]:
-        run = self._start(source, written, again or ("go_on", None, False), purpose)
-        if on_start is not None:
-            on_start(run)
-        summary = run.wait()
-        if run._compared is None or summary.status in ("Interrupted", "Stopped"):
-            why = "The comparison did not come to its end." if summary.stopped is None else summary.stopped.message
-            raise RunError(why, "not_ended")
-        return run, run._compared
 
     def resume(self, run: str = "latest", *, source: Source | None = None, new_key: bool = False) -> ImportRun:
         """Goes on with a run that did not come to its end, and returns at once.
@@ -339,13 +245,6 @@ class Importer:
     def retry(self, run: str = "latest", *, source: Source | None = None, new_key: bool = False) -> ImportRun:
         """Tries the failed rows of a run again, and returns at once. Takes and raises what `resume` does."""
         return self._start(_given(source), (None, None), ("retry", run, new_key))
-
-    def undo_plan(self, run: str = "latest", *, organizations: bool = False) -> UndoPlan:
-        """What `undo` would do, as far as the run's journal knows: nothing is asked of the API. Needs no key.
-
-        Raises `RunError` (`no_run`, `undone`) and `JournalError`.
-        """
-        return self._run_folder.undo_plan(run, organizations)
 
     def undo(self, run: str = "latest", *, organizations: bool = False, new_key: bool = False) -> UndoRun:
         """Takes back what a run created, and nothing else; returns at once.
@@ -369,7 +268,7 @@ class Importer:
         source: PathSource | RowsSource | None,
         written: tuple[str | None, str | None],
         again: tuple[str, str | None, bool],
-        purpose: tuple[str, str | None, bool, int | None] | None = None,
+        purpose: Purpose = IMPORT,
     ) -> ImportRun:
         """Starts a run; without a source it is the one that the named run was begun with."""
         path = source.path if isinstance(source, PathSource) else None
@@ -377,64 +276,8 @@ class Importer:
         can_rewind = None if rows is None else rows.can_rewind
         options: _native.Options = {**self._native_options, "asks_first": self._confirm is not None}
         target = self._target()
-        native = _native.start(options, path, can_rewind, written, target, again, purpose or _IMPORT)
+        native = _native.start(options, path, can_rewind, written, target, again, purpose)
         return ImportRun(native, rows, self._confirm)
-
-    def runs(self) -> list[RunInfo]:
-        """The runs in the run folder, the latest first. Needs no key."""
-        return self._run_folder.runs()
-
-    def show(self, run: str = "latest") -> Summary:
-        """The figures of a run, while it is under way and afterwards. Needs no key.
-
-        Raises `RunError` (`no_run`) and `JournalError`, as all that takes a run does.
-        """
-        return self._run_folder.show(run)
-
-    def progress(self, run: str = "latest") -> Progress | None:
-        """Where a run is that some process works on, as that says itself once a second; None if none does.
-
-        Needs no key, and costs next to nothing: for watching an import from another process.
-        """
-        return self._run_folder.progress(run)
-
-    def pace(
-        self,
-        run: str = "latest",
-        *,
-        headroom: float | str | None = None,
-        rate_limit: str | tuple[int, float] | None = None,
-    ) -> Progress | None:
-        """Changes the pace of a run that some process works on, without stopping it. Needs no key.
-
-        `headroom` and `rate_limit` are as in `Importer`; what is not given stays as it is. Waits until the process has
-        heard of it, which takes a second, and returns where the run is then; None after five seconds: while it still
-        reads its source it hears of it later. A later attempt of the run has its own importer's options again.
-
-        Raises `ConfigError` for values that cannot be used, and `RunError` (`no_run`; `not_running` if no process works
-        on it).
-        """
-        return self._run_folder.pace(run, *parse_pace(headroom, rate_limit))
-
-    def results(self, run: str = "latest") -> Iterator[dict[str, Any]]:
-        """Every outcome of a run, by record number, as the results file has it. Needs no key."""
-        return self._run_folder.results(run)
-
-    def causes(self, run: str = "latest") -> list[Cause]:
-        """Why rows of a run failed, the most frequent cause first. Needs no key."""
-        return self._run_folder.causes(run)
-
-    def retry_csv(self, path: str | os.PathLike[str], run: str = "latest") -> GivenBack:
-        """Writes the failed rows of a run into a file, to correct them there and import it. Needs no key.
-
-        They are read again from the file that was imported, and given back as they are written there: columns,
-        delimiter, encoding, passwords included, with the reason in a first column `problem`, which imports ignore. Only
-        its owner can read the file. Where the source is NDJSON, so is what is written.
-
-        Raises `SourceChangedError` (the source has changed since, or came from standard input or a program),
-        `SourceError` (it is gone), `ConfigError` (`output_path`), and `RunError` as all that takes a run does.
-        """
-        return _warned(self._run_folder.give_back_failed(run, _place(path)))
 
     def doctor(self) -> DoctorReport:
         """Looks whether an import would work from here, with three small reads; leaves nothing behind."""
@@ -442,7 +285,7 @@ class Importer:
 
         return examine(self._sandbox, self._found_key, self._connection, self._run_folder.path)
 
-    def key_place(self) -> str | None:
+    def keypath_of(self) -> str | None:
         """Where the key comes from, such as `.env`; None with a sandbox. Raises `ConfigError` as `run` does."""
         return None if self._sandbox is not None else self._found_key()[0].place
 
@@ -490,10 +333,6 @@ class Importer:
         return self.__dict__.copy()
 
 
-def _named(source: Source | None) -> str:
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else "rows"
-
-
 def _given(source: Source | None) -> PathSource | RowsSource | None:
     return None if source is None else recognise(source)
 
@@ -503,13 +342,3 @@ def _opened(source: Source) -> tuple[str | None, Callable[[], tuple[int, list[Ma
     if isinstance(recognised, PathSource):
         return recognised.path, None
     return None, recognised.pull
-
-
-def _place(path: str | os.PathLike[str]) -> str:
-    return str(Path(path).expanduser())
-
-
-def _warned(given: GivenBack) -> GivenBack:
-    if given.warning is not None:
-        _log.warning(given.warning)
-    return given

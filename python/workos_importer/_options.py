@@ -263,3 +263,8 @@ def _max_errors(value: int | str | None) -> tuple[int | None, float | None]:
 
 def _path(path: str | os.PathLike[str] | None) -> str | None:
     return None if path is None else str(Path(path).expanduser())
+
+
+def path_of(path: str | os.PathLike[str]) -> str:
+    """Where a file is to be, `~` expanded."""
+    return str(Path(path).expanduser())

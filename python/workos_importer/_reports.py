@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from ._results import Issue, _Brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_log = logging.getLogger("workos_importer")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -140,3 +144,10 @@ class KeptIssues:
                 self.issues.append(issue)
             else:
                 self.omitted += 1
+
+
+def warned(given: GivenBack) -> GivenBack:
+    """The same; what has to be said of it goes to the log too."""
+    if given.warning is not None:
+        _log.warning(given.warning)
+    return given
