@@ -285,7 +285,7 @@ class Importer(Comparing, RunsOnDisk):
 
         return examine(self._sandbox, self._found_key, self._connection, self._run_folder.path)
 
-    def keypath_of(self) -> str | None:
+    def key_place(self) -> str | None:
         """Where the key comes from, such as `.env`; None with a sandbox. Raises `ConfigError` as `run` does."""
         return None if self._sandbox is not None else self._found_key()[0].place
 

@@ -16,7 +16,7 @@ from .._undo import REASONS, UndoRun, left
 from .follow import placed
 from .interrupts import Interrupts
 from .parser import give_up_after, rate_limit, share, whole_number
-from .progress import document, progress_line
+from .progress import document
 from .run_flags import add_connection, add_run_dir
 from .streams import is_terminal
 
@@ -155,7 +155,9 @@ def _follow(undo: UndoRun, interrupts: Interrupts, parsed: argparse.Namespace, s
         if not parsed.quiet and now - told >= _SECONDS_BETWEEN:
             told = now
             settled, total = undo.progress
-            streams.note(progress_line(settled, total, 0, now - begun).replace(", 0 failed", ""))
+            rate = settled / (now - begun)
+            left = f"{(total - settled) / rate:.0f}s" if rate else "?"
+            streams.note(f"{settled}/{total} ({rate:.1f}/s, ETA: {left})")
 
 
 def _write_left(summary: UndoSummary, parsed: argparse.Namespace, streams: Streams) -> None:
