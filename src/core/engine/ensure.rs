@@ -92,9 +92,7 @@ impl Engine<'_> {
             false => self.memo.get(key).await?,
         };
         if let Some(known) = &known {
-            if !self.counts_only_now(key, known, record).await?
-                && let Some(ensured) = self.recalled(key, ask, known, record)
-            {
+            if let Some(ensured) = self.recalled(key, ask, known, record) {
                 return Ok(ensured);
             }
             progress.goes_on_from(known);
@@ -143,26 +141,6 @@ impl Engine<'_> {
             }
             (settled, _) => settled,
         }
-    }
-
-    /// A row that failed before its user was looked at, and is tried again: it was the first to name the user, so its
-    /// fields count, although a later row has come to the user meanwhile.
-    async fn counts_only_now(
-        &self,
-        key: &StepKey,
-        known: &Remembered,
-        record: u64,
-    ) -> Result<bool, JournalError> {
-        let may = self.retries
-            && key.kind == Kind::User
-            && self.options.policy.on_existing == OnExisting::Update
-            && known.done.is_none_or(|(by, _)| by != record);
-        if !may {
-            return Ok(false);
-        }
-        let key = key.clone();
-        let first = self.journal.ask(move |store| store.first_record(&key));
-        Ok(first.await? == Some(record))
     }
 
     /// A write whose answer is not known, and the name that it gave to its object.

@@ -253,16 +253,6 @@ impl Store {
         }))
     }
 
-    /// The row that was the first to name the key.
-    pub fn first_record(&self, key: &StepKey) -> rusqlite::Result<Option<u64>> {
-        let Some(id) = self.step_id(key)? else {
-            return Ok(None);
-        };
-        self.connection
-            .prepare_cached("SELECT first_record FROM step WHERE id = ?")?
-            .query_row([id], |row| row.get(0))
-    }
-
     /// The name that counts for the key's object, where rows give it one.
     pub fn label(&self, key: &StepKey) -> rusqlite::Result<Option<String>> {
         let Some(id) = self.step_id(key)? else {
