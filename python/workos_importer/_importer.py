@@ -276,7 +276,7 @@ class Importer(Comparing, RunsOnDisk):
         can_rewind = None if rows is None else rows.can_rewind
         options: _native.Options = {**self._native_options, "asks_first": self._confirm is not None}
         target = self._target()
-        native = _native.start(options, path, can_rewind, written, target, again, purpose)
+        native = _native.start(options, path, can_rewind, written, target, (again, purpose))
         return ImportRun(native, rows, self._confirm)
 
     def doctor(self) -> DoctorReport:

@@ -126,13 +126,13 @@ def start(
     can_rewind: bool | None,
     written: tuple[str | None, str | None],
     target: Connection | Sandbox,
-    again: _Again,
-    purpose: tuple[str, str | None, bool, int | None],
+    what: tuple[_Again, tuple[str, str | None, bool, int | None]],
 ) -> Import:
     """Starts an import of a file (`path`; `written`: delimiter, encoding), or of rows (`can_rewind` is given).
 
-    Or goes on with the run that `again` names. `purpose`: `import`, `planned` (with the plan's file), `plan`, or
-    `verify` (what no row names too; how many rows are drawn). Raises ConfigError, SourceError or RunError.
+    Or goes on with the run that `what` names first. What the source is read for comes second: `import`, `planned` (with
+    the plan's file), `plan`, or `verify` (what no row names too; how many rows are drawn). Raises ConfigError,
+    SourceError or RunError.
     """
 
 # kind, record number, name, id, reason, more about it

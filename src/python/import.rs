@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use workos_importer_core::engine::Halt;
 use workos_importer_core::import::{self as core, Again, Input, Purpose, Target};
+use workos_importer_core::journal::AnswerLine;
 
 use crate::connection::Connection;
 use crate::options::{Options, format, pace_change};
@@ -111,9 +112,9 @@ impl GivenPurpose {
 }
 
 /// Starts an import of a file (`path`; `written`: its delimiter and encoding), or of rows that are fed (`can_rewind` is then
-/// given); or goes on with the run that `again` names, from its own file where neither is given.
+/// given); or goes on with the run that `what` names first, from its own file where neither is given.
 #[pyfunction]
-#[pyo3(signature = (options, path, can_rewind, written, target, again, purpose))]
+#[pyo3(signature = (options, path, can_rewind, written, target, what))]
 pub fn start(
     py: Python<'_>,
     options: Options,
@@ -121,10 +122,10 @@ pub fn start(
     can_rewind: Option<bool>,
     written: (Option<String>, Option<String>),
     target: GivenTarget<'_>,
-    again: GivenAgain,
-    purpose: GivenPurpose,
+    what: (GivenAgain, GivenPurpose),
 ) -> PyResult<Import> {
     let (delimiter, encoding) = written;
+    let (again, purpose) = what;
     let mut options = options.into_core(py)?;
     options.new_key = again.2;
     options.purpose = purpose.into_core(py)?;
@@ -292,7 +293,7 @@ impl Import {
         py: Python<'_>,
         after: (i64, String),
         limit: usize,
-    ) -> PyResult<Vec<((i64, String), String)>> {
+    ) -> PyResult<Vec<AnswerLine>> {
         let inner = self.inner(py)?;
         let lines = py.detach(|| inner.answers(&after, limit));
         lines.map_err(|error| errors::journal(py, &error.to_string()))

@@ -11,8 +11,8 @@ use super::snapshot::CallErrorOrJournal;
 use super::{Ended, Engine};
 use crate::clock::Clock;
 use crate::directory::{
-    Applied, Approach, Ask, BeforeSend, CallError, Change, OnExisting, Refusal, Settling, State,
-    Then, Write, as_it_was_sent,
+    Applied, Approach, Ask, BeforeSend, CallError, Change, Refusal, Settling, State, Then, Write,
+    as_it_was_sent,
 };
 use crate::journal::outcome::Effect;
 use crate::journal::{Journal, JournalError, OpenIntent, Remembered};

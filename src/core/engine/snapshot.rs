@@ -359,7 +359,7 @@ impl Engine<'_> {
         name: &Name,
     ) -> Result<Option<Found>, CallErrorOrJournal> {
         match self.recall_name(name).await? {
-            Recalled::Found(found) => return Ok(Some(found)),
+            Recalled::Found(found) => return Ok(Some(*found)),
             Recalled::Absent => return Ok(None),
             Recalled::Unknown => {}
         }
@@ -380,7 +380,7 @@ impl Engine<'_> {
                 return Ok(Some(State::Absent));
             };
             found.push(match self.recall_name(&name).await? {
-                Recalled::Found(found) => Some(found),
+                Recalled::Found(found) => Some(*found),
                 Recalled::Absent => None,
                 Recalled::Unknown => return Ok(None),
             });
@@ -440,12 +440,12 @@ impl Engine<'_> {
             SeenName::Unknown => Recalled::Unknown,
             SeenName::Absent => Recalled::Absent,
             SeenName::Found(object) => match serde_json::from_str(&object.details) {
-                Ok(details) => Recalled::Found(Found {
+                Ok(details) => Recalled::Found(Box::new(Found {
                     id: object.remote_id,
                     created_at: None,
                     used_at: None,
                     details,
-                }),
+                })),
                 Err(_) => Recalled::Unknown,
             },
         })
@@ -456,7 +456,7 @@ impl Engine<'_> {
 enum Recalled {
     Unknown,
     Absent,
-    Found(Found),
+    Found(Box<Found>),
 }
 
 /// Why a look brought no state.

@@ -12,7 +12,7 @@ use crate::directory::workos::Limits;
 use crate::directory::{Details, OnExisting};
 use crate::engine::Tally;
 use crate::journal::outcome::Effect;
-use crate::journal::{ComparedRow, ComparedStep, Store};
+use crate::journal::{AnswerLine, ComparedRow, ComparedStep, Store};
 use crate::row::Kind;
 
 /// What an import would do, in figures. Counts are of objects, not of rows, unless they say otherwise.
@@ -249,7 +249,7 @@ impl Import {
         &self,
         after: &(i64, String),
         limit: usize,
-    ) -> Result<Vec<((i64, String), String)>, JournalError> {
+    ) -> Result<Vec<AnswerLine>, JournalError> {
         Ok(Store::open(&self.journal)?.answers(after, limit)?)
     }
 

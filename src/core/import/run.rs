@@ -234,7 +234,7 @@ impl Prepared {
         });
         let finished = finished.await;
         if self.options.purpose.only_looks() {
-            match journal.ask(|store| Comparison::found(store)).await {
+            match journal.ask(Comparison::found).await {
                 Ok(found) => {
                     let (calls, limits) = (&figures.calls, self.connection.limits.as_ref());
                     let on_existing = self.options.on_existing;

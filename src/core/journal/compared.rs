@@ -34,6 +34,9 @@ pub struct ComparedRow {
     pub membership: Option<ComparedStep>,
 }
 
+/// A line of what the directory showed, after its place in their order.
+pub type AnswerLine = ((i64, String), String);
+
 /// A membership that the directory has and no row names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtraMembership {
@@ -157,7 +160,7 @@ impl Store {
         &self,
         after: &(i64, String),
         limit: usize,
-    ) -> rusqlite::Result<Vec<((i64, String), String)>> {
+    ) -> rusqlite::Result<Vec<AnswerLine>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT kind, remote_id, coalesce(was, details) FROM seen
              WHERE (kind, remote_id) > (?, ?) AND remote_id NOT LIKE 'planned:%' ORDER BY kind, remote_id LIMIT ?",

@@ -39,7 +39,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-pub use compared::{ComparedRow, ComparedStep, ExtraMembership};
+pub use compared::{AnswerLine, ComparedRow, ComparedStep, ExtraMembership};
 pub use orphans::Orphan;
 pub use rows::{Before, EndedRow, FailedBefore, FailedLine, RESULT_COLUMNS, ResultLine};
 pub use seen::{ListingState, SeenName, SeenObject};

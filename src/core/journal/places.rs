@@ -43,7 +43,10 @@ const SLOTS: usize = 4096;
 
 /// The steps of the latest keys, by their digests. A key is asked for several times while its row is under way and then
 /// hardly again. Each has one slot, which the next key that falls into it takes over.
-pub(super) struct Latest(RefCell<Vec<Option<((i64, i64), i64)>>>);
+pub(super) struct Latest(RefCell<Vec<Option<Kept>>>);
+
+/// A key's digest, and its step.
+type Kept = ((i64, i64), i64);
 
 impl Latest {
     pub(super) fn new() -> Self {
