@@ -43,6 +43,9 @@ impl Prepared {
             let what = self.started(mode, left, left);
             let answer = unless_halted(halt, ask(self.events.clone(), what, confirmed)).await;
             *begun += asked.elapsed();
+            // Who stops the run and answers in the same moment has stopped it.
+            let halted = *halt.borrow() >= Halt::Drain;
+            let answer = answer.filter(|_| !halted);
             if answer != Some(true) {
                 figures.declined = answer.is_some();
                 self.forget();
