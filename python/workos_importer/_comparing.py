@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,13 @@ Purpose = tuple[str, str | None, bool, int | None]
 IMPORT: Purpose = ("import", None, False, None)
 
 
-class Comparing:
+class Comparing(ABC):
     """The part of an importer that reads the directory and writes nothing."""
 
     _run_folder: RunFolder
     _sandbox: Sandbox | None
 
+    @abstractmethod
     def _start(
         self,
         source: PathSource | RowsSource | None,
@@ -37,10 +39,11 @@ class Comparing:
         again: tuple[str, str | None, bool],
         purpose: Purpose = IMPORT,
     ) -> ImportRun:
-        raise NotImplementedError
+        """Starts a run, or a comparison."""
 
+    @abstractmethod
     def _url(self) -> str:
-        raise NotImplementedError
+        """The base URL."""
 
     def plan(
         self,

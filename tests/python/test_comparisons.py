@@ -239,3 +239,34 @@ def test_a_refused_key_and_a_stop(run: Run, folder: Path) -> None:
     with pytest.raises(RunError) as stopped:
         importer.plan(folder / "users.csv", on_start=lambda run: run.stop(now=True))
     assert stopped.value.kind == "not_ended"
+
+
+def test_a_planned_run_stays_as_planned_when_it_goes_on(folder: Path) -> None:
+    sandbox = Sandbox(limits=False, latency=0.02)
+    source = folder / "users.csv"
+    source.write_text("email\n" + "".join(f"user{number}@x.com\n" for number in range(40)))
+    importer = Importer(sandbox=sandbox, concurrency=1)
+    importer.plan(source, out=folder / "plan")
+    with importer.run(source, plan=folder / "plan") as run:
+        next(run)
+    assert run.summary.pending > 0
+    # Somebody makes the last user meanwhile.
+    importer.run([{"email": "user39@x.com"}]).wait()
+    results = {result.email: result for result in importer.resume(run.summary.run_id)}
+    error = results["user39@x.com"].error
+    assert error is not None and error.code == "directory_moved"
+    assert sum(result.outcome == "failed" for result in results.values()) == 1
+
+
+def test_what_a_killed_comparison_leaves_is_removed_by_the_next_one(folder: Path) -> None:
+    runs = folder / ".workos-importer" / "runs"
+    importer = Importer(sandbox=Sandbox(limits=False))
+    left = runs / ".comparison-killed"
+    left.mkdir(parents=True)
+    (left / "journal.sqlite3").write_text("people")
+    under_way = importer.plan(ROWS)
+    assert not left.exists()
+    # One whose handle lives keeps its own.
+    assert len(list(runs.glob(".comparison-*"))) == 1
+    importer.verify(ROWS)
+    assert list(under_way.results())

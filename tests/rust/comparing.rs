@@ -2,6 +2,7 @@
 //! should be costs little more than reading it.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -13,7 +14,7 @@ use workos_importer_core::journal::outcome::{Effect, RowResult, StepResult};
 use workos_importer_core::row::Kind;
 use workos_importer_sandbox::{Limits, Sandbox, Settings};
 
-use crate::harness::{Death, Done, Scenario, World, emails, memberships, unlimited};
+use crate::harness::{Death, Done, Meddle, Scenario, World, emails, memberships, unlimited};
 use crate::schedules::{Schedule, on_all_cores, source};
 
 const MIXES: u64 = 1_000;
@@ -266,4 +267,36 @@ fn an_import_that_compares_and_is_killed_ends_as_one_that_does_neither() {
         assert_eq!(memberships(&killed.sandbox), memberships(&calm.sandbox));
         assert_eq!(emails(&killed.sandbox), emails(&calm.sandbox));
     });
+}
+
+#[test]
+fn who_is_put_out_after_the_lists_were_read_is_not_let_in() {
+    let sandbox = Sandbox::new(unlimited());
+    let organization = sandbox.organization("acme", "Acme");
+    let users: Vec<String> = (0..4)
+        .map(|number| sandbox.user(json!({"email": format!("u{number}@x.com")})))
+        .collect();
+    let rows = (0..4).map(|number| format!("u{number}@x.com,acme\n"));
+    let csv = format!("email,org_external_id\n{}", rows.collect::<String>());
+    let mut scenario = Scenario::on(sandbox, &csv);
+    scenario.limits = None;
+    scenario.policy.on_existing = OnExisting::Update;
+    scenario.compares = true;
+    let listed = AtomicBool::new(false);
+    scenario.meddle(move |sandbox, request| {
+        // Between the list of memberships, in which the user is not yet, and what is made of it.
+        if request
+            .target
+            .contains("organization_memberships?limit=100")
+        {
+            listed.store(true, Ordering::Relaxed);
+        } else if listed.swap(false, Ordering::Relaxed) {
+            let membership = sandbox.membership(&users[0], &organization, &[]);
+            sandbox.deactivate(&membership);
+        }
+        Meddle::Pass
+    });
+    let done = scenario.run();
+    assert_eq!(done.code(1), "membership_inactive");
+    assert_eq!(memberships(&scenario.sandbox).len(), 3);
 }

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .._importer import Importer
-from .flags import organization_of
+from .flags import add_on_existing, organization_of
 from .run_flags import options_of
 
 if TYPE_CHECKING:
@@ -25,13 +25,7 @@ _SECONDS_BETWEEN = 10.0
 def add_what_is_there(parser: Parser) -> None:
     """What an import does with what is there."""
     group = parser.add_argument_group("what is there already")
-    group.add_argument(
-        "--on-existing",
-        choices=("skip", "update", "fail"),
-        default="skip",
-        help="users who are there: leave their fields (default), write what differs, or fail the row",
-    )
-    group.add_argument("--reactivate", action="store_true", help="make inactive memberships active again")
+    add_on_existing(group)
 
 
 def importer_of(parsed: argparse.Namespace) -> Importer:

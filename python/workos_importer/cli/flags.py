@@ -48,6 +48,17 @@ def add_organization(parser: Parser) -> None:
     group.add_argument("--no-create-orgs", action="store_true", help="an organization that is missing fails its rows")
 
 
+def add_on_existing(group: argparse._ArgumentGroup) -> None:
+    """What becomes of users and memberships that are there."""
+    group.add_argument(
+        "--on-existing",
+        choices=("skip", "update", "fail"),
+        default="skip",
+        help="users who are there: leave their fields (default), write what differs, or fail the row",
+    )
+    group.add_argument("--reactivate", action="store_true", help="make inactive memberships active again")
+
+
 def add_foreign(parser: Parser) -> None:
     """Flags of other tools, answered with what is done here."""
     needless = "not needed: every run can be resumed"

@@ -10,7 +10,7 @@ from .._exceptions import ConfigError
 from .._importer import Importer
 from .._native import Sandbox
 from .consent import add_yes, consent_of
-from .flags import add_foreign, add_organization, add_source, note_foreign, organization_of, source_of
+from .flags import add_foreign, add_on_existing, add_organization, add_source, note_foreign, organization_of, source_of
 from .follow import follow
 from .progress import document
 from .run_flags import add_connection, add_output, add_pace, options_of, reporter_of
@@ -47,14 +47,8 @@ def add(commands: Commands, streams: Streams) -> None:
 
 def _add_behaviour(parser: Parser) -> None:
     group = parser.add_argument_group("what is written")
-    group.add_argument(
-        "--on-existing",
-        choices=("skip", "update", "fail"),
-        default="skip",
-        help="users who are there: leave their fields (default), write what differs, or fail the row",
-    )
+    add_on_existing(group)
     group.add_argument("--update-passwords", action="store_true", help="with --on-existing update: passwords too")
-    group.add_argument("--reactivate", action="store_true", help="make inactive memberships active again")
     group.add_argument(
         "--require-membership", action="store_true", help="delete users of this run who end without a membership"
     )

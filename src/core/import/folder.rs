@@ -18,14 +18,23 @@ use crate::journal::Store;
 /// The name of the journal in its folder.
 const JOURNAL: &str = "journal.sqlite3";
 
+/// How the names of comparisons' folders begin.
+const COMPARISON: &str = ".comparison-";
+
 /// The folder of one run.
 pub(super) struct Folder {
     pub(super) id: String,
     pub(super) path: PathBuf,
     /// Nobody else works on the run while it is held.
-    _lock: RunLock,
+    lock: Arc<RunLock>,
     /// Removes the folder when nobody needs it any more, where it is that of a comparison.
-    pub(super) temporary: Option<Arc<TempDir>>,
+    pub(super) temporary: Option<Arc<Temporary>>,
+}
+
+/// The folder of a comparison, which is removed and then let go of.
+pub(super) struct Temporary {
+    _folder: TempDir,
+    _lock: Arc<RunLock>,
 }
 
 impl Folder {
@@ -60,13 +69,18 @@ impl Folder {
     /// it is on no disk that is memory.
     pub(super) fn temporary(run_dir: Option<&Path>) -> Result<Self, StartError> {
         let parent = run_folder(run_dir);
-        prepare_parent(&parent)?;
+        // Nobody else is between making a folder and locking it.
+        let _looking = Looking::begin(run_dir)?;
+        remove_left_behind(&parent);
         let made = tempfile::Builder::new()
-            .prefix(".comparison-")
+            .prefix(COMPARISON)
             .tempdir_in(&parent)
             .map_err(|error| refused(&parent, error))?;
         let mut folder = Self::locked("comparison".to_owned(), made.path().to_owned())?;
-        folder.temporary = Some(Arc::new(made));
+        folder.temporary = Some(Arc::new(Temporary {
+            _folder: made,
+            _lock: Arc::clone(&folder.lock),
+        }));
         make_file(&folder.journal()).map_err(|error| refused(&folder.path, error))?;
         Ok(folder)
     }
@@ -84,7 +98,7 @@ impl Folder {
                 Ok(Self {
                     id,
                     path,
-                    _lock: lock,
+                    lock: Arc::new(lock),
                     temporary: None,
                 })
             }
@@ -120,6 +134,21 @@ impl Looking {
                 return Ok(Self { _lock: lock });
             }
             thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Removes the folders of comparisons that were killed: they hold what the directory said about people.
+fn remove_left_behind(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let is_one = entry.file_name().to_string_lossy().starts_with(COMPARISON);
+        // Locked as long as its process lives.
+        if is_one && matches!(RunLock::take(&entry.path()), Ok(Some(_))) {
+            // What cannot be removed is tried again by the next comparison.
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }

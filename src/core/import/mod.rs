@@ -42,7 +42,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -127,7 +126,7 @@ pub struct Import {
     journal: PathBuf,
     run_id: String,
     /// The folder of a comparison: its journal is read as long as this handle lives.
-    _temporary: Option<Arc<TempDir>>,
+    _temporary: Option<Arc<folder::Temporary>>,
     /// The run whose rows are verified.
     verified: Option<PathBuf>,
     /// Users who were there are left as they are: that they differ from their rows is no fault of theirs.

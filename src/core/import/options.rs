@@ -58,7 +58,7 @@ pub struct ImportOptions {
 impl ImportOptions {
     /// The options that shape the result, as the journal records them.
     pub(super) fn shape(&self, format: &Format) -> Value {
-        json!({
+        let mut shape = json!({
             "organization": {
                 "id": self.organization.id,
                 "external_id": self.organization.external_id,
@@ -77,7 +77,12 @@ impl ImportOptions {
             "mapping": self.mapping,
             "delimiter": format.delimiter,
             "encoding": format.encoding,
-        })
+        });
+        if let (Purpose::Planned(path), Some(shape)) = (&self.purpose, shape.as_object_mut()) {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            shape.insert(PLAN.into(), json!(path));
+        }
+        shape
     }
 
     /// Takes the options that shape the result from a journal, and returns how its source is written.
@@ -100,6 +105,10 @@ impl ImportOptions {
         self.reactivate = flag("reactivate");
         self.no_create_orgs = !flag("create_organizations");
         self.require_membership = flag("require_membership");
+        // A run that was to be as planned stays so when it goes on.
+        if let (Purpose::Import, Some(path)) = (&self.purpose, shape[PLAN].as_str()) {
+            self.purpose = Purpose::Planned(PathBuf::from(path));
+        }
         self.mapping = serde_json::from_value(shape["mapping"].clone()).unwrap_or_default();
         Format {
             delimiter: shape["delimiter"]
@@ -107,6 +116,20 @@ impl ImportOptions {
                 .and_then(|byte| u8::try_from(byte).ok()),
             encoding: text(&shape["encoding"]),
         }
+    }
+}
+
+/// Where the shape of a run has its plan.
+const PLAN: &str = "plan";
+
+/// The shape of a run without its plan: that of the plan itself.
+pub(super) fn without_plan(shape: &str) -> String {
+    match serde_json::from_str(shape) {
+        Ok(Value::Object(mut parts)) => {
+            parts.remove(PLAN);
+            Value::Object(parts).to_string()
+        }
+        _ => shape.to_owned(),
     }
 }
 

@@ -14,7 +14,7 @@ use super::event::Event;
 use super::fingerprint::ContentDigest;
 use super::folder::{Folder, Looking};
 use super::kept_pace::{KeptPace, check_pace};
-use super::options::{Again, ImportOptions, Input, Purpose, Target};
+use super::options::{Again, ImportOptions, Input, Purpose, Target, without_plan};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::{Counters, Errors};
 use super::runs::{FoundRun, export_results, find_run};
@@ -38,6 +38,8 @@ pub(super) struct Prepared {
     pub(super) key: [u8; 32],
     /// Rows are known by what they say, not by their place in the source.
     pub(super) knows_rows: bool,
+    /// The rehearsed run that this one has to be.
+    pub(super) plan: Option<Store>,
     /// The journal of the run whose rows are verified.
     pub(super) verified: Option<PathBuf>,
     /// What has to be said of earlier runs.
@@ -188,6 +190,7 @@ pub(super) fn prepare(
             knows_rows: false,
             going_on: None,
             identity,
+            plan: None,
             verified,
             note: None,
             options,
@@ -200,9 +203,10 @@ pub(super) fn prepare(
             connection,
         })));
     }
-    if let Purpose::Planned(path) = &options.purpose {
-        check_plan(path, &identity)?;
-    }
+    let plan = match &options.purpose {
+        Purpose::Planned(path) => Some(open_plan(path, &identity)?),
+        _ => None,
+    };
     // Until the run is there for others to see, nobody else looks for it.
     let looking = Looking::begin(run_dir.as_deref())?;
     let seen = match (&options.again, named) {
@@ -251,6 +255,7 @@ pub(super) fn prepare(
         knows_rows,
         going_on,
         identity,
+        plan,
         verified: None,
         note,
         options,
@@ -264,27 +269,28 @@ pub(super) fn prepare(
     })))
 }
 
-/// Refuses a plan that is of another source, of other options or of another environment.
-fn check_plan(path: &Path, identity: &Identity) -> Result<(), StartError> {
+/// Opens a plan; refuses one that is of another source, of other options or of another environment.
+fn open_plan(path: &Path, identity: &Identity) -> Result<Store, StartError> {
     let refuse = |what: &str| {
         let path = path.display();
         Err(StartError::Options(format!("The plan {path} {what}.")))
     };
-    let info = match Store::open(path).and_then(|store| store.run_info()) {
-        Ok(info) => info,
+    let opened = Store::open(path).and_then(|store| Ok((store.run_info()?, store)));
+    let (info, plan) = match opened {
+        Ok(opened) => opened,
         Err(_) if !path.exists() => return refuse("is not there"),
         Err(_) => return refuse("cannot be read: `plan SOURCE --out FILE` writes one"),
     };
     if !identity.same_content(&info) {
         return refuse("was made for another source, or the source has changed since: plan again");
     }
-    if info.options != identity.options {
+    if info.options != without_plan(&identity.options) {
         return refuse("was made with other options: use the same ones, or plan again");
     }
     if !identity.same_environment(&info) {
         return refuse("was made for another environment, or with another key: plan again");
     }
-    Ok(())
+    Ok(plan)
 }
 
 /// The source of a run that is gone on with: what is given, else the file that it was begun with. The options that shape

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::directory::{CallError, Directory, OnExisting, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
-use crate::journal::{self, Journal, JournalError, Store};
+use crate::journal::{self, Journal, JournalError};
 use crate::report::{ErrorFile, write_results};
 use crate::row::{Claim, Columns, Issue, IssueCode, Mode, Step};
 use crate::source::Source;
@@ -168,18 +168,15 @@ impl Prepared {
                     Purpose::Plan => engine.rehearsing(),
                     Purpose::Verify { extra: true, .. } => engine.rehearsing().keeping_all(),
                     Purpose::Verify { .. } => engine.rehearsing(),
-                    Purpose::Planned(path) => match Store::open(path) {
-                        Ok(plan) => engine.as_planned(plan),
-                        Err(error) => {
-                            return (Ended::Source(format!("the plan: {error}")), nothing);
-                        }
-                    },
                     // Most of what is updated is there already, or there is little to list.
                     Purpose::Import if self.options.on_existing == OnExisting::Update => {
                         engine.comparing()
                     }
-                    Purpose::Import => engine,
+                    Purpose::Import | Purpose::Planned(_) => engine,
                 };
+                if let Some(plan) = self.plan.take() {
+                    engine = engine.as_planned(plan);
+                }
                 if let Some(going_on) = &self.going_on {
                     engine = engine.going_on(going_on.retry);
                     // All of its rows were read: another one is not of the run.
