@@ -300,3 +300,28 @@ fn who_is_put_out_after_the_lists_were_read_is_not_let_in() {
     assert_eq!(done.code(1), "membership_inactive");
     assert_eq!(memberships(&scenario.sandbox).len(), 3);
 }
+
+#[test]
+fn rows_that_come_to_each_others_users_are_rehearsed_as_they_are_imported() {
+    let files = [
+        // Two addresses of one person; the address that a user gives up; one that is taken and given up.
+        "email,external_id\na@x.com,one\nb@x.com,one\n",
+        "email,external_id\nnew@x.com,there\nformer@x.com,\n",
+        "email,external_id\nformer@x.com,one\nnew@x.com,there\nformer@x.com,two\n",
+    ];
+    for csv in files {
+        for policy in [OnExisting::Skip, OnExisting::Update, OnExisting::Fail] {
+            let sandbox = Sandbox::new(unlimited());
+            sandbox.user(json!({"email": "former@x.com", "external_id": "there"}));
+            let mut scenario = Scenario::on(sandbox, csv);
+            scenario.limits = None;
+            scenario.policy.on_existing = policy;
+            scenario.concurrency = Some(1);
+            scenario.rehearses = true;
+            let planned = scenario.run();
+            scenario.rehearses = false;
+            let done = scenario.run();
+            assert_eq!(ends(&planned), ends(&done), "{policy:?} {csv}");
+        }
+    }
+}
