@@ -222,6 +222,7 @@ def test_the_commands(run: Run, folder: Path) -> None:
             assert after.document["matches"] == 10 and after.document["not_matching"] == []
         assert json.loads((folder / "receipt.json").read_text())["run_id"] is not None
         again = run("plan", "users.csv", "--json", *common, **KEY)
+        assert list((folder / ".workos-importer" / "runs").glob(".comparison-*")) == []
         assert again.document["changes"] == 0
     wrong = run("import", "--plan", "users.csv", **KEY)
     assert wrong.returncode == 2 and "workos-importer plan FILE" in wrong.stderr

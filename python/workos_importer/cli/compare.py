@@ -54,6 +54,7 @@ def comparing(
         streams.note(f"Warning: {warning}")
     streams.note(f"Comparing with the directory (key from {place}). Nothing is written.")
     over = threading.Event()
+    telling: list[threading.Thread] = []
     begun = time.monotonic()
 
     def tell(run: ImportRun) -> None:
@@ -63,9 +64,13 @@ def comparing(
             streams.note(f"{rows} rows compared, {time.monotonic() - begun:.0f} s")
 
     def follow(run: ImportRun) -> None:
-        threading.Thread(target=tell, args=(run,), daemon=True).start()
+        telling.append(threading.Thread(target=tell, args=(run,), daemon=True))
+        telling[-1].start()
 
     try:
         yield follow
     finally:
         over.set()
+        # It holds the comparison, and with it the folder that is removed when nobody does.
+        for thread in telling:
+            thread.join()
