@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from conftest import MULTI, Run
+from conftest import MULTI, Run, command, environment
 from workos_importer import ConfigError, Importer, RunError, Sandbox, SourceChangedError
 
 KEY = {"WORKOS_API_KEY": "sk_test_1"}
@@ -271,3 +275,29 @@ def test_what_a_killed_comparison_leaves_is_removed_by_the_next_one(folder: Path
     assert len(list(runs.glob(".comparison-*"))) == 1
     importer.verify(ROWS)
     assert list(under_way.results())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_comparison_that_is_interrupted_ends_at_once_and_leaves_nothing(
+    folder: Path, number: signal.Signals, code: int
+) -> None:
+    (folder / "users.csv").write_text(MULTI)
+    # An answer that takes longer than the test waits.
+    sandbox = Sandbox(limits=False, latency=20)
+    with sandbox.serve() as server:
+        process = subprocess.Popen(
+            command("verify", "users.csv", "--base-url", server.url),
+            env=environment(**KEY),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while sandbox.counters()["total"] == 0:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        output, error = process.communicate(timeout=10)
+    assert (process.returncode, output) == (code, ""), error
+    assert "Traceback" not in error
+    assert list((folder / ".workos-importer" / "runs").glob(".comparison-*")) == []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from .._exceptions import RunError
 from .._importer import Importer
 from .flags import add_on_existing, organization_of
+from .interrupts import Interrupts
 from .run_flags import options_of
 
 if TYPE_CHECKING:
@@ -44,11 +46,32 @@ def importer_of(parsed: argparse.Namespace) -> Importer:
 @contextmanager
 def comparing(
     importer: Importer, parsed: argparse.Namespace, streams: Streams
-) -> Iterator[Callable[[ImportRun], None] | None]:
-    """Says what is compared, and now and then how far it is. Gives what is to be called with the comparison."""
-    if parsed.quiet:
-        yield None
-        return
+) -> Iterator[Callable[[ImportRun], None]]:
+    """Says what is compared, and now and then how far it is. Gives what is to be called with the comparison.
+
+    Ctrl-C and SIGTERM end the comparison, and the command with 130 or 143.
+    """
+    interrupts: list[Interrupts] = []
+    with ExitStack() as stack:
+        told = None if parsed.quiet else stack.enter_context(_telling(importer, streams))
+
+        def follow(run: ImportRun) -> None:
+            interrupts.append(stack.enter_context(Interrupts(run, at_once=True)))
+            if told is not None:
+                told(run)
+
+        try:
+            yield follow
+        except RunError:
+            for one in interrupts:
+                if one.count:
+                    raise SystemExit(one.exit_code(130)) from None
+            raise
+
+
+@contextmanager
+def _telling(importer: Importer, streams: Streams) -> Iterator[Callable[[ImportRun], None]]:
+    """What is printed meanwhile."""
     place = importer.key_place()
     for warning in importer.key_warnings():
         streams.note(f"Warning: {warning}")

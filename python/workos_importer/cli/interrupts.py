@@ -21,9 +21,10 @@ STOPPING = "Stopping: what is in flight ends, 20 s at most; press Ctrl-C again t
 class Interrupts:
     """Asks a run to stop when the process is asked to. Used in a `with` block."""
 
-    def __init__(self, run: ImportRun | UndoRun) -> None:
-        """Takes the run that is to be stopped."""
+    def __init__(self, run: ImportRun | UndoRun, at_once: bool = False) -> None:
+        """Takes the run that is to be stopped; `at_once`: it only reads, and what is in flight need not end."""
         self._run = run
+        self._at_once = at_once
         self._before: dict[int, Any] = {}
         #: How often it was asked, and by which signal first.
         self.count = 0
@@ -54,4 +55,4 @@ class Interrupts:
         self.count += 1
         if self.first is None:
             self.first = number
-        self._run.stop(now=self.count > 1)
+        self._run.stop(now=self._at_once or self.count > 1)
