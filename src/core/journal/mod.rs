@@ -30,12 +30,13 @@ mod schema;
 mod seen;
 mod steps;
 mod store;
+mod thread;
 mod totals;
 mod undone;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
@@ -45,6 +46,7 @@ pub use rows::{Before, EndedRow, FailedBefore, FailedLine, RESULT_COLUMNS, Resul
 pub use seen::{ListingState, SeenName, SeenObject};
 pub use steps::{OpenIntent, Registered, Registration, Remembered};
 pub use store::{RunRecord, Store};
+use thread::Job;
 pub use totals::{Counters, FailureGroup, Kept, RunInfo, Waits};
 pub use undone::{LeftLine, Made, UNDOING, UNDONE, Undoable, UndoneCount, Verdict};
 
@@ -59,22 +61,10 @@ impl From<rusqlite::Error> for JournalError {
     }
 }
 
-type Question = Box<dyn FnOnce(&Store) + Send>;
-type Edit = Box<dyn FnOnce(&Store) -> rusqlite::Result<()> + Send>;
-type Done = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
-
-enum Job {
-    /// Runs at once; the answer does not wait for the disk.
-    Ask(Question),
-    /// Runs, and `Done` is called when it is on disk.
-    Commit(Edit, Done),
-    Note(Edit),
-}
-
 enum Driver {
     Thread {
         jobs: Option<mpsc::SyncSender<Job>>,
-        thread: Option<thread::JoinHandle<()>>,
+        thread: Option<JoinHandle<()>>,
     },
     /// What nobody waits for stays in an open transaction until somebody does: so a simulation can lose it, as a power
     /// cut would.
@@ -107,9 +97,9 @@ impl Journal {
         let failed = Arc::new(Mutex::new(None));
         let (jobs, queue) = mpsc::sync_channel(Self::QUEUE);
         let shared = Arc::clone(&failed);
-        let thread = thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("workos-importer-journal".into())
-            .spawn(move || drive(&store, &queue, &shared))
+            .spawn(move || thread::drive(&store, &queue, &shared))
             .map_err(|error| JournalError(error.to_string()))?;
         Ok(Self {
             driver: Driver::Thread {
@@ -308,77 +298,4 @@ fn opened(store: &Store) -> rusqlite::Result<&Store> {
         store.connection.execute_batch("BEGIN IMMEDIATE")?;
     }
     Ok(store)
-}
-
-/// Takes jobs until the journal is dropped: all that have come together go into one transaction.
-fn drive(store: &Store, queue: &mpsc::Receiver<Job>, failed: &Mutex<Option<JournalError>>) {
-    const GROUP: usize = 512;
-    while let Ok(first) = queue.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP {
-            match queue.try_recv() {
-                Ok(job) => group.push(job),
-                Err(_) => break,
-            }
-        }
-        let mut waiting: Vec<Done> = Vec::new();
-        // What was lost stays lost: nothing that came after it is written either, and no intent is confirmed.
-        let earlier = failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some(error) = earlier {
-            refuse(group, &error);
-            continue;
-        }
-        let result = run_group(store, group, &mut waiting).map_err(JournalError::from);
-        if let Err(error) = &result {
-            failed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert_with(|| error.clone());
-            let _ = store.connection.execute_batch("ROLLBACK");
-            store.latest.clear();
-        }
-        for done in waiting {
-            done(result.clone());
-        }
-    }
-}
-
-/// Who asked finds no answer, and then the failure.
-fn refuse(group: Vec<Job>, error: &JournalError) {
-    for job in group {
-        if let Job::Commit(_, done) = job {
-            done(Err(error.clone()));
-        }
-    }
-}
-
-fn run_group(store: &Store, group: Vec<Job>, waiting: &mut Vec<Done>) -> rusqlite::Result<()> {
-    // Only what somebody waits for has to be on disk when the transaction ends.
-    let durable = group.iter().any(|job| matches!(job, Job::Commit(..)));
-    store
-        .connection
-        .pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
-    store.connection.execute_batch("BEGIN IMMEDIATE")?;
-    let mut outcome = Ok(());
-    for job in group {
-        match job {
-            Job::Ask(question) => question(store),
-            Job::Commit(change, done) => {
-                waiting.push(done);
-                if outcome.is_ok() {
-                    outcome = change(store);
-                }
-            }
-            Job::Note(change) => {
-                if outcome.is_ok() {
-                    outcome = change(store);
-                }
-            }
-        }
-    }
-    outcome?;
-    store.connection.execute_batch("COMMIT")
 }

@@ -159,18 +159,17 @@ impl Store {
                 ended.error,
                 ended.at.as_millisecond(),
             ])?;
+        let mut used = self.connection.prepare_cached(
+            "INSERT OR REPLACE INTO outcome_step (record_number, kind, step_id, effect) VALUES (?, ?, ?, ?)",
+        )?;
         for (key, effect) in &ended.keys {
             let id = self.ensure_step(key)?;
-            self.connection
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO outcome_step (record_number, kind, step_id, effect) VALUES (?, ?, ?, ?)",
-                )?
-                .execute(params![
-                    ended.record_number,
-                    kind_number(key.kind),
-                    id,
-                    effect.code()
-                ])?;
+            used.execute(params![
+                ended.record_number,
+                kind_number(key.kind),
+                id,
+                effect.code()
+            ])?;
         }
         Ok(())
     }

@@ -121,8 +121,8 @@ impl Store {
         connection.set_prepared_statement_cache_capacity(64);
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
-        // Bounds the page cache: memory does not grow with the file.
-        connection.pragma_update(None, "cache_size", -8192)?;
+        // Bounds the page cache (3 MiB): memory does not grow with the file. What it does not hold is in the system's.
+        connection.pragma_update(None, "cache_size", -3072)?;
         // Rows of a large file touch pages all over it: a page that is written often reaches its place once (80 MB).
         connection.pragma_update(None, "wal_autocheckpoint", 20_000)?;
         Ok(Self {
