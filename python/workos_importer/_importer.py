@@ -17,14 +17,14 @@ from ._native import Sandbox
 from ._options import OnExisting, Options, OrganizationRef, base_url_of, path_of
 from ._reports import DryRunReport, GivenBack, KeptIssues, ValidationReport, warned
 from ._results import Issue, Started
-from ._run import ImportRun
 from ._runs import RunFolder
 from ._runs_on_disk import RunsOnDisk
 from ._sources import PathSource, RowsSource, Source, recognise
-from ._undo import UndoRun
 
 if TYPE_CHECKING:
     from ._doctor import DoctorReport
+    from ._run import ImportRun
+    from ._undo import UndoRun
 
 _log = logging.getLogger("workos_importer")
 # Who does not set logging up sees nothing of it.
@@ -261,6 +261,8 @@ class Importer(Comparing, RunsOnDisk):
         Raises `ConfigError` (no key, another key, another environment), `RunError` (`no_run`, `undone`) and
         `RunLockedError` (a process works on the run).
         """
+        from ._undo import UndoRun
+
         return UndoRun(_native.undo(self._native_options, run, organizations, self._target(), new_key))
 
     def _start(
@@ -274,6 +276,9 @@ class Importer(Comparing, RunsOnDisk):
         path = source.path if isinstance(source, PathSource) else None
         rows = source if isinstance(source, RowsSource) else None
         can_rewind = None if rows is None else rows.can_rewind
+        # Who only checks a source does not wait for it to be loaded.
+        from ._run import ImportRun
+
         options: _native.Options = {**self._native_options, "asks_first": self._confirm is not None}
         target = self._target()
         native = _native.start(options, path, can_rewind, written, target, (again, purpose))

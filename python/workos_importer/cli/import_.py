@@ -12,6 +12,7 @@ from .._native import Sandbox
 from .consent import add_yes, consent_of
 from .flags import add_foreign, add_on_existing, add_organization, add_source, note_foreign, organization_of, source_of
 from .follow import follow
+from .issues import issue_line
 from .progress import document
 from .run_flags import add_connection, add_output, add_pace, options_of, reporter_of
 
@@ -106,12 +107,6 @@ def _dry_run(importer: Importer, source: str, parsed: argparse.Namespace, stream
     if report.total == 0:
         streams.error("The file has a header but no rows.")
     return report.exit_code
-
-
-def issue_line(issue: Issue) -> str:
-    """`✗ record 13 (line 14), column email: … [invalid_email]`, or `Warning: …`."""
-    mark = "✗" if issue.severity == "error" else "Warning:"
-    return f"{mark} {issue} [{issue.code}]"
 
 
 def sandbox_of(parsed: argparse.Namespace) -> Sandbox | None:

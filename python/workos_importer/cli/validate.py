@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .._exceptions import ConfigError
 from .._importer import Importer
 from .flags import add_organization, add_source, organization_of, source_of
-from .import_ import issue_line
+from .issues import issue_line
 from .progress import document
 
 if TYPE_CHECKING:

@@ -140,3 +140,47 @@ fn run_group(
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::RunRecord;
+
+    #[test]
+    fn a_transaction_waits_for_the_disk_where_somebody_waits_for_it() {
+        let run = RunRecord {
+            id: "7f3a".into(),
+            name: None,
+            source: "users.csv".into(),
+            mode: "user-only".into(),
+            target: "workos".into(),
+            options: "{}".into(),
+            key: [7; 32],
+            source_digest: None,
+            environment: [7; 32],
+            started_at: "2026-11-22T10:00:00Z".into(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(Some(&folder.path().join("journal")), &run).unwrap();
+        let mut durability = Durability::new(&store);
+        let commit = || Job::Commit(Box::new(|_| Ok(())), Box::new(|_| {}));
+        let note = || Job::Note(Box::new(|_| Ok(())));
+        let groups = [
+            (vec![note()], 1),
+            (vec![note(), commit()], 2),
+            (vec![commit()], 2),
+            (vec![note()], 1),
+            (vec![commit()], 2),
+        ];
+        for (group, expected) in groups {
+            let mut waiting = Vec::new();
+            assert!(run_group(&store, &mut durability, group, &mut waiting).is_ok());
+            let synchronous = store
+                .connection
+                .query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0));
+            // 1 is NORMAL, 2 is FULL.
+            assert_eq!(synchronous, Ok(expected));
+            assert!(store.connection.is_autocommit());
+        }
+    }
+}
