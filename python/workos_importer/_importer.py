@@ -15,7 +15,7 @@ from ._credentials import Key, checked_sandbox, find_key, given_key
 from ._exceptions import ConfigError
 from ._native import Sandbox
 from ._options import OnExisting, Options, OrganizationRef, base_url_of, path_of
-from ._reports import DryRunReport, GivenBack, KeptIssues, ValidationReport, warned
+from ._reports import DryRunReport, GivenBack, Issues, KeptIssues, ValidationReport, warned
 from ._results import Issue, Started
 from ._runs import RunFolder
 from ._runs_on_disk import RunsOnDisk
@@ -169,7 +169,7 @@ class Importer(Comparing, RunsOnDisk):
         given = found.pop("marked")
         return ValidationReport(
             **found,
-            issues=tuple(kept.issues),
+            issues=Issues(kept.issues),
             issues_omitted=kept.omitted,
             marked=None if out is None else warned(GivenBack(path=out, **given)),
         )
@@ -186,7 +186,7 @@ class Importer(Comparing, RunsOnDisk):
         """What `validate` finds, and what a run would do: no key, no connection, no run folder."""
         kept = KeptIssues(max_issues, on_issue)
         found = _native.dry_run(self._native_options, *_opened(source), delimiter, encoding, kept.take)
-        return DryRunReport(**found, issues=tuple(kept.issues), issues_omitted=kept.omitted)
+        return DryRunReport(**found, issues=Issues(kept.issues), issues_omitted=kept.omitted)
 
     def run(
         self,

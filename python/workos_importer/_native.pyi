@@ -1,7 +1,7 @@
 """Owns the types of the native module, written by hand and checked by stubtest. Only the façade uses it, but for
 `Sandbox` and `SandboxServer`, which are public under `workos_importer`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, TypedDict, final, type_check_only
 
@@ -15,6 +15,7 @@ __all__ = [
     "SandboxServer",
     "Undoing",
     "__version__",
+    "arrow_stream",
     "check_api",
     "check_connection",
     "check_options",
@@ -119,6 +120,9 @@ class Import:
 
     def save_plan(self, path: str) -> None:
         """Writes the plan into a file. Raises ConfigError."""
+
+def arrow_stream(columns: list[tuple[str, Any]], pages: Iterator[list[tuple[Any, ...]]]) -> object:
+    """A capsule with an Arrow C stream: names and kinds (`boolean`, `integer`, `text`, `texts`), and pages of rows."""
 
 def start(
     options: Options,
