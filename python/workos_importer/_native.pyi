@@ -23,7 +23,9 @@ __all__ = [
     "drain_logs",
     "dry_run",
     "find_run",
+    "known_column",
     "runs",
+    "source_columns",
     "start",
     "undo",
     "undo_left",
@@ -123,6 +125,12 @@ class Import:
 
 def arrow_stream(columns: list[tuple[str, Any]], pages: Iterator[list[tuple[Any, ...]]]) -> object:
     """A capsule with an Arrow C stream: names and kinds (`boolean`, `integer`, `text`, `texts`), and pages of rows."""
+
+def source_columns(path: str, delimiter: str | None, encoding: str | None) -> list[str]:
+    """The columns of a file; of NDJSON the keys of the first 1,000 records. Raises ConfigError or SourceError."""
+
+def known_column(name: str) -> str | None:
+    """The column of users that a name means."""
 
 def start(
     options: Options,

@@ -3,6 +3,7 @@
 
 mod arrow_out;
 mod cells;
+mod columns;
 mod connection;
 mod doctor;
 mod errors;
@@ -26,6 +27,8 @@ mod _native {
 
     #[pymodule_export]
     use super::arrow_out::arrow_stream;
+    #[pymodule_export]
+    use super::columns::{known_column, source_columns};
     #[pymodule_export]
     use super::connection::Connection;
     #[pymodule_export]
