@@ -115,8 +115,16 @@ def test_every_answer_validates(sandbox_url: str, document: dict[str, Any]) -> N
     call("get", "/organizations/{id}/roles", id=organization["id"])
     call("get", "/authorization/organizations/{organizationId}/roles", organizationId=organization["id"])
 
+    call("get", "/authorization/roles")
+    own_roles = "/authorization/organizations/{organizationId}/roles"
+    call("post", own_roles, {"name": "Owner", "slug": "org-owner"}, organizationId=organization["id"])
+    call("post", own_roles, {"name": "Owner", "slug": "org-owner"}, organizationId=organization["id"])
+    call("post", own_roles, {"name": "Owner", "slug": "owner"}, organizationId=organization["id"])
+    call("post", own_roles, {"name": "Owner"}, organizationId="org_unknown")
+    call("get", own_roles, organizationId=organization["id"])
+
     both = {"user_id": user["id"], "organization_id": organization["id"]}
-    membership = call("post", memberships, {**both, "role_slugs": ["admin", "member"]})
+    membership = call("post", memberships, {**both, "role_slugs": ["admin", "org-owner"]})
     call("post", memberships, both)
     call("post", memberships, {"user_id": user["id"]})
     call("post", memberships, {**both, "organization_id": "org_unknown"})
