@@ -1,9 +1,7 @@
-"""`clear_empty` and `--clear-empty`: empty cells clear fields of users who are there, in imports, plans, verifications."""
+"""`clear_empty` and `--clear-empty`: empty cells clear fields of users who are there; imports, plans, verifications."""
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,8 @@ from workos_importer import Importer, Sandbox
 KEY = {"WORKOS_API_KEY": "sk_test_1"}
 UPDATE = ("--on-existing", "update", "--clear-empty")
 
-BEFORE = {"email": "a@x.com", "first_name": "Ann", "last_name": "Lee", "external_id": "a-1", "metadata": {"team": "ops"}}
+NAMES = {"first_name": "Ann", "last_name": "Lee"}
+BEFORE = {"email": "a@x.com", **NAMES, "external_id": "a-1", "metadata": {"team": "ops"}}
 
 
 def user_of(sandbox: Sandbox, email: str = "a@x.com") -> dict[str, Any]:
@@ -46,7 +45,7 @@ def test_none_and_empty_texts_clear_and_what_is_left_out_does_not(peopled: Sandb
         ("differs", ("first_name", "metadata"))
     ]
     run = importer.run(rows)
-    assert [result.outcome for result in run] == ["updated", "created"]
+    assert {result.email: result.outcome for result in run} == {"a@x.com": "updated", "new@x.com": "created"}
     assert run.summary.warnings == 1
     user = user_of(peopled)
     assert (user["first_name"], user["last_name"], user["external_id"]) == ("", "Lee", "a-1")
@@ -93,36 +92,27 @@ def test_the_run_keeps_it_for_resume_retry_and_verify(run: Run, peopled: Sandbox
     with peopled.serve() as server:
         url = ("--base-url", server.url)
 
-        def post(email: str, first_name: str) -> None:
-            with urllib.request.urlopen(
-                urllib.request.Request(
-                    f"{server.url}/user_management/users",
-                    data=json.dumps({"email": email, "first_name": first_name}).encode(),
-                    headers={"Authorization": "Bearer sk_test_1", "Content-Type": "application/json"},
-                )
-            ):
-                pass
-
-        post("b@x.com", "Bob")
+        assert Importer(sandbox=peopled).run([{"email": "b@x.com", "first_name": "Bob"}]).wait().created == 1
         peopled.fail_next("400", method="PUT", path="/user_management/users")
-        first = run("import", str(source), *UPDATE, *url, "--concurrency", "1", **KEY)
+        first = run("import", str(source), *UPDATE, *url, "--concurrency", "1", "--json", **KEY)
         assert first.returncode == 1, first.stderr
+        run_id = first.document["run_id"]
         cleared = {email: user_of(peopled, email)["first_name"] for email in ("a@x.com", "b@x.com")}
         assert sorted(cleared.values()) in (["", "Ann"], ["", "Bob"])
         planned = run("plan", str(source), *UPDATE, *url, "--json", **KEY).document
         assert planned["cleared"] == {"first_name": 1}
-        again = run("retry", "latest", *url, **KEY)
+        again = run("retry", run_id, *url, **KEY)
         assert again.returncode == 0, again.stderr
         assert {user_of(peopled, email)["first_name"] for email in cleared} == {""}
-        assert run("verify", "latest", *url, **KEY).returncode == 0
+        assert run("verify", run_id, *url, **KEY).returncode == 0
         Importer(sandbox=peopled, on_existing="update").run([{"email": "a@x.com", "first_name": "Ann"}]).wait()
-        found = run("verify", "latest", *url, "--json", **KEY)
+        found = run("verify", run_id, *url, "--json", **KEY)
         assert found.returncode == 1
         assert [row["fields"] for row in found.document["not_matching"]] == [["first_name"]]
         # Without the flag an empty cell says nothing.
         assert run("verify", str(source), "--on-existing", "update", *url, **KEY).returncode == 0
         done = run("import", str(source), *UPDATE, *url, **KEY)
-        assert "`verify " in done.stderr and "users.csv" not in done.stderr.split("`verify ")[1].split("`")[0]
+        assert f"`verify {run_id}` checks the directory" in done.stderr
 
 
 def test_without_update_it_is_refused(run: Run, folder: Path) -> None:
