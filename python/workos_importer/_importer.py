@@ -48,6 +48,7 @@ class Importer(Comparing, RunsOnDisk):
         organization: OrganizationRef | None = None,
         on_existing: OnExisting = "skip",
         update_passwords: bool = False,
+        clear_empty: bool = False,
         reactivate: bool = False,
         create_organizations: bool = True,
         require_membership: bool = False,
@@ -80,6 +81,9 @@ class Importer(Comparing, RunsOnDisk):
         - `on_existing`: what to do with users who are there: `"skip"` leaves their fields, `"update"` writes what the
           row says and differs, `"fail"` fails the row. Memberships are ensured with `skip` and `update`.
         - `update_passwords`: with `"update"`, passwords of users who are there are written too.
+        - `clear_empty`: with `"update"`, an empty value (`None`, or a cell without text) clears its field: first and
+          last name, name, metadata. Fields that a row leaves out stay as they are; emails, external ids, passwords,
+          `email_verified` and roles are never cleared.
         - `reactivate`: inactive memberships are made active again.
         - `create_organizations=False`: a missing organization fails its rows, whether or not they name it.
         - `require_membership`: users that the run created and who end without a membership are deleted again.
@@ -120,6 +124,7 @@ class Importer(Comparing, RunsOnDisk):
             organization=organization,
             on_existing=on_existing,
             update_passwords=update_passwords,
+            clear_empty=clear_empty,
             reactivate=reactivate,
             create_organizations=create_organizations,
             require_membership=require_membership,

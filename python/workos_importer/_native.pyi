@@ -42,6 +42,7 @@ class Options(TypedDict):
     create_org_if_missing: bool
     on_existing: str
     update_passwords: bool
+    clear_empty: bool
     reactivate: bool
     no_create_orgs: bool
     require_membership: bool

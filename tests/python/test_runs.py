@@ -420,6 +420,8 @@ def test_a_dry_run(users: Path, folder: Path) -> None:
         {"max_errors": "101%"},
         {"on_existing": "replace"},
         {"update_passwords": True},
+        {"clear_empty": True},
+        {"clear_empty": True, "on_existing": "fail"},
         {"organization": "acme"},
         {"organization": OrganizationRef(id="org_1", external_id="x")},
         {"organization": OrganizationRef(name="X")},

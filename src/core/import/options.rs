@@ -20,6 +20,8 @@ pub struct ImportOptions {
     pub on_existing: OnExisting,
     /// `--update-passwords`: with on-existing `update`, passwords of existing users are written too.
     pub update_passwords: bool,
+    /// `--clear-empty`: with on-existing `update`, an empty cell clears its field.
+    pub clear_empty: bool,
     /// `--reactivate`: inactive memberships are made active again.
     pub reactivate: bool,
     /// `--no-create-orgs`: organizations that are missing fail their rows.
@@ -71,6 +73,7 @@ impl ImportOptions {
                 OnExisting::Fail => "fail",
             },
             "update_passwords": self.update_passwords,
+            "clear_empty": self.clear_empty,
             "reactivate": self.reactivate,
             "create_organizations": !self.no_create_orgs,
             "require_membership": self.require_membership,
@@ -102,6 +105,7 @@ impl ImportOptions {
             _ => OnExisting::Skip,
         };
         self.update_passwords = flag("update_passwords");
+        self.clear_empty = flag("clear_empty");
         self.reactivate = flag("reactivate");
         self.no_create_orgs = !flag("create_organizations");
         self.require_membership = flag("require_membership");

@@ -47,7 +47,7 @@ impl Meaning {
             }
             let digest = self
                 .knows_rows
-                .then(|| row_digest(&record, &self.columns, &self.digest_key));
+                .then(|| row_digest(&record, &self.columns, &self.rules, &self.digest_key));
             let Interpreted { row, warnings: odd } =
                 interpret(&self.columns, &self.mode, record, &self.rules);
             if self.warn {
@@ -72,7 +72,7 @@ impl Meaning {
     }
 
     fn grow(&mut self, names: &[String], warnings: &mut Vec<Issue>) {
-        warnings.extend(self.columns.grow(names, &self.mode));
+        warnings.extend(self.columns.grow(names, &self.mode, &self.rules));
     }
 }
 

@@ -165,7 +165,7 @@ impl Prepared {
                 let mut engine = Engine::new(directory.as_ref(), &journal, Clock::System, options)
                     .with_concurrency(self.options.concurrency);
                 engine = match &self.options.purpose {
-                    Purpose::Plan => engine.rehearsing(),
+                    Purpose::Plan => engine.rehearsing().foreseeing_roles(),
                     Purpose::Verify { extra: true, .. } => engine.rehearsing().keeping_all(),
                     Purpose::Verify { .. } => engine.rehearsing(),
                     // Most of what is updated is there already, or there is little to list.
@@ -321,6 +321,9 @@ impl Prepared {
             .map_err(|error| error.to_string())?;
         let (mode, said) = Mode::decide(&self.options.organization, &columns)
             .map_err(|error| error.to_string())?;
+        let said = said
+            .into_iter()
+            .chain(columns.never_cleared(&self.options.validation().rules));
         let odd = columns.warnings().iter().cloned().chain(said).collect();
         rows.set_meaning(self.meaning(columns, &mode, false));
         if self.options.strict {

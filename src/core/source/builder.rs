@@ -90,7 +90,7 @@ impl RecordBuilder {
                 return Err(Broken::in_cell(BrokenKind::CellTooLong, position));
             }
             if position >= cells.len() {
-                cells.resize(position + 1, Cell::Absent);
+                cells.resize(position + 1, Cell::Missing);
                 filled.resize(filled.len().max(position + 1), false);
             }
             if std::mem::replace(&mut filled[position], true) {

@@ -8,9 +8,11 @@ use zeroize::Zeroizing;
 /// One value, as the source gave it.
 #[derive(Clone, PartialEq, Default)]
 pub enum Cell {
-    /// There is no value: a missing key, a `null`. An empty CSV cell is an empty `Text`.
+    /// There is no value: a `null`. An empty CSV cell is an empty `Text`.
     #[default]
     Absent,
+    /// The row does not have the column at all: a key that is left out.
+    Missing,
     Text(Zeroizing<String>),
     Bool(bool),
     Integer(i64),
@@ -30,6 +32,7 @@ impl Cell {
     pub fn view(&self) -> CellView<'_> {
         match self {
             Self::Absent => CellView::Absent,
+            Self::Missing => CellView::Missing,
             Self::Text(text) => CellView::Text(text),
             Self::Bool(value) => CellView::Bool(*value),
             Self::Integer(value) => CellView::Integer(*value),
@@ -60,6 +63,7 @@ impl fmt::Debug for Cell {
 #[derive(Clone, Copy, PartialEq)]
 pub enum CellView<'cell> {
     Absent,
+    Missing,
     Text(&'cell str),
     Bool(bool),
     Integer(i64),
@@ -73,16 +77,21 @@ impl CellView<'_> {
     /// True for what a row treats as "nothing was said": absent, or a text of white space.
     pub fn is_blank(&self) -> bool {
         match self {
-            Self::Absent => true,
+            Self::Absent | Self::Missing => true,
             Self::Text(text) => text.trim().is_empty(),
             _ => false,
         }
     }
 
+    /// True for a blank that the row names: an empty cell or a `null`, and not a key that is left out.
+    pub fn is_said_blank(&self) -> bool {
+        self.is_blank() && *self != Self::Missing
+    }
+
     /// What kind of value it is, for messages that must not show the value.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Absent => "nothing",
+            Self::Absent | Self::Missing => "nothing",
             Self::Text(_) => "text",
             Self::Bool(_) => "true or false",
             Self::Integer(_) => "a whole number",
@@ -95,7 +104,7 @@ impl CellView<'_> {
     /// The value as JSON.
     pub fn to_json(&self) -> Value {
         match *self {
-            Self::Absent => Value::Null,
+            Self::Absent | Self::Missing => Value::Null,
             Self::Text(text) => Value::String(text.to_owned()),
             Self::Bool(value) => Value::Bool(value),
             Self::Integer(value) => Value::from(value),
@@ -170,7 +179,7 @@ impl Cells {
         self.len() == 0
     }
 
-    /// The cell of the column at that position, from 0; absent behind the last.
+    /// The cell of the column at that position, from 0; missing behind the last.
     pub fn get(&self, position: usize) -> CellView<'_> {
         match &self.0 {
             Kept::Line { text, places } => {
@@ -178,7 +187,7 @@ impl Cells {
                 let cell = place.and_then(|(start, end)| text.get(*start as usize..*end as usize));
                 cell.map_or(CellView::Absent, CellView::Text)
             }
-            Kept::Values(cells) => cells.get(position).map_or(CellView::Absent, Cell::view),
+            Kept::Values(cells) => cells.get(position).map_or(CellView::Missing, Cell::view),
         }
     }
 
