@@ -19,7 +19,7 @@ from ._reports import DryRunReport, GivenBack, KeptIssues, ValidationReport, war
 from ._results import Issue, Started
 from ._runs import RunFolder
 from ._runs_on_disk import RunsOnDisk
-from ._sources import PathSource, RowsSource, Source, recognise
+from ._sources import PathSource, Pulled, RowsSource, Source, recognise
 
 if TYPE_CHECKING:
     from ._doctor import DoctorReport
@@ -342,7 +342,7 @@ def _given(source: Source | None) -> PathSource | RowsSource | None:
     return None if source is None else recognise(source)
 
 
-def _opened(source: Source) -> tuple[str | None, Callable[[], tuple[int, list[Mapping[str, Any]]]] | None]:
+def _opened(source: Source) -> tuple[str | None, Callable[[], Pulled] | None]:
     recognised = recognise(source)
     if isinstance(recognised, PathSource):
         return recognised.path, None

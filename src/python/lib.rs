@@ -14,6 +14,7 @@ mod rows;
 mod runs;
 mod runtime;
 mod sandbox;
+mod tables;
 mod undo;
 
 use pyo3::prelude::*;
@@ -39,6 +40,8 @@ mod _native {
     use super::runs::{FoundRun, find_run, runs};
     #[pymodule_export]
     use super::sandbox::{Sandbox, SandboxServer};
+    #[pymodule_export]
+    use super::tables::Table;
     #[pymodule_export]
     use super::undo::{Undoing, undo, undo_left};
 
