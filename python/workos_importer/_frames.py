@@ -90,7 +90,7 @@ def table_of(source: Any) -> RowsSource:
     if library == "polars" and kind == "LazyFrame":
         return BatchesSource(lambda: _lazy_batches(source), can_rewind=True)
     if library == "duckdb" and hasattr(source, "to_arrow_reader") and _has_pyarrow():
-        # Errors of the query come through as DuckDB's own exceptions.
+        # In small batches; without pyarrow they are as large as the database makes them.
         return BatchesSource(lambda: source.to_arrow_reader(_ROWS_COMPUTED), can_rewind=True)
     if library == "pyarrow" and kind == "RecordBatchReader":
         # Its batches by itself: what a generator behind it raises comes through.

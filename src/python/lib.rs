@@ -1,6 +1,7 @@
 //! The door between Python and the engine: classes, conversions, exceptions, the handling of the interpreter's lock.
 //! The only place where PyO3 is known. Nothing here attaches to Python from a Rust thread: Python pulls.
 
+mod arrow;
 mod cells;
 mod connection;
 mod doctor;

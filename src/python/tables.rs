@@ -1,26 +1,19 @@
-//! Owns the taking of tables out of Python: Arrow's PyCapsules, which are pulled on the caller's thread with the
+//! Owns the taking of tables out of Python: what has Arrow's PyCapsules, which are pulled on the caller's thread with the
 //! interpreter's lock released, as their producers may need it on threads of their own; and lists of columns.
 
-use std::ffi::CStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use arrow_array::cast::AsArray;
-use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
-use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
-use arrow_array::{Array, RecordBatch, RecordBatchOptions, make_array};
-use arrow_schema::{ArrowError, Schema};
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyList};
+use pyo3::types::PyList;
 use workos_importer_core::source::{
     self, Broken, BrokenKind, CELL_LIMIT, Cell, Cells, Handed, distinct,
 };
 
+use crate::arrow::{self, Batches};
 use crate::{cells, errors};
-
-const STREAM: &CStr = c"arrow_array_stream";
-const ARRAY: &CStr = c"arrow_array";
-const SCHEMA: &CStr = c"arrow_schema";
 
 /// A table that is read piece by piece: whatever has `__arrow_c_stream__` or `__arrow_c_array__` is a piece.
 #[pyclass(frozen, module = "workos_importer._native")]
@@ -32,7 +25,7 @@ pub struct Table {
 struct Inner {
     table: source::Table,
     /// The piece that is being read.
-    stream: Option<RecordBatchStreamReader>,
+    stream: Option<Batches>,
 }
 
 /// Why a piece could not be read.
@@ -54,30 +47,15 @@ impl Table {
     /// Begins with the next piece. Raises SourceError for what is no table, and what its producer raises.
     fn load(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<()> {
         let opened = if piece.hasattr("__arrow_c_stream__")? {
-            let capsule = piece.call_method0("__arrow_c_stream__")?;
-            let pointer = capsule
-                .cast::<PyCapsule>()?
-                .pointer_checked(Some(STREAM))?
-                .cast::<FFI_ArrowArrayStream>();
-            // SAFETY: by its name, the capsule holds a stream. It is taken out: the capsule's own end finds it gone.
-            let stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr()) };
+            let stream = arrow::stream(&piece.call_method0("__arrow_c_stream__")?)?;
             // The producer may wait for threads that need the lock.
-            py.detach(|| RecordBatchStreamReader::try_new(stream))
-                .map(Opened::Stream)
+            py.detach(|| Batches::open(stream)).map(Opened::Stream)
         } else {
-            let capsules = piece.call_method0("__arrow_c_array__")?;
-            let (schema, array) = capsules.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-            let schema = schema
-                .cast::<PyCapsule>()?
-                .pointer_checked(Some(SCHEMA))?
-                .cast::<FFI_ArrowSchema>();
-            let array = array
-                .cast::<PyCapsule>()?
-                .pointer_checked(Some(ARRAY))?
-                .cast::<FFI_ArrowArray>();
-            // SAFETY: by their names, the capsules hold a schema, which stays theirs, and an array, which is taken out.
-            let taken = unsafe { batch(FFI_ArrowArray::from_raw(array.as_ptr()), schema.as_ref()) };
-            taken.map(Opened::Batch)
+            let (schema, array) = arrow::array(&piece.call_method0("__arrow_c_array__")?)?;
+            // SAFETY: the object gave the array with its schema.
+            let batch =
+                arrow::columns(&schema).and_then(|schema| unsafe { arrow::batch(array, &schema) });
+            batch.map(Opened::Batch)
         };
         let opened = opened.map_err(|error| failed(py, Failed::Arrow(error)))?;
         py.detach(|| {
@@ -120,17 +98,16 @@ impl Inner {
                 return Ok(true);
             };
             match stream.next() {
-                Some(Ok(batch)) => self.table.load(&batch).map_err(Failed::Columns)?,
-                Some(Err(error)) => {
-                    self.stream = None;
-                    return Err(Failed::Arrow(error));
-                }
+                Ok(Some(batch)) => self.table.load(&batch).map_err(Failed::Columns)?,
                 // A table without batches has columns nevertheless.
-                None => {
-                    let empty =
-                        RecordBatch::new_empty(arrow_array::RecordBatchReader::schema(stream));
+                Ok(None) => {
+                    let empty = RecordBatch::new_empty(stream.schema());
                     self.stream = None;
                     self.table.load(&empty).map_err(Failed::Columns)?;
+                }
+                Err(error) => {
+                    self.stream = None;
+                    return Err(Failed::Arrow(error));
                 }
             }
         }
@@ -139,26 +116,8 @@ impl Inner {
 }
 
 enum Opened {
-    Stream(RecordBatchStreamReader),
+    Stream(Batches),
     Batch(RecordBatch),
-}
-
-/// The one batch of an array.
-///
-/// # Safety
-/// The array must be of this schema.
-unsafe fn batch(
-    array: FFI_ArrowArray,
-    schema: &FFI_ArrowSchema,
-) -> Result<RecordBatch, ArrowError> {
-    // SAFETY: as this function's.
-    let array = make_array(unsafe { from_ffi(array, schema) }?);
-    let Some(rows) = array.as_struct_opt() else {
-        return Err(ArrowError::CDataInterface("the array is no struct".into()));
-    };
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    let (fields, columns, _) = rows.clone().into_parts();
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
 }
 
 fn failed(py: Python<'_>, failed: Failed) -> PyErr {
