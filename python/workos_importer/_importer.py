@@ -20,7 +20,7 @@ from ._reports import DryRunReport, GivenBack, Issues, KeptIssues, ValidationRep
 from ._results import Issue, Started
 from ._runs import RunFolder
 from ._runs_on_disk import RunsOnDisk
-from ._sources import PathSource, RowsSource, Source, recognise
+from ._sources import PathSource, Pulled, RowsSource, Source, recognise
 
 if TYPE_CHECKING:
     from ._doctor import DoctorReport
@@ -300,14 +300,14 @@ class Importer(Comparing, RunsOnDisk):
         if self._renaming is None or source is None:
             return self._native_options
         if isinstance(source, RowsSource):
-            # Its columns are known only as its rows come.
-            source.renaming = self._renaming
-            return self._native_options
-        return {**self._native_options, "mapping": self._renaming.pairs(columns_of(source.path, *written))}
+            pairs = source.rename(self._renaming)
+        else:
+            pairs = self._renaming.pairs(columns_of(source.path, *written))
+        return {**self._native_options, "mapping": pairs}
 
     def _opened(
         self, source: Source, delimiter: str | None, encoding: str | None
-    ) -> tuple[_native.Options, str | None, Callable[[], tuple[int, list[Mapping[str, Any]]]] | None]:
+    ) -> tuple[_native.Options, str | None, Callable[[], Pulled] | None]:
         recognised = recognise(source)
         options = self._options_for(recognised, (delimiter, encoding))
         if isinstance(recognised, PathSource):

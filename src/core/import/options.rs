@@ -9,7 +9,7 @@ use crate::directory::OnExisting;
 use crate::engine::MaxErrors;
 use crate::pace::Limit;
 use crate::row::OrganizationOptions;
-use crate::source::{Cell, Format};
+use crate::source::Format;
 use crate::wire::Connection;
 
 /// The options of one import; the defaults are those of the command line.
@@ -146,9 +146,6 @@ pub enum Input {
     /// Rows that the caller hands over when [`super::Event::WantRows`] asks for them.
     Fed { can_rewind: bool },
 }
-
-/// One row as a caller hands it over: names and cells.
-pub type FedRow = Vec<(String, Cell)>;
 
 /// Which directory is written to.
 pub enum Target {

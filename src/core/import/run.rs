@@ -317,8 +317,12 @@ impl Prepared {
             figures.no_rows = "The source has no rows.";
             return Ok((Mode::UserOnly, Unread::Fed(rows), Vec::new()));
         };
-        let columns = Columns::resolve_growing(&names, &self.options.mapping)
-            .map_err(|error| error.to_string())?;
+        let columns = if rows.columns_grow() {
+            Columns::resolve_growing(&names, &self.options.mapping)
+        } else {
+            Columns::resolve(&names, &self.options.mapping)
+        };
+        let columns = columns.map_err(|error| error.to_string())?;
         let (mode, said) = Mode::decide(&self.options.organization, &columns)
             .map_err(|error| error.to_string())?;
         let said = said
