@@ -82,14 +82,14 @@ class Table:
         and what the piece raises."""
 
     def is_used_up(self) -> bool:
-        """Whether all rows were handed on; reads the next batch of the piece where one is wanted. Raises SourceError."""
+        """Whether all rows were handed on; reads the next batch where one is wanted. Raises SourceError."""
 
     def columns(self) -> list[str]:
         """The names of the columns; none before the first batch was read."""
 
 # mappings; a table with its next rows; or the names of columns, and for each of them the values of the next rows
-Rows: TypeAlias = list[Mapping[str, Any]] | Table | tuple[list[str], list[list[Any]]]
-_Pull: TypeAlias = Callable[[], tuple[int, Rows]]
+_Rows: TypeAlias = list[Mapping[str, Any]] | Table | tuple[list[str], list[list[Any]]]
+_Pull: TypeAlias = Callable[[], tuple[int, _Rows]]
 
 @final
 class Connection:
@@ -108,7 +108,7 @@ class Import:
         (True: from the first one again).
         """
 
-    def feed(self, rows: Rows, before: int) -> None:
+    def feed(self, rows: _Rows, before: int) -> None:
         """Hands rows over, `before` came earlier; none mean the end. Raises SourceError for what is no row."""
 
     def feed_failed(self, message: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ArrowStream(Protocol):
-    """A table in batches: a polars, pandas or pyarrow frame, a DuckDB relation, anything with Arrow's PyCapsule stream."""
+    """A table in batches: of polars, pandas, pyarrow, DuckDB, or anything with Arrow's PyCapsule stream."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None, /) -> object:
         """A PyCapsule of a stream."""
@@ -45,7 +45,7 @@ class Frame(Protocol):
 Source: TypeAlias = str | os.PathLike[str] | ArrowStream | ArrowArray | Frame | Iterable[Mapping[str, Any]]
 
 #: What a pull gives: how many rows came before, and the next ones in one of the forms that the native module takes.
-Pulled: TypeAlias = "tuple[int, _native.Rows]"
+Pulled: TypeAlias = "tuple[int, _native._Rows]"
 
 # Enough to keep the engine busy, few enough to stay lazy.
 _ROWS_AT_ONCE = 500
@@ -107,7 +107,7 @@ class MappingsSource(RowsSource):
         return []
 
     def pull(self, rewind: bool = False) -> Pulled:
-        """The next rows, as soon as there are some. Raises `SourceError` if the iterator gives something that is no row."""
+        """The next rows, as soon as there are some. Raises `SourceError` if the iterator gives what is no row."""
         if rewind or self._iterator is None:
             self._iterator = iter(self._rows)
             self._taken = 0

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -167,7 +168,7 @@ fn what_has_no_form_is_told_apart_and_uuids_have_one() {
     let array: ArrayRef = Arc::new(builder.finish());
     let field = arrow_schema::Field::new("external_id", array.data_type().clone(), true);
     let name = ("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned());
-    let field = field.with_metadata(std::collections::HashMap::from([name]));
+    let field = field.with_metadata(HashMap::from([name]));
     let schema = Arc::new(Schema::new(vec![field]));
     let records = all(&[RecordBatch::try_new(schema, vec![array]).unwrap()]);
     let uuid = "21212121-2121-2121-2121-212121212121";
