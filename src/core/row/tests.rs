@@ -360,6 +360,7 @@ fn options_win_over_columns_and_names_can_be_switched_off() {
     assert_eq!(single.steps[0].key().unwrap().name, "id:org_9");
     let rules = Rules {
         create_organizations: false,
+        ..Rules::default()
     };
     let nameless = interpret(&names, &Mode::MultiOrganization, cells(), &rules)
         .row
