@@ -211,7 +211,6 @@ fn read(
     );
     let mut clears = clearing::clears(cell, rules);
     let pairs = rules.clear_empty.then_some(&mut clears);
-    let metadata = metadata::metadata(cell(Field::Metadata), pairs, notes);
     let user = UserClaim {
         email: email(cell(Field::Email), notes),
         first_name: convert::text(cell(Field::FirstName), Field::FirstName, notes),
@@ -219,7 +218,7 @@ fn read(
         name: convert::text(cell(Field::Name), Field::Name, notes),
         email_verified: convert::boolean(cell(Field::EmailVerified), Field::EmailVerified, notes),
         external_id: external_id(cell(Field::ExternalId), notes),
-        metadata,
+        metadata: metadata::metadata(cell(Field::Metadata), pairs, notes),
         password,
         clears,
     };
