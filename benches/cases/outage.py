@@ -1,8 +1,8 @@
-"""Owns what an API costs that is away for ten minutes in the middle of an import: time beyond the ten minutes, and rows.
+"""Owns what it costs that the API is away for ten minutes in the middle of an import: time beyond them, and rows.
 
-Real time and real sockets. A relay stands before the sandbox and is killed: connections break with requests under way, then
-new ones are refused; what the sandbox holds is still there when the relay is started again on the same port. It takes over eleven
-minutes, so it is in the full run only.
+Real time and real sockets. A relay stands before the sandbox and is killed: connections break with requests under way,
+then new ones are refused; what the sandbox holds is still there when the relay is started again on the same port. It
+takes over eleven minutes, so it is in the full run only.
 """
 
 from __future__ import annotations
