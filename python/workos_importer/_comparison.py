@@ -166,6 +166,8 @@ class VerifiedRow(_Brief):
     fields: tuple[str, ...] = ()
     #: Why an import would fail the row.
     message: str | None = None
+    #: What the source calls the row, where `record_id=` names the column.
+    record_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -341,8 +343,8 @@ def verification_of(
 def _rows(native: _native.Import | None) -> Iterator[VerifiedRow]:
     after = 0
     while native is not None and (page := native.verified(after, _BATCH)):
-        for number, line, email, external_id, verdict, names, message in page:
-            yield VerifiedRow(number, line, email, external_id, verdict, tuple(names), message)
+        for number, line, email, external_id, verdict, names, message, record_id in page:
+            yield VerifiedRow(number, line, email, external_id, verdict, tuple(names), message, record_id)
         after = page[-1][0]
 
 
