@@ -32,6 +32,7 @@ _VERIFIED: Columns = (
     ("verdict", "text"),
     ("fields", "texts"),
     ("message", "text"),
+    ("record_id", "text"),
 )
 _VERDICT = 4
 _EXTRA: Columns = (
@@ -190,6 +191,8 @@ class VerifiedRow(_Brief):
     fields: tuple[str, ...] = ()
     #: Why an import would fail the row.
     message: str | None = None
+    #: What the source calls the row, where `record_id=` names the column.
+    record_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -370,8 +373,8 @@ def _verified(native: _native.Import | None) -> Iterator[Page]:
 
 
 def _verified_row(values: tuple[Any, ...]) -> VerifiedRow:
-    number, line, email, external_id, verdict, names, message = values
-    return VerifiedRow(number, line, email, external_id, verdict, tuple(names), message)
+    number, line, email, external_id, verdict, names, message, record_id = values
+    return VerifiedRow(number, line, email, external_id, verdict, tuple(names), message, record_id)
 
 
 def _extra_membership(values: tuple[Any, ...]) -> ExtraMembership:

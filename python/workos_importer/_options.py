@@ -90,6 +90,8 @@ class Options:
             "max_errors_count": count,
             "max_errors_percent": percent,
             "mapping": pairs_of(self.mapping),
+            # Of a source, not of an importer.
+            "record_id": None,
             "concurrency": self.concurrency,
             "rate_limit": None if self.rate_limit is None else parse_rate_limit(self.rate_limit),
             "headroom": None if self.headroom is None else parse_share(self.headroom),

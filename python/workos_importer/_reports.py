@@ -25,6 +25,7 @@ _ISSUE: Columns = (
     ("record_number", "integer"),
     ("line", "integer"),
     ("column", "text"),
+    ("record_id", "text"),
 )
 
 

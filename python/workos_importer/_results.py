@@ -13,6 +13,12 @@ from ._exceptions import RowsFailedError
 Outcome = Literal["created", "updated", "unchanged", "failed", "pending"]
 
 
+def _called(record_id: str) -> str:
+    """What a row is called, on one line."""
+    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in record_id[:60])
+    return f"id {shown}{'…' if len(record_id) > 60 else ''}"
+
+
 class _Brief:
     """Shows only the fields that say something."""
 
@@ -67,6 +73,8 @@ class RowResult(_Brief):
     #: When the row ended, in UTC.
     at: datetime | None = None
     error: RowError | None = None
+    #: What the source calls the row, where `record_id=` names the column.
+    record_id: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -88,13 +96,18 @@ class Issue(_Brief):
     line: int | None = None
     #: As it is written in the source.
     column: str | None = None
+    #: What the source calls the row, where `record_id=` names the column.
+    record_id: str | None = None
 
     def __str__(self) -> str:
         if self.record_number is None:
             return self.message
         where = f"record {self.record_number}"
+        more = [] if self.record_id is None else [_called(self.record_id)]
         if self.line is not None:
-            where += f" (line {self.line})"
+            more.append(f"line {self.line}")
+        if more:
+            where += f" ({', '.join(more)})"
         if self.column is not None:
             where += f", column {self.column}"
         return f"{where}: {self.message}"
@@ -233,7 +246,8 @@ class Summary(_Brief):
         lines = [self._verdict()]
         for row in self.first_failures:
             message = row.error.message if row.error else ""
-            lines.append(f"  {row.record_number} {row.email or ''}: {message}")
+            called = "" if row.record_id is None else f" ({_called(row.record_id)})"
+            lines.append(f"  {row.record_number}{called} {row.email or ''}: {message}")
         if self.failed > len(self.first_failures) > 0:
             lines.append(f"  and {self.failed - len(self.first_failures)} more")
         raise RowsFailedError("\n".join(lines), failures=self.first_failures)

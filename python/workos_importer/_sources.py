@@ -128,8 +128,8 @@ class MappingsSource(RowsSource):
         return before, rows
 
 
-def recognise(source: object) -> PathSource | RowsSource:
-    """Tells what was given.
+def recognise(source: object, record_id: str | None = None) -> PathSource | RowsSource:
+    """Tells what was given; `record_id` names the column, or the index, that says what each row is called.
 
     Raises `SourceError` for what is neither a path, nor a table, nor an iterable of mappings: one column of a table,
     bytes, one mapping by itself, an open file, an asynchronous iterable.
@@ -145,7 +145,7 @@ def recognise(source: object) -> PathSource | RowsSource:
         # Loaded for tables only.
         from ._frames import table_of
 
-        return table_of(source)
+        return table_of(source, record_id)
     problem = _no_rows(source)
     if problem is not None:
         raise SourceError(f"{problem} Give a path, a table, or an iterable of mappings.", "not_rows")
