@@ -81,6 +81,12 @@ class ValidationReport(_Brief):
     def __str__(self) -> str:
         return draw(validation_lines(self))
 
+    def _repr_html_(self) -> str:
+        from ._html import issues, report, sentence
+
+        found = issues(self.issues, self.issues_omitted)
+        return report("Check", validation_lines(self), sentence(self.mode_sentence), found)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DryRunReport(_Brief):
@@ -119,6 +125,12 @@ class DryRunReport(_Brief):
 
     def __str__(self) -> str:
         return draw(dry_run_lines(self))
+
+    def _repr_html_(self) -> str:
+        from ._html import issues, report, sentence
+
+        found = issues(self.issues, self.issues_omitted)
+        return report("Dry run", dry_run_lines(self), sentence(self.mode_sentence), found)
 
 
 class KeptIssues:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from html import escape
 from typing import Any, Literal
 
 from ._box import draw, summary_lines
@@ -258,7 +257,7 @@ class Summary(_Brief):
         return draw(summary_lines(self))
 
     def _repr_html_(self) -> str:
-        rows = []
-        for name, value in summary_lines(self):
-            rows.append(f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>")
-        return f"<table>{''.join(rows)}</table>"
+        from ._html import failures, report, sentence
+
+        said = (sentence(self.note), sentence(None if self.stopped is None else self.stopped.message))
+        return report("Summary", summary_lines(self), *said, failures(self.first_failures, self.failed))
