@@ -21,6 +21,8 @@ class Display(ABC):
 
     #: The least time between two looks, in seconds.
     between = 0.2
+    #: Whether that much time passes before the first one too.
+    waits = False
 
     def __init__(self) -> None:
         """Shows nothing yet."""
@@ -31,10 +33,11 @@ class Display(ABC):
     def at(self, run: ImportRun) -> None:
         """The run goes on; called often."""
         now = time.monotonic()
-        if self._looked is None or now - self._looked >= self.between:
-            begins, self._looked = self._looked is None, now
-            if begins:
-                self._begin(run)
+        if self._looked is None:
+            self._begin(run)
+            self._looked = now if self.waits else 0.0
+        if now - self._looked >= self.between:
+            self._looked = now
             self._draw(run.progress)
 
     def end(self, run: ImportRun, broken_off: bool) -> None:
@@ -161,6 +164,7 @@ class Lines(Display):
     """A line on standard error now and then, for logs."""
 
     between = 10.0
+    waits = True
 
     def _begin(self, run: ImportRun) -> None:
         """Nothing has to be made ready."""

@@ -167,6 +167,7 @@ class ImportRun:
 
         For loops that have other things to do. Raises nothing about the run: its summary tells how it ended.
         """
+        self._refuse_fork()
         if not self._events and self._summary is None:
             self._fill_or_drain(timeout)
         with self._lock:
@@ -248,6 +249,7 @@ class ImportRun:
         return False
 
     async def _wait_async(self) -> Summary:
+        self._refuse_fork()
         try:
             while not self.ended:
                 await self._fill_async()
@@ -280,6 +282,7 @@ class ImportRun:
     # Pulling
 
     def _next_event(self) -> Event | None:
+        self._refuse_fork()
         # Without the lock: a pull that nobody waits for any more may hold it, and an event loop must not wait for that.
         try:
             return self._events.popleft()

@@ -284,6 +284,7 @@ class UndoRun:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> UndoSummary:
+        self._refuse_fork()
         try:
             while not await self._pulls.one(self.poll):
                 pass
