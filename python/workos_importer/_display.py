@@ -6,13 +6,14 @@ import sys
 import time
 import weakref
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ._standing import progress_line
 
 if TYPE_CHECKING:
-    from ._results import Progress
+    from ._results import Progress, Summary
     from ._run import ImportRun
 
 
@@ -38,26 +39,28 @@ class Display(ABC):
             self._looked = now if self.waits else 0.0
         if now - self._looked >= self.between:
             self._looked = now
-            self._draw(run.progress)
+            progress = run.progress
+            self._draw(progress, progress_line(progress))
 
     def end(self, run: ImportRun, broken_off: bool) -> None:
         """The run is over; `broken_off`: an exception follows, so that nobody gets the summary as a value."""
         progress = run.progress
-        total = progress.ended if progress.total is None else progress.total
-        line = f"{progress.ended}/{total} ({progress.failed} failed)"
-        self._close(run, line, broken_off and self.sums_up)
+        if progress.total is None:
+            progress = replace(progress, total=progress.ended)
+        self._draw(progress, f"{progress.ended}/{progress.total} ({progress.failed} failed)")
+        self._finish(run.summary if broken_off and self.sums_up else None)
 
     @abstractmethod
     def _begin(self, run: ImportRun) -> None:
         """Somebody waits for the first time."""
 
     @abstractmethod
-    def _draw(self, progress: Progress) -> None:
-        """Shows where the run is."""
+    def _draw(self, progress: Progress, line: str) -> None:
+        """Shows where the run is; `line` says it in words."""
 
     @abstractmethod
-    def _close(self, run: ImportRun, line: str, broken_off: bool) -> None:
-        """Shows how it ended."""
+    def _finish(self, summary: Summary | None) -> None:
+        """Nothing more is drawn; the summary, if there is one, is shown below."""
 
 
 class NotebookBar(Display):
@@ -68,6 +71,7 @@ class NotebookBar(Display):
         super().__init__()
         self._shell = shell
         self._handle: Any = None
+        self._shown = ("", "")
         self._run: weakref.ref[ImportRun] | None = None
 
     def _begin(self, run: ImportRun) -> None:
@@ -90,16 +94,15 @@ class NotebookBar(Display):
             self._run = None
             self._shell.events.unregister("post_run_cell", self._cell_ended)
 
-    def _draw(self, progress: Progress) -> None:
-        line = progress_line(progress)
-        self._show(bar(progress, line), line)
+    def _draw(self, progress: Progress, line: str) -> None:
+        self._shown = (bar(progress, line), line)
+        self._show(*self._shown)
 
-    def _close(self, run: ImportRun, line: str, broken_off: bool) -> None:
+    def _finish(self, summary: Summary | None) -> None:
         self._forget()
-        html, text = bar(run.progress, line), line
-        if broken_off:
-            html, text = html + run.summary._repr_html_(), f"{text}\n{run.summary}"
-        self._show(html, text)
+        if summary is not None:
+            html, text = self._shown
+            self._show(html + summary._repr_html_(), f"{text}\n{summary}")
 
     def _show(self, html: str, text: str) -> None:
         import IPython.display
@@ -144,20 +147,16 @@ class TerminalBar(Display):
         # A run that nobody waits for any more leaves the terminal as it was.
         weakref.finalize(run, made.stop)
 
-    def _draw(self, progress: Progress) -> None:
-        self._update(progress, progress_line(progress))
+    def _draw(self, progress: Progress, line: str) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=progress.ended, total=progress.total, description=line, refresh=True)
 
-    def _close(self, run: ImportRun, line: str, broken_off: bool) -> None:
-        self._update(run.progress, line)
+    def _finish(self, summary: Summary | None) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-        if broken_off:
-            print(run.summary, file=sys.stderr)
-
-    def _update(self, progress: Progress, line: str) -> None:
-        if self._bar is not None:
-            self._bar.update(self._task, completed=progress.ended, total=progress.total, description=line, refresh=True)
+        if summary is not None:
+            print(summary, file=sys.stderr)
 
 
 class Lines(Display):
@@ -169,11 +168,12 @@ class Lines(Display):
     def _begin(self, run: ImportRun) -> None:
         """Nothing has to be made ready."""
 
-    def _draw(self, progress: Progress) -> None:
-        print(progress_line(progress), file=sys.stderr)
+    def _draw(self, progress: Progress, line: str) -> None:  # noqa: ARG002  # others draw it too
+        print(line, file=sys.stderr)
 
-    def _close(self, run: ImportRun, line: str, broken_off: bool) -> None:
-        print(f"{line}\n{run.summary}" if broken_off else line, file=sys.stderr)
+    def _finish(self, summary: Summary | None) -> None:
+        if summary is not None:
+            print(summary, file=sys.stderr)
 
 
 def chosen(wanted: bool | None) -> Display | None:

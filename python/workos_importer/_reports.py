@@ -84,8 +84,11 @@ class ValidationReport(_Brief):
     def _repr_html_(self) -> str:
         from ._html import issues, report, sentence
 
+        said = [self.mode_sentence]
+        if self.marked is not None:
+            said += [f"{self.marked.rows} rows are given back in {self.marked.path}.", self.marked.warning or ""]
         found = issues(self.issues, self.issues_omitted)
-        return report("Check", validation_lines(self), sentence(self.mode_sentence), found)
+        return report("Check", validation_lines(self), *map(sentence, said), found)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

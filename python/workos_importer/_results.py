@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ class _Brief:
         shown = []
         for one in fields(self):  # type: ignore[arg-type]  # each subclass is a dataclass
             value = getattr(self, one.name)
-            if value is not None and value != ():
+            if value is not None and value != () and not one.name.startswith("_"):
                 shown.append(f"{one.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -135,6 +135,16 @@ class Progress:
     eta_seconds: float | None = None
     #: None before anything was sent, and after the end.
     pace: Pace | None = None
+
+
+def expecting(progress: Progress, total: int | None) -> Progress:
+    """The same with a total that is known from elsewhere, and what it says about the time."""
+    if total is None:
+        return progress
+    total = max(total, progress.ended)
+    away = progress.pace is not None and progress.pace.away_for is not None
+    left = None if away or not progress.rate else (total - progress.ended) / progress.rate
+    return replace(progress, total=total, eta_seconds=left)
 
 
 @dataclass(frozen=True, slots=True)

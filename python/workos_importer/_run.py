@@ -20,7 +20,7 @@ from ._exceptions import (
     SourceError,
 )
 from ._options import parse_pace
-from ._results import Issue, Progress, RowResult, Started, Summary
+from ._results import Issue, Progress, RowResult, Started, Summary, expecting
 from ._waiting import Pulls
 
 if TYPE_CHECKING:
@@ -121,7 +121,11 @@ class ImportRun:
     def progress(self) -> Progress:
         """How many rows have ended, how fast, when the last one will have, and where the pace is."""
         self._refuse_fork()
-        return convert.progress(self._native.progress())
+        progress = convert.progress(self._native.progress())
+        if progress.total is not None or self._rows is None or self.ended:
+            return progress
+        # The engine counts rows that are handed to it when all are there; a list knows it from the beginning.
+        return expecting(progress, self._rows.count)
 
     def results(self) -> Iterator[dict[str, Any]]:
         """Every outcome so far, by record number, as the results file has it. Read page by page from the run's folder.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,11 @@ class RowsSource:
     def can_rewind(self) -> bool:
         """Whether the iterable can be gone through again: not so for generators and other iterators."""
         return not isinstance(self._rows, Iterator)
+
+    @property
+    def count(self) -> int | None:
+        """How many rows there are, where the iterable says it without being gone through."""
+        return len(self._rows) if isinstance(self._rows, Sized) else None
 
     def pull(self, rewind: bool = False) -> tuple[int, list[Mapping[str, Any]]]:
         """The number of rows before these, and the next rows: at least one, or none at the end.
