@@ -47,6 +47,7 @@ class ConfigError(ImporterError):
         "connection",
         "output_path",
         "sandbox",
+        "missing_package",
     )
 
 

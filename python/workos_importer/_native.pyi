@@ -1,7 +1,7 @@
 """Owns the types of the native module, written by hand and checked by stubtest. Only the façade uses it, but for
 `Sandbox` and `SandboxServer`, which are public under `workos_importer`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, TypedDict, final, type_check_only
 
@@ -15,6 +15,7 @@ __all__ = [
     "SandboxServer",
     "Undoing",
     "__version__",
+    "arrow_stream",
     "check_api",
     "check_connection",
     "check_options",
@@ -22,7 +23,9 @@ __all__ = [
     "drain_logs",
     "dry_run",
     "find_run",
+    "known_column",
     "runs",
+    "source_columns",
     "start",
     "undo",
     "undo_left",
@@ -119,6 +122,15 @@ class Import:
 
     def save_plan(self, path: str) -> None:
         """Writes the plan into a file. Raises ConfigError."""
+
+def arrow_stream(columns: list[tuple[str, Any]], pages: Iterator[list[tuple[Any, ...]]]) -> object:
+    """A capsule with an Arrow C stream: names and kinds (`boolean`, `integer`, `text`, `texts`), and pages of rows."""
+
+def source_columns(path: str, delimiter: str | None, encoding: str | None) -> list[str]:
+    """The columns of a file; of NDJSON the keys of the first 1,000 records. Raises ConfigError or SourceError."""
+
+def known_column(name: str) -> str | None:
+    """The column of users that a name means."""
 
 def start(
     options: Options,

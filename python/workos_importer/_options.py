@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ._exceptions import ConfigError
+from ._mapping import ColumnMapping, pairs_of
 
 if TYPE_CHECKING:
     from . import _native
@@ -57,7 +57,7 @@ class Options:
     headroom: float | str | None
     give_up_after: float | str | timedelta | None
     stop_at: str | datetime | time | None
-    mapping: Mapping[str, str] | None
+    mapping: ColumnMapping | None
     errors_out: str | os.PathLike[str] | None
     results_out: str | os.PathLike[str] | None
     run_dir: str | os.PathLike[str] | None
@@ -87,7 +87,7 @@ class Options:
             "strict": self.strict,
             "max_errors_count": count,
             "max_errors_percent": percent,
-            "mapping": list((self.mapping or {}).items()),
+            "mapping": pairs_of(self.mapping),
             "concurrency": self.concurrency,
             "rate_limit": None if self.rate_limit is None else parse_rate_limit(self.rate_limit),
             "headroom": None if self.headroom is None else parse_share(self.headroom),

@@ -6,9 +6,12 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._exceptions import SourceError
+
+if TYPE_CHECKING:
+    from ._mapping import Renaming
 
 #: A path, or rows: mappings from column names to values.
 Source = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
@@ -34,6 +37,8 @@ class RowsSource:
         self._rows = rows
         self._iterator: Iterator[Mapping[str, Any]] | None = None
         self._taken = 0
+        #: What gives the rows' keys other names, if anything does.
+        self.renaming: Renaming | None = None
 
     @property
     def can_rewind(self) -> bool:
@@ -64,7 +69,7 @@ class RowsSource:
                     'to values, such as {"email": "ada@example.com"}.',
                     "not_rows",
                 )
-            rows.append(row)
+            rows.append(row if self.renaming is None else self.renaming.row(row))
             if len(rows) >= _ROWS_AT_ONCE or time.monotonic() >= until:
                 break
         return before, rows

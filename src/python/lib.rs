@@ -1,7 +1,9 @@
 //! The door between Python and the engine: classes, conversions, exceptions, the handling of the interpreter's lock.
 //! The only place where PyO3 is known. Nothing here attaches to Python from a Rust thread: Python pulls.
 
+mod arrow_out;
 mod cells;
+mod columns;
 mod connection;
 mod doctor;
 mod errors;
@@ -23,6 +25,10 @@ use pyo3::prelude::*;
 mod _native {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::arrow_out::arrow_stream;
+    #[pymodule_export]
+    use super::columns::{known_column, source_columns};
     #[pymodule_export]
     use super::connection::Connection;
     #[pymodule_export]

@@ -170,6 +170,16 @@ def test_what_no_row_names_is_listed() -> None:
     assert (stranger.email, stranger.roles, stranger.active) == ("stranger@x.com", ("admin",), True)
 
 
+def test_what_no_row_names_is_listed_although_the_rows_could_be_looked_up_one_by_one() -> None:
+    importer = Importer(sandbox=Sandbox(limits=False))
+    members = [{"email": f"user{number}@x.com", "org_external_id": "acme", "org_name": "Acme"} for number in range(250)]
+    importer.run(members).wait()
+    found = importer.verify(members[:1], extra=True)
+    assert found.extra_memberships == 249
+    # Three pages of a hundred; both ends may read the last one.
+    assert found.calls_made["list memberships"] <= 4
+
+
 def test_a_receipt_holds_digests_and_nobody(folder: Path) -> None:
     sandbox = Sandbox(limits=False)
     source = folder / "users.csv"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import RunError
 from .._importer import Importer
-from .flags import add_on_existing, organization_of
+from .flags import add_on_existing, mapping_of, organization_of
 from .interrupts import Interrupts
 from .run_flags import options_of
 
@@ -37,7 +37,7 @@ def importer_of(parsed: argparse.Namespace) -> Importer:
     return Importer(
         on_existing=parsed.on_existing,
         reactivate=parsed.reactivate,
-        mapping=dict(parsed.map),
+        mapping=mapping_of(parsed),
         **organization_of(parsed),
         **options_of(parsed),
     )

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from .._exceptions import ConfigError
+from .._mapping import read_mapping
 from .._options import OrganizationRef
 from .parser import Refused, mapping
 
@@ -34,6 +35,16 @@ def add_source(parser: Parser) -> None:
         default=[],
         help='the meaning of one of your columns, such as --map "E-Mail=email"; may be repeated',
     )
+
+    parser.add_argument(
+        "--map-file", metavar="FILE", help="a TOML file with such lines in a table [mapping]; --map comes on top"
+    )
+
+
+def mapping_of(parsed: argparse.Namespace) -> dict[str, str]:
+    """The meaning of columns, from both flags. Raises `ConfigError`."""
+    from_file = {} if parsed.map_file is None else read_mapping(parsed.map_file)
+    return from_file | dict(parsed.map)
 
 
 def add_organization(parser: Parser) -> None:

@@ -29,6 +29,8 @@ const FRESH: Duration = Duration::from_secs(15 * 60);
 
 /// Whether paging a list still pays: how many of the wanted objects are found, in how many pages.
 struct Paying {
+    /// The whole list is wanted, whatever it costs.
+    is_due: bool,
     wanted: u64,
     found: u64,
     pages: u64,
@@ -40,7 +42,7 @@ impl Paying {
     fn goes_on(&self) -> bool {
         let left = self.wanted.saturating_sub(self.found);
         let first = u64::from(self.wanted >= 3);
-        self.pages < first.max(self.found + left / 10)
+        self.is_due || self.pages < first.max(self.found + left / 10)
     }
 }
 
@@ -202,6 +204,8 @@ impl Engine<'_> {
         let begins = state.pages == 0;
         let reading = Mutex::new(Reading {
             paying: Paying {
+                // What no row names is in these lists only.
+                is_due: self.keeps_all && matches!(listing, Listing::MembershipsOf(_)),
                 wanted,
                 found: 0,
                 pages: 0,
