@@ -123,6 +123,14 @@ def test_long_reports_say_how_much_more_there_is(importer: Importer) -> None:
     assert "and 15 more" in read(summary) and read(summary).count("invalid_email") == 10
 
 
+def test_a_table_shows_its_first_rows(importer: Importer) -> None:
+    run = importer.run([row | {"external_id": f"{HOSTILE}{number}"} for number, row in enumerate(people(12))])
+    run.wait()
+    said = read(run.results())
+    assert said.count("@example.com") == 10 and "to_pandas()" in said and f"{HOSTILE}9" in said
+    assert "No rows" in read(importer.verify(people(1)).rows("matches"))
+
+
 def test_a_run_that_stopped_says_why() -> None:
     importer = Importer(sandbox=Sandbox(), max_errors=1)
     summary = importer.run([{"email": "nobody"}] * 5).wait()
