@@ -56,4 +56,6 @@ def failures(found: Sequence[RowResult], failed: int) -> str:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, list | tuple):
+        value = ", ".join(str(one) for one in value)
     return "" if value is None else escape(str(value))

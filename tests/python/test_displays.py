@@ -128,7 +128,7 @@ def test_a_table_shows_its_first_rows(importer: Importer) -> None:
     run.wait()
     said = read(run.results())
     assert said.count("@example.com") == 10 and "to_pandas()" in said and f"{HOSTILE}9" in said
-    assert "No rows" in read(importer.verify(people(1)).rows("matches"))
+    assert "No rows" in read(importer.verify(people(1)).rows("differs"))
 
 
 def test_a_run_that_stopped_says_why() -> None:
@@ -287,6 +287,25 @@ def test_interrupting_the_kernel_stops_the_run_cleanly_and_shows_the_summary(ker
     # Each row that ended is among the results, and the next attempt goes on with the others.
     assert kernel.run("run.summary.created == len(list(run.results())) > 0") == "True"
     assert kernel.run("quick.run(rows).wait().status") == "'Success'"
+
+
+@posix
+def test_a_second_interrupt_drops_what_is_in_flight(kernel: Kernel) -> None:
+    """Which would be waited for for twenty seconds."""
+    kernel.run(
+        "stuck = Sandbox(limits=False)\nstuck.fail_next('hang', method='POST', times=100)\n"
+        "run = Importer(sandbox=stuck, concurrency=2).run(rows)"
+    )
+    cell = kernel.begin("run.wait()")
+    while "<progress" not in kernel.html:
+        assert not kernel._read(cell)
+    begun = time.monotonic()
+    while time.monotonic() - begun < 3:
+        kernel.manager.interrupt_kernel()
+        time.sleep(1)
+    kernel.end(cell)
+    assert kernel.error == "KeyboardInterrupt" and time.monotonic() - begun < 10
+    assert kernel.run("run.summary.status") == "'Interrupted'"
 
 
 @posix
