@@ -41,9 +41,11 @@ class Pulls:
 
         if self._executor is None:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workos-importer")
-        ended = await asyncio.get_running_loop().run_in_executor(self._executor, pull)
+        # By another name: of several tasks that wait for one run, the first that sees its end has taken it away.
+        executor = self._executor
+        ended = await asyncio.get_running_loop().run_in_executor(executor, pull)
         if ended:
-            self._executor.shutdown(wait=False)
+            executor.shutdown(wait=False)
             self._executor = None
         return ended
 

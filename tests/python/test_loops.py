@@ -69,6 +69,25 @@ def test_runs_side_by_side_in_a_task_group(backend: Backend, importer: Importer)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_several_tasks_share_the_results_of_one_run(backend: Backend) -> None:
+    async def work() -> list[int]:
+        run = Importer(sandbox=Sandbox(latency=0.002, limits=False)).run(people(300))
+        seen: list[int] = []
+
+        async def take() -> None:
+            async for result in run:
+                seen.append(result.record_number)
+                await anyio.sleep(0)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(take)
+        return seen
+
+    assert sorted(anyio.run(work, backend=backend)) == list(range(1, 301))
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_loop_goes_on_meanwhile(backend: Backend) -> None:
     async def work() -> float:
         longest = 0.0
