@@ -71,6 +71,8 @@ class Plan(_Brief):
     users: Changes
     #: How many users would get another value, by field.
     fields: dict[str, int]
+    #: How many of them would have it emptied, or lose pairs of it (`clear_empty`), by field.
+    cleared: dict[str, int]
     organizations: Changes
     memberships: Changes
     #: Users who are there, differ from their row, and would be left as they are (on-existing `skip`).
@@ -137,6 +139,8 @@ class Plan(_Brief):
             ("Users to update", _with_fields(users.update, self.fields)),
             ("Users unchanged", users.unchanged),
         ]
+        if self.cleared:
+            lines.append(("Fields to clear", _with_fields(sum(self.cleared.values()), self.cleared)))
         if self.users_left:
             lines.append(("Users that differ and are left", self.users_left))
         if self.mode != "user-only":
@@ -315,6 +319,7 @@ def plan_of(found: dict[str, Any], source: str, mode: str, total: int, native: _
         rows=found["rows"],
         users=Changes(**found["users"]),
         fields=found["fields"],
+        cleared=found["cleared"],
         organizations=Changes(**found["organizations"]),
         memberships=Changes(**found["memberships"]),
         users_left=found["users_left"],

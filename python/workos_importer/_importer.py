@@ -21,7 +21,7 @@ from ._reports import DryRunReport, GivenBack, Issues, KeptIssues, ValidationRep
 from ._results import Issue, Started
 from ._runs import RunFolder
 from ._runs_on_disk import RunsOnDisk
-from ._sources import PathSource, RowsSource, Source, recognise
+from ._sources import PathSource, Pulled, RowsSource, Source, recognise
 
 if TYPE_CHECKING:
     from ._display import Display
@@ -50,6 +50,7 @@ class Importer(Comparing, RunsOnDisk):
         organization: OrganizationRef | None = None,
         on_existing: OnExisting = "skip",
         update_passwords: bool = False,
+        clear_empty: bool = False,
         reactivate: bool = False,
         create_organizations: bool = True,
         require_membership: bool = False,
@@ -83,6 +84,9 @@ class Importer(Comparing, RunsOnDisk):
         - `on_existing`: what to do with users who are there: `"skip"` leaves their fields, `"update"` writes what the
           row says and differs, `"fail"` fails the row. Memberships are ensured with `skip` and `update`.
         - `update_passwords`: with `"update"`, passwords of users who are there are written too.
+        - `clear_empty`: with `"update"`, an empty value (`None`, or a cell without text) clears its field: first and
+          last name, name, metadata. Fields that a row leaves out stay as they are; emails, external ids, passwords,
+          `email_verified` and roles are never cleared.
         - `reactivate`: inactive memberships are made active again.
         - `create_organizations=False`: a missing organization fails its rows, whether or not they name it.
         - `require_membership`: users that the run created and who end without a membership are deleted again.
@@ -125,6 +129,7 @@ class Importer(Comparing, RunsOnDisk):
             organization=organization,
             on_existing=on_existing,
             update_passwords=update_passwords,
+            clear_empty=clear_empty,
             reactivate=reactivate,
             create_organizations=create_organizations,
             require_membership=require_membership,
@@ -312,14 +317,14 @@ class Importer(Comparing, RunsOnDisk):
         if self._renaming is None or source is None:
             return self._native_options
         if isinstance(source, RowsSource):
-            # Its columns are known only as its rows come.
-            source.renaming = self._renaming
-            return self._native_options
-        return {**self._native_options, "mapping": self._renaming.pairs(columns_of(source.path, *written))}
+            pairs = source.rename(self._renaming)
+        else:
+            pairs = self._renaming.pairs(columns_of(source.path, *written))
+        return {**self._native_options, "mapping": pairs}
 
     def _opened(
         self, source: Source, delimiter: str | None, encoding: str | None
-    ) -> tuple[_native.Options, str | None, Callable[[], tuple[int, list[Mapping[str, Any]]]] | None]:
+    ) -> tuple[_native.Options, str | None, Callable[[], Pulled] | None]:
         recognised = recognise(source)
         options = self._options_for(recognised, (delimiter, encoding))
         if isinstance(recognised, PathSource):

@@ -13,6 +13,7 @@ __all__ = [
     "Import",
     "Sandbox",
     "SandboxServer",
+    "Table",
     "Undoing",
     "__version__",
     "arrow_stream",
@@ -42,6 +43,7 @@ class Options(TypedDict):
     create_org_if_missing: bool
     on_existing: str
     update_passwords: bool
+    clear_empty: bool
     reactivate: bool
     no_create_orgs: bool
     require_membership: bool
@@ -69,7 +71,25 @@ _Row: TypeAlias = tuple[Any, ...]
 _Again: TypeAlias = tuple[str, str | None, bool]
 # in the order of `Progress`; its last part in that of `Pace`
 _Progress: TypeAlias = tuple[int, int, int | None, float | None, float | None, tuple[Any, ...] | None]
-_Pull: TypeAlias = Callable[[], tuple[int, list[Mapping[str, Any]]]]
+
+@final
+class Table:
+    """A table that is read piece by piece."""
+
+    def __new__(cls) -> Self: ...
+    def load(self, piece: object) -> None:
+        """Begins with the next piece: an object with `__arrow_c_stream__` or `__arrow_c_array__`. Raises SourceError,
+        and what the piece raises."""
+
+    def is_used_up(self) -> bool:
+        """Whether all rows were handed on; reads the next batch where one is wanted. Raises SourceError."""
+
+    def columns(self) -> list[str]:
+        """The names of the columns; none before the first batch was read."""
+
+# mappings; a table with its next rows; or the names of columns, and for each of them the values of the next rows
+_Rows: TypeAlias = list[Mapping[str, Any]] | Table | tuple[list[str], list[list[Any]]]
+_Pull: TypeAlias = Callable[[], tuple[int, _Rows]]
 
 @final
 class Connection:
@@ -88,8 +108,8 @@ class Import:
         (True: from the first one again).
         """
 
-    def feed(self, rows: list[Mapping[str, Any]], before: int) -> None:
-        """Hands rows over, `before` came earlier; none mean the end. Raises SourceError for unusable values."""
+    def feed(self, rows: _Rows, before: int) -> None:
+        """Hands rows over, `before` came earlier; none mean the end. Raises SourceError for what is no row."""
 
     def feed_failed(self, message: str) -> None:
         """Says that the caller's rows ended with an error; ends the run."""

@@ -47,6 +47,7 @@ class Options:
     organization: OrganizationRef | None
     on_existing: OnExisting
     update_passwords: bool
+    clear_empty: bool
     reactivate: bool
     create_organizations: bool
     require_membership: bool
@@ -81,6 +82,7 @@ class Options:
             "create_org_if_missing": organization.create_if_missing,
             "on_existing": self.on_existing,
             "update_passwords": self.update_passwords,
+            "clear_empty": self.clear_empty,
             "reactivate": self.reactivate,
             "no_create_orgs": not self.create_organizations,
             "require_membership": self.require_membership,
@@ -104,6 +106,8 @@ class Options:
             raise ConfigError(f'on_existing must be "skip", "update" or "fail", not {self.on_existing!r}')
         if self.update_passwords and self.on_existing != "update":
             raise ConfigError('update_passwords needs on_existing="update"', "contradiction")
+        if self.clear_empty and self.on_existing != "update":
+            raise ConfigError('clear_empty needs on_existing="update"', "contradiction")
         both = self.errors_out is not None and self.results_out is not None
         if both and _path(self.errors_out) == _path(self.results_out):
             raise ConfigError("errors_out and results_out name the same file", "contradiction")

@@ -1,6 +1,7 @@
 //! The door between Python and the engine: classes, conversions, exceptions, the handling of the interpreter's lock.
 //! The only place where PyO3 is known. Nothing here attaches to Python from a Rust thread: Python pulls.
 
+mod arrow;
 mod arrow_out;
 mod cells;
 mod columns;
@@ -16,6 +17,7 @@ mod rows;
 mod runs;
 mod runtime;
 mod sandbox;
+mod tables;
 mod undo;
 
 use pyo3::prelude::*;
@@ -45,6 +47,8 @@ mod _native {
     use super::runs::{FoundRun, find_run, runs};
     #[pymodule_export]
     use super::sandbox::{Sandbox, SandboxServer};
+    #[pymodule_export]
+    use super::tables::Table;
     #[pymodule_export]
     use super::undo::{Undoing, undo, undo_left};
 

@@ -64,6 +64,19 @@ def test_a_plan_is_shown_and_travels() -> None:
     assert json.dumps(plan.to_dict())
 
 
+def test_a_plan_foresees_roles_that_are_not_there() -> None:
+    sandbox = with_people()
+    importer = Importer(sandbox=sandbox, on_existing="update")
+    rows = [{**row, "role_slugs": role} for row, role in zip(ROWS, ("wizard", "admin", "member"), strict=True)]
+    plan = importer.plan(rows)
+    assert [cause.code for cause in plan.failures] == ["invalid_role"]
+    assert plan.failures[0].records == (1,) and "wizard" in plan.failures[0].example
+    assert plan.calls_made["list roles"] == 1 and "list roles" not in plan.calls
+    results = [(result.record_number, result.outcome) for result in importer.run(rows)]
+    planned = [(row["record_number"], row["outcome"]) for row in plan.results()]
+    assert sorted(results) == planned
+
+
 def test_a_plan_leaves_no_run_and_no_folder(folder: Path) -> None:
     importer = Importer(sandbox=Sandbox(limits=False))
     plan = importer.plan(ROWS)

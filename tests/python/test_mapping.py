@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from conftest import Run
@@ -41,6 +44,18 @@ def test_columns_get_their_meaning(tmp_path: Path, source: Path, form: str) -> N
     assert importer.validate(rows).ok
     assert importer.run(rows).wait().ok
     assert "Grace" in [user["first_name"] for user in sandbox.dump()["users"]]
+
+
+def test_a_function_renames_the_columns_of_frames(tmp_path: Path) -> None:
+    rows = [{"E-MAIL": "ada@example.com", "Vorname": "Ada"}, {"E-MAIL": "grace@example.com", "Vorname": "Grace"}]
+    names = {"E-MAIL": "email", "Vorname": "first_name"}
+    for frame in (pd.DataFrame(rows), pl.DataFrame(rows), pl.LazyFrame(rows), pa.Table.from_pylist(rows)):
+        sandbox = Sandbox()
+        importer = Importer(sandbox=sandbox, mapping=names.get, run_dir=tmp_path)
+        assert importer.validate(frame).ok and importer.run(frame).wait().created == 2
+        assert [user["first_name"] for user in sandbox.dump()["users"]] == ["Ada", "Grace"]
+    reader = pa.Table.from_pylist(rows).to_reader(max_chunksize=1)
+    assert Importer(sandbox=Sandbox(), mapping=names.get, run_dir=tmp_path).run(reader).wait().created == 2
 
 
 def test_a_function_is_asked_once_for_each_column_of_rows_however_late_it_comes(tmp_path: Path) -> None:

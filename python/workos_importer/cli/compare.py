@@ -36,6 +36,7 @@ def importer_of(parsed: argparse.Namespace) -> Importer:
         setattr(parsed, name, None)
     return Importer(
         on_existing=parsed.on_existing,
+        clear_empty=parsed.clear_empty,
         reactivate=parsed.reactivate,
         mapping=mapping_of(parsed),
         **organization_of(parsed),

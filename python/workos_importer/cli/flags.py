@@ -67,6 +67,11 @@ def add_on_existing(group: argparse._ArgumentGroup) -> None:
         default="skip",
         help="users who are there: leave their fields (default), write what differs, or fail the row",
     )
+    group.add_argument(
+        "--clear-empty",
+        action="store_true",
+        help="with --on-existing update: an empty cell clears its field (names and metadata)",
+    )
     group.add_argument("--reactivate", action="store_true", help="make inactive memberships active again")
 
 

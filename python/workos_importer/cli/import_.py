@@ -136,6 +136,7 @@ def _importer(parsed: argparse.Namespace, source: str, streams: Streams) -> Impo
         confirm=None if source == "-" else consent_of(parsed, streams),
         on_existing=parsed.on_existing,
         update_passwords=parsed.update_passwords,
+        clear_empty=parsed.clear_empty,
         reactivate=parsed.reactivate,
         require_membership=parsed.require_membership,
         strict=parsed.strict,
