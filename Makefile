@@ -11,7 +11,7 @@ endif
 RUST_SOURCES := $(shell find src -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi')
 
-.PHONY: demo test test-rust test-python bench bench-full lint format docs clean
+.PHONY: demo test test-rust test-python bench bench-full lint format notebooks docs clean
 
 # Runs the main job on the sandbox, with a generated file of several organizations.
 demo: $(VENV)/.built
@@ -36,14 +36,18 @@ bench-full: $(VENV)/.tools
 lint: $(VENV)/.built
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-	$(BIN)/ruff check python tests benches examples
-	$(BIN)/ruff format --check python tests benches examples
+	$(BIN)/ruff check python tests benches examples notebooks
+	$(BIN)/ruff format --check python tests benches examples notebooks
 	$(BIN)/mypy
 
 format: $(VENV)/.tools
 	cargo fmt --all
-	$(BIN)/ruff check --fix python tests benches examples
-	$(BIN)/ruff format python tests benches examples
+	$(BIN)/ruff check --fix python tests benches examples notebooks
+	$(BIN)/ruff format python tests benches examples notebooks
+
+# Runs the notebooks and stores what they show.
+notebooks: $(VENV)/.built
+	$(BIN)/python tests/python/books.py
 
 docs: $(VENV)/.tools
 	$(BIN)/mkdocs build --strict --site-dir build/docs

@@ -139,6 +139,8 @@ class Comparing(ABC):
     ) -> tuple[ImportRun, dict[str, Any]]:
         run = self._start(source, written, again or ("go_on", None, False), purpose, record_id)
         if on_start is not None:
+            # Who follows it shows what there is to see.
+            run._display = None
             on_start(run)
         summary = run.wait()
         if run._compared is None or summary.status in ("Interrupted", "Stopped"):

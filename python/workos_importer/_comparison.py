@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -168,7 +167,11 @@ class Plan(_Brief):
         return draw(self._lines(), "PLAN")
 
     def _repr_html_(self) -> str:
-        return _table(self._lines())
+        from ._html import SHOWN, report, table
+
+        rows = [(one.code, one.count, one.records[0], one.example, one.remedy) for one in self.failures[:SHOWN]]
+        columns = ("code", "rows", "such as record", "message", "what to do")
+        return report("Plan", self._lines(), table(columns, rows, len(self.failures) - len(rows)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = [getattr(self, name) for name in self.__slots__ if name != "_native"]
@@ -301,7 +304,9 @@ class Verification(_Brief):
         return draw(self._lines(), "VERIFICATION")
 
     def _repr_html_(self) -> str:
-        return _table(self._lines())
+        from ._html import report
+
+        return report("Verification", self._lines())
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = [getattr(self, name) for name in self.__slots__ if name != "_native"]
@@ -392,11 +397,3 @@ def _with_fields(count: int, fields: dict[str, int]) -> str:
         return str(count)
     named = ", ".join(f"{name} {number}" for name, number in sorted(fields.items(), key=lambda one: -one[1]))
     return f"{count} ({named})"
-
-
-def _table(lines: list[Line]) -> str:
-    rows = (
-        f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
-        for name, value in lines
-    )
-    return f"<table>{''.join(rows)}</table>"

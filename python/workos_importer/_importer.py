@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from ._credentials import Key, checked_sandbox, find_key, given_key
 from ._exceptions import ConfigError
 from ._mapping import ColumnMapping, columns_of, renaming_of
 from ._native import Sandbox
-from ._options import OnExisting, Options, OrganizationRef, base_url_of, path_of
+from ._options import OnExisting, Options, OrganizationRef, base_url_of, checked_progress, path_of
 from ._reports import DryRunReport, GivenBack, Issues, KeptIssues, ValidationReport, warned
 from ._results import Issue, Started
 from ._runs import RunFolder
@@ -23,6 +24,7 @@ from ._runs_on_disk import RunsOnDisk
 from ._sources import PathSource, Pulled, RowsSource, Source, recognise
 
 if TYPE_CHECKING:
+    from ._display import Display
     from ._doctor import DoctorReport
     from ._run import ImportRun
     from ._undo import UndoRun
@@ -64,6 +66,7 @@ class Importer(Comparing, RunsOnDisk):
         results_out: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | None = None,
         confirm: Callable[[Started], bool] | None = None,
+        progress: bool | None = None,
     ) -> None:
         """Checks the options; reads no key and opens no connection before `run`.
 
@@ -104,6 +107,8 @@ class Importer(Comparing, RunsOnDisk):
           time), `"2026-11-23T06:00"`, or a `time` or `datetime`.
         - `confirm`: called once before a run writes with a live key, with what it is about to do; where it does not
           return True, nothing is sent, and `summary.stopped.kind` is `declined`.
+        - `progress`: whether a bar shows how far a run, a plan or a verification is while it is waited for; default: in
+          notebooks. Elsewhere it is drawn on standard error.
 
         What it leaves behind:
 
@@ -144,6 +149,7 @@ class Importer(Comparing, RunsOnDisk):
         self._renaming = renaming_of(mapping)
         self._run_folder = RunFolder(run_dir)
         self._confirm = confirm
+        self._progress = checked_progress(progress)
         _native.check_options(self._native_options)
 
     def validate(
@@ -300,7 +306,18 @@ class Importer(Comparing, RunsOnDisk):
         options["asks_first"] = self._confirm is not None
         target = self._target()
         native = _native.start(options, path, can_rewind, written, target, (again, purpose))
-        return ImportRun(native, rows, self._confirm)
+        return ImportRun(native, rows, self._confirm, self._display(purpose))
+
+    def _display(self, purpose: Purpose) -> Display | None:
+        # Who wants no bar and is in no notebook does not wait for it to be loaded.
+        if self._progress is False or (self._progress is None and "IPython" not in sys.modules):
+            return None
+        from ._display import chosen
+
+        display = chosen(self._progress)
+        if display is not None:
+            display.sums_up = purpose[0] in ("import", "planned")
+        return display
 
     def _options_for(
         self,

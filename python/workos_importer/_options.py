@@ -274,3 +274,10 @@ def _path(path: str | os.PathLike[str] | None) -> str | None:
 def path_of(path: str | os.PathLike[str]) -> str:
     """Where a file is to be, `~` expanded."""
     return str(Path(path).expanduser())
+
+
+def checked_progress(value: bool | None) -> bool | None:
+    """Whether a bar is wanted; None: where it is usual. Raises `ConfigError` for anything else."""
+    if value is not None and not isinstance(value, bool):
+        raise ConfigError("progress must be True, False or None")
+    return value

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
-from html import escape
 from typing import Any, Literal
 
 from ._box import draw, summary_lines
@@ -28,7 +27,7 @@ class _Brief:
         shown = []
         for one in fields(self):  # type: ignore[arg-type]  # each subclass is a dataclass
             value = getattr(self, one.name)
-            if value is not None and value != ():
+            if value is not None and value != () and not one.name.startswith("_"):
                 shown.append(f"{one.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -149,6 +148,16 @@ class Progress:
     eta_seconds: float | None = None
     #: None before anything was sent, and after the end.
     pace: Pace | None = None
+
+
+def expecting(progress: Progress, total: int | None) -> Progress:
+    """The same with a total that is known from elsewhere, and what it says about the time."""
+    if total is None:
+        return progress
+    total = max(total, progress.ended)
+    away = progress.pace is not None and progress.pace.away_for is not None
+    left = None if away or not progress.rate else (total - progress.ended) / progress.rate
+    return replace(progress, total=total, eta_seconds=left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +281,7 @@ class Summary(_Brief):
         return draw(summary_lines(self))
 
     def _repr_html_(self) -> str:
-        rows = []
-        for name, value in summary_lines(self):
-            rows.append(f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>")
-        return f"<table>{''.join(rows)}</table>"
+        from ._html import failures, report, sentence
+
+        said = (sentence(self.note), sentence(None if self.stopped is None else self.stopped.message))
+        return report("Summary", summary_lines(self), *said, failures(self.first_failures, self.failed))
