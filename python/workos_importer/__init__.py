@@ -1,7 +1,8 @@
 """Takes people in bulk and makes a WorkOS directory match them: users, organizations, memberships, roles.
 
 This file has the public names and nothing else. Each is loaded when it is first asked for: a program that imports the
-package, or asks the command for its help, does not wait for what it does not use.
+package, or asks the command for its help, does not wait for what it does not use. (PYTEST_DONT_REWRITE: pytest rewrites
+plugins, and warns of one that a program has imported before it calls pytest.)
 """
 
 from importlib import import_module
