@@ -28,7 +28,7 @@ def assert_importable(
 
     `source` is what `Importer.validate` takes. The rows are checked with the options of `importer`, or of an
     `Importer(**options)`, such as `organization=`, `mapping=`. `warnings`: they count as problems too. The message has
-    a table of the first `most` problems, and how many more there are. It holds no secret and no cell of a broken record.
+    a table of the first `most` problems, and how many more there are; no secret, and no cell of a broken record.
 
     Returns the report. Raises `AssertionError`, also for a source that cannot be read as a whole, and `ConfigError` for
     options.
