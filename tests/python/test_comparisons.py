@@ -170,6 +170,15 @@ def test_what_no_row_names_is_listed() -> None:
     assert (stranger.email, stranger.roles, stranger.active) == ("stranger@x.com", ("admin",), True)
 
 
+def test_what_no_row_names_is_listed_where_looking_rows_up_would_be_cheaper() -> None:
+    """One row of a large organization: it alone would never have its members listed."""
+    importer = Importer(sandbox=Sandbox(limits=False))
+    acme = {"org_external_id": "acme", "org_name": "Acme"}
+    importer.run([{"email": f"user{number}@x.com", **acme} for number in range(250)]).wait()
+    found = importer.verify([{"email": "user7@x.com", **acme}], extra=True)
+    assert (found.ok, found.extra_memberships, len(list(found.extra()))) == (True, 249, 249)
+
+
 def test_a_receipt_holds_digests_and_nobody(folder: Path) -> None:
     sandbox = Sandbox(limits=False)
     source = folder / "users.csv"

@@ -32,12 +32,17 @@ struct Paying {
     wanted: u64,
     found: u64,
     pages: u64,
+    /// It is read to its end, whether or not that pays: what no row names is looked for too.
+    whole: bool,
 }
 
 impl Paying {
     /// Every page costs what looking up one object costs. It pays as long as pages find more than that, and some pages
     /// are risked for the objects that are not found yet: a tenth of what looking all of them up would cost.
     fn goes_on(&self) -> bool {
+        if self.whole {
+            return true;
+        }
         let left = self.wanted.saturating_sub(self.found);
         let first = u64::from(self.wanted >= 3);
         self.pages < first.max(self.found + left / 10)
@@ -205,6 +210,7 @@ impl Engine<'_> {
                 wanted,
                 found: 0,
                 pages: 0,
+                whole: self.keeps_all && matches!(listing, Listing::MembershipsOf(_)),
             },
             complete: state.complete,
             ends: Ends::default(),
