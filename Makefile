@@ -36,16 +36,17 @@ bench-full: $(VENV)/.tools
 lint: $(VENV)/.built
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-	$(BIN)/ruff check python tests benches examples
-	$(BIN)/ruff format --check python tests benches examples
+	$(BIN)/ruff check python tests benches examples docs
+	$(BIN)/ruff format --check python tests benches examples docs
 	$(BIN)/mypy
 
 format: $(VENV)/.tools
 	cargo fmt --all
-	$(BIN)/ruff check --fix python tests benches examples
-	$(BIN)/ruff format python tests benches examples
+	$(BIN)/ruff check --fix python tests benches examples docs
+	$(BIN)/ruff format python tests benches examples docs
 
-docs: $(VENV)/.tools
+# The reference is made out of the package and its commands.
+docs: $(VENV)/.built
 	$(BIN)/mkdocs build --strict --site-dir build/docs
 	cargo doc --workspace --no-deps --locked --quiet
 

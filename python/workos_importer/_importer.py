@@ -32,7 +32,12 @@ _log.addHandler(logging.NullHandler())
 
 
 class Importer(Comparing, RunsOnDisk):
-    """Makes a WorkOS environment match what sources say. One importer can make any number of runs."""
+    """Makes a WorkOS environment match what sources say. One importer can make any number of runs.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}]).wait().created
+    1
+    """
 
     def __init__(
         self,
@@ -102,7 +107,7 @@ class Importer(Comparing, RunsOnDisk):
         What it leaves behind:
 
         - `errors_out`, `results_out`: files for the failed rows, and for all rows (`.csv`, `.json`, `.jsonl`).
-        - `run_dir`: where run folders are made; default `WORKOSIMPORTER_RUN_DIR`, else `.workos-importer/runs` in the
+        - `run_dir`: where run folders are made; default `WORKOS_IMPORTER_RUN_DIR`, else `.workos-importer/runs` in the
           current folder.
 
         Raises `ConfigError` for options that cannot be used or contradict each other.

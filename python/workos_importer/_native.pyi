@@ -255,6 +255,12 @@ class Sandbox:
 
     Give it to `Importer(sandbox=…)`, or serve it over HTTP. The same settings and the same sequence of requests give
     the same answers.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> sandbox = Sandbox()
+    >>> summary = Importer(sandbox=sandbox).run([{"email": "ada@example.com"}]).wait()
+    >>> [user["email"] for user in sandbox.dump()["users"]]
+    ['ada@example.com']
     """
 
     def __new__(
@@ -320,7 +326,13 @@ class Sandbox:
 
 @final
 class SandboxServer:
-    """A sandbox on loopback. Use it in a `with` block, or close it."""
+    """A sandbox on loopback. Use it in a `with` block, or close it.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> with Sandbox().serve() as server:
+    ...     Importer(api_key="sk_test_1", base_url=server.url).run([{"email": "ada@example.com"}]).wait().created
+    1
+    """
 
     @property
     def url(self) -> str:

@@ -64,6 +64,10 @@ class ImportRun:
     Rows that fail are results. What ends the run as a whole raises at the end of the iteration: `AuthError`,
     `APIError`, `SourceError`, `RunError`, or whatever the caller's own iterable raised. A cancelled `await` or
     `async for` asks the run to stop and loses no result: iterating again gives the rest.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> [result.outcome for result in Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}])]
+    ['created']
     """
 
     def __init__(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import workos_importer
 from conftest import MULTI, command, environment, write
 from workos_importer import Sandbox, cli
 from workos_importer.cli.streams import Streams
@@ -23,6 +26,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What cannot be run here: a run of this name, a server that stays, a run that is under way, a minute of waiting.
 _ONLY_READ = re.compile(r"7f3a|org_123|127\.0\.0\.1:8765|^workos-importer (sandbox|pace|rate-check)\b|--watch")
+
+# What the page for those who come from other tools begins with.
+IDENTITIES = "email,first_name,role,tenant_id,initial_password\nalice@example.com,Alice,admin,t1,TempPass123!\n"
 
 
 def blocks(page: Path, *languages: str) -> Iterator[tuple[int, str]]:
@@ -72,6 +78,7 @@ def test_there_are_samples() -> None:
 def test_commands_run_in_the_order_of_the_page(folder: Path, page: Path) -> None:
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     write(folder / "users.csv", MULTI)
+    write(folder / "identities.csv", IDENTITIES)
     # Pages that are about earlier runs begin with one.
     with Sandbox(limits=False).serve() as server:
         variables = {"WORKOS_API_URL": server.url, "WORKOS_API_KEY": "sk_test_docs"}
@@ -115,10 +122,24 @@ def test_every_code_of_a_failed_row_is_explained() -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    missing = [
-        page.name for page in PAGES[1:] if not re.search(rf": {re.escape(page.name)}$", navigation, re.MULTILINE)
-    ]
-    assert missing == []
+    named = [page.name for page in PAGES[1:] if re.search(rf": {re.escape(page.name)}$", navigation, re.MULTILINE)]
+    assert named == [page.name for page in PAGES[1:]]
+
+
+def test_the_reference_has_every_name_and_every_flag() -> None:
+    reference = runpy.run_path(str(ROOT / "docs/reference.py"))
+    python = reference["python_page"]()
+    missing = [name for name in workos_importer.__all__ if f"\n### {name}\n" not in python]
+    assert missing == ["__version__"]
+    for text in ("#### Importer.retry_csv", "#### Sandbox.fail_next", "- `email` (`str | None`)", ">>> from workos"):
+        assert text in python
+    signatures = re.findall(r"(?s)```python\n(.*?)\n```", python)
+    for text in signatures:
+        ast.parse(f"def {text}: ...")
+    commands_page = reference["command_page"]()
+    for name in cli._COMMANDS:
+        assert f"\n## {name}\n" in commands_page
+    assert "--require-membership" in commands_page and "--older-than" in commands_page
 
 
 def test_files_that_the_readme_links_to_are_there() -> None:
