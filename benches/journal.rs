@@ -123,6 +123,7 @@ fn claimed(builder: &mut RecordBuilder, number: u64, rows: u64) -> Option<Claime
         &mode,
         record,
         &Rules {
+            clear_empty: false,
             create_organizations: true,
         },
     )

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from ._importer import Importer
     from ._native import Sandbox, SandboxServer, __version__
     from ._options import OrganizationRef
-    from ._reports import DryRunReport, GivenBack, ValidationReport
+    from ._reports import DryRunReport, GivenBack, Issues, ValidationReport
     from ._results import Issue, Pace, Progress, RowError, RowResult, Started, Stopped, Summary
     from ._run import ImportRun
     from ._runs import Cause, RunInfo
+    from ._tables import Table
     from ._undo import Left, UndoPlan, UndoRun, UndoSummary
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Importer",
     "ImporterError",
     "Issue",
+    "Issues",
     "JournalError",
     "Left",
     "OrganizationRef",
@@ -66,6 +68,7 @@ __all__ = [
     "Started",
     "Stopped",
     "Summary",
+    "Table",
     "UndoPlan",
     "UndoRun",
     "UndoSummary",
@@ -94,10 +97,11 @@ _PLACES = {
     "_importer": ("Importer",),
     "_native": ("Sandbox", "SandboxServer", "__version__"),
     "_options": ("OrganizationRef",),
-    "_reports": ("DryRunReport", "GivenBack", "ValidationReport"),
+    "_reports": ("DryRunReport", "GivenBack", "Issues", "ValidationReport"),
     "_results": ("Issue", "Pace", "Progress", "RowError", "RowResult", "Started", "Stopped", "Summary"),
     "_run": ("ImportRun",),
     "_runs": ("Cause", "RunInfo"),
+    "_tables": ("Table",),
     "_undo": ("Left", "UndoPlan", "UndoRun", "UndoSummary"),
 }
 

@@ -60,8 +60,8 @@ class Comparing(ABC):
         owner alone can read it (it holds email addresses, no passwords). `on_start` gets the comparison while it is
         under way, to follow or stop it as one does a run.
 
-        What can be found out only by writing is not in a plan: whether the API takes a password or a role, and whether
-        the environment takes several roles for one membership.
+        What can be found out only by writing is not in a plan: whether the API takes a password, and whether the
+        environment takes several roles for one membership.
 
         Raises what `run` and its results raise, and `RunError` (`not_ended`) if the comparison was stopped.
         """

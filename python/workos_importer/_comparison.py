@@ -13,6 +13,7 @@ from ._box import Line, calls_line, draw, duration
 from ._receipt import digest_of_directory, digest_of_file, write_receipt
 from ._results import _Brief
 from ._runs import Cause
+from ._tables import Columns, Page, Table, paged
 
 if TYPE_CHECKING:
     import os
@@ -22,8 +23,27 @@ if TYPE_CHECKING:
 
 Verdict = Literal["matches", "differs", "missing", "kept", "unknown"]
 
-# How many rows cross the boundary at once.
-_BATCH = 512
+# What the native module gives of a row, in this order.
+_VERIFIED: Columns = (
+    ("record_number", "integer"),
+    ("line", "integer"),
+    ("email", "text"),
+    ("external_id", "text"),
+    ("verdict", "text"),
+    ("fields", "texts"),
+    ("message", "text"),
+)
+_VERDICT = 4
+_EXTRA: Columns = (
+    ("email", "text"),
+    ("user_id", "text"),
+    ("organization_id", "text"),
+    ("membership_id", "text"),
+    ("roles", "texts"),
+    ("active", "boolean"),
+)
+# The place that all memberships come after.
+_BEFORE_ALL = -(2**63)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -63,6 +83,8 @@ class Plan(_Brief):
     users: Changes
     #: How many users would get another value, by field.
     fields: dict[str, int]
+    #: How many of them would have it emptied, or lose pairs of it (`clear_empty`), by field.
+    cleared: dict[str, int]
     organizations: Changes
     memberships: Changes
     #: Users who are there, differ from their row, and would be left as they are (on-existing `skip`).
@@ -95,23 +117,23 @@ class Plan(_Brief):
         kinds = (self.users, self.organizations, self.memberships)
         return sum(one.create + one.update + one.reactivate for one in kinds)
 
-    def results(self) -> Iterator[dict[str, Any]]:
+    def results(self) -> Table[dict[str, Any]]:
         """What would become of each row, by record number: the columns of the results file as far as they can be known.
 
-        Not of a plan that was pickled.
+        As `ImportRun.results`: to be iterated over, or taken as a frame. Empty for a plan that was pickled.
         """
-        from ._convert import result_line
+        from ._convert import RESULT_TABLE
 
-        after = 0
-        while self._native is not None and (page := self._native.results(after, _BATCH)):
-            for values in page:
-                line = result_line(values)
-                for name in ("user_id", "organization_id", "membership_id"):
-                    if (line[name] or "").startswith("planned:"):
-                        line[name] = None
-                del line["evidence"]
-                yield line
-            after = page[-1][0]
+        kept = [place for place, (name, _) in enumerate(RESULT_TABLE) if name != "evidence"]
+        columns = tuple(RESULT_TABLE[place] for place in kept)
+        names = [name for name, _ in columns]
+
+        def pages() -> Iterator[Page]:
+            native = self._native
+            for page in () if native is None else paged(native.results):
+                yield [tuple(_known(values[place]) for place in kept) for values in page]
+
+        return Table(columns, pages, lambda values: dict(zip(names, values, strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain values, as `--json` prints them."""
@@ -129,6 +151,8 @@ class Plan(_Brief):
             ("Users to update", _with_fields(users.update, self.fields)),
             ("Users unchanged", users.unchanged),
         ]
+        if self.cleared:
+            lines.append(("Fields to clear", _with_fields(sum(self.cleared.values()), self.cleared)))
         if self.users_left:
             lines.append(("Users that differ and are left", self.users_left))
         if self.mode != "user-only":
@@ -247,21 +271,27 @@ class Verification(_Brief):
         """Whether there is at least one row, and none differs or is missing."""
         return self.total > 0 and self.differs == self.missing == self.unknown == 0
 
-    def rows(self, *verdicts: Verdict) -> Iterator[VerifiedRow]:
-        """Each row by record number, or only those with these verdicts. Not of a verification that was pickled."""
-        for row in _rows(self._native):
-            if not verdicts or row.verdict in verdicts:
-                yield row
+    def rows(self, *verdicts: Verdict) -> Table[VerifiedRow]:
+        """Each row by record number, or only those with these verdicts: to be iterated over, or taken as a frame.
 
-    def extra(self) -> Iterator[ExtraMembership]:
-        """The memberships that no row names, if they were looked for (`extra=True`)."""
-        if self._native is None or self.extra_memberships is None:
-            return
-        after = -(2**63)
-        while page := self._native.extra(after, _BATCH):
-            for _, email, user_id, organization_id, membership_id, roles, active in page:
-                yield ExtraMembership(email, user_id, organization_id, membership_id, tuple(roles), active)
-            after = page[-1][0]
+        Empty for a verification that was pickled.
+        """
+
+        def pages() -> Iterator[Page]:
+            for page in _verified(self._native):
+                yield [values for values in page if not verdicts or values[_VERDICT] in verdicts]
+
+        return Table(_VERIFIED, pages, _verified_row)
+
+    def extra(self) -> Table[ExtraMembership]:
+        """The memberships that no row names, if they were looked for (`extra=True`), likewise."""
+
+        def pages() -> Iterator[Page]:
+            if self._native is not None and self.extra_memberships is not None:
+                for page in paged(self._native.extra, _BEFORE_ALL):
+                    yield [values[1:] for values in page]
+
+        return Table(_EXTRA, pages, _extra_membership)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain values, as `--json` prints them."""
@@ -313,6 +343,7 @@ def plan_of(found: dict[str, Any], source: str, mode: str, total: int, native: _
         rows=found["rows"],
         users=Changes(**found["users"]),
         fields=found["fields"],
+        cleared=found["cleared"],
         organizations=Changes(**found["organizations"]),
         memberships=Changes(**found["memberships"]),
         users_left=found["users_left"],
@@ -335,15 +366,11 @@ def verification_of(
     native: _native.Import,
 ) -> Verification:
     """Counts the verdicts of all rows, and digests source and directory."""
-    counts = Counter(row.verdict for row in _rows(native))
+    counts = Counter(values[_VERDICT] for page in _verified(native) for values in page)
     directory, objects = digest_of_directory(native)
     found_extra = None
     if extra:
-        found_extra = 0
-        after = -(2**63)
-        while page := native.extra(after, _BATCH):
-            found_extra += len(page)
-            after = page[-1][0]
+        found_extra = sum(len(page) for page in paged(native.extra, _BEFORE_ALL))
     return Verification(
         source=source,
         mode=mode,
@@ -367,12 +394,23 @@ def verification_of(
     )
 
 
-def _rows(native: _native.Import | None) -> Iterator[VerifiedRow]:
-    after = 0
-    while native is not None and (page := native.verified(after, _BATCH)):
-        for number, line, email, external_id, verdict, names, message in page:
-            yield VerifiedRow(number, line, email, external_id, verdict, tuple(names), message)
-        after = page[-1][0]
+def _verified(native: _native.Import | None) -> Iterator[Page]:
+    return iter(()) if native is None else paged(native.verified)
+
+
+def _verified_row(values: tuple[Any, ...]) -> VerifiedRow:
+    number, line, email, external_id, verdict, names, message = values
+    return VerifiedRow(number, line, email, external_id, verdict, tuple(names), message)
+
+
+def _extra_membership(values: tuple[Any, ...]) -> ExtraMembership:
+    email, user_id, organization_id, membership_id, roles, active = values
+    return ExtraMembership(email, user_id, organization_id, membership_id, tuple(roles), active)
+
+
+def _known(value: Any) -> Any:
+    # What is to be created has no id yet.
+    return None if isinstance(value, str) and value.startswith("planned:") else value
 
 
 def _with_fields(count: int, fields: dict[str, int]) -> str:

@@ -11,6 +11,8 @@ from ._results import Issue, Pace, Progress, RowError, RowResult, Started, Stopp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ._tables import Columns
+
 #: The columns of results, in order: those of the results file.
 RESULT_COLUMNS = (
     "record_number",
@@ -26,6 +28,9 @@ RESULT_COLUMNS = (
     "error_code",
     "error_message",
 )
+
+#: The same, with what their values are.
+RESULT_TABLE: Columns = tuple((name, "integer" if name == "record_number" else "text") for name in RESULT_COLUMNS)
 
 
 def row_result(value: tuple[Any, ...]) -> RowResult:

@@ -62,6 +62,7 @@ class ConfigError(ImporterError):
         "connection",
         "output_path",
         "sandbox",
+        "missing_package",
     )
 
 

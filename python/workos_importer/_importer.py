@@ -13,13 +13,14 @@ from . import _native
 from ._comparing import IMPORT, Comparing, Purpose
 from ._credentials import Key, checked_sandbox, find_key, given_key
 from ._exceptions import ConfigError
+from ._mapping import ColumnMapping, columns_of, renaming_of
 from ._native import Sandbox
 from ._options import OnExisting, Options, OrganizationRef, base_url_of, path_of
-from ._reports import DryRunReport, GivenBack, KeptIssues, ValidationReport, warned
+from ._reports import DryRunReport, GivenBack, Issues, KeptIssues, ValidationReport, warned
 from ._results import Issue, Started
 from ._runs import RunFolder
 from ._runs_on_disk import RunsOnDisk
-from ._sources import PathSource, RowsSource, Source, recognise
+from ._sources import PathSource, Pulled, RowsSource, Source, recognise
 
 if TYPE_CHECKING:
     from ._doctor import DoctorReport
@@ -52,6 +53,7 @@ class Importer(Comparing, RunsOnDisk):
         organization: OrganizationRef | None = None,
         on_existing: OnExisting = "skip",
         update_passwords: bool = False,
+        clear_empty: bool = False,
         reactivate: bool = False,
         create_organizations: bool = True,
         require_membership: bool = False,
@@ -62,7 +64,7 @@ class Importer(Comparing, RunsOnDisk):
         headroom: float | str | None = None,
         give_up_after: float | str | timedelta | None = None,
         stop_at: str | datetime | time | None = None,
-        mapping: Mapping[str, str] | None = None,
+        mapping: ColumnMapping | None = None,
         errors_out: str | os.PathLike[str] | None = None,
         results_out: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | None = None,
@@ -84,10 +86,14 @@ class Importer(Comparing, RunsOnDisk):
         - `on_existing`: what to do with users who are there: `"skip"` leaves their fields, `"update"` writes what the
           row says and differs, `"fail"` fails the row. Memberships are ensured with `skip` and `update`.
         - `update_passwords`: with `"update"`, passwords of users who are there are written too.
+        - `clear_empty`: with `"update"`, an empty value (`None`, or a cell without text) clears its field: first and
+          last name, name, metadata. Fields that a row leaves out stay as they are; emails, external ids, passwords,
+          `email_verified` and roles are never cleared.
         - `reactivate`: inactive memberships are made active again.
         - `create_organizations=False`: a missing organization fails its rows, whether or not they name it.
         - `require_membership`: users that the run created and who end without a membership are deleted again.
-        - `mapping`: the source's column names to ours, such as `{"E-Mail": "email"}`.
+        - `mapping`: the source's column names to ours, such as `{"E-Mail": "email"}`; the path of a TOML file with such
+          a table `[mapping]`; or a function that gives our name, or None, for a name of the source's: `str.lower`.
 
         How it goes:
 
@@ -123,6 +129,7 @@ class Importer(Comparing, RunsOnDisk):
             organization=organization,
             on_existing=on_existing,
             update_passwords=update_passwords,
+            clear_empty=clear_empty,
             reactivate=reactivate,
             create_organizations=create_organizations,
             require_membership=require_membership,
@@ -139,6 +146,7 @@ class Importer(Comparing, RunsOnDisk):
             run_dir=run_dir,
         )
         self._native_options = self._options.to_native()
+        self._renaming = renaming_of(mapping)
         self._run_folder = RunFolder(run_dir)
         self._confirm = confirm
         _native.check_options(self._native_options)
@@ -166,15 +174,15 @@ class Importer(Comparing, RunsOnDisk):
         each other, or the marked file cannot be written.
         """
         kept = KeptIssues(max_issues, on_issue)
-        path, pull = _opened(source)
+        options, path, pull = self._opened(source, delimiter, encoding)
         out = None if marked is None else path_of(marked)
         if out is not None and path in (None, "-"):
             raise ConfigError("marked needs a file as the source: other rows can be read only once", "contradiction")
-        found = _native.validate(self._native_options, path, pull, (delimiter, encoding, out), kept.take)
+        found = _native.validate(options, path, pull, (delimiter, encoding, out), kept.take)
         given = found.pop("marked")
         return ValidationReport(
             **found,
-            issues=tuple(kept.issues),
+            issues=Issues(kept.issues),
             issues_omitted=kept.omitted,
             marked=None if out is None else warned(GivenBack(path=out, **given)),
         )
@@ -190,8 +198,9 @@ class Importer(Comparing, RunsOnDisk):
     ) -> DryRunReport:
         """What `validate` finds, and what a run would do: no key, no connection, no run folder."""
         kept = KeptIssues(max_issues, on_issue)
-        found = _native.dry_run(self._native_options, *_opened(source), delimiter, encoding, kept.take)
-        return DryRunReport(**found, issues=tuple(kept.issues), issues_omitted=kept.omitted)
+        opened = self._opened(source, delimiter, encoding)
+        found = _native.dry_run(*opened, delimiter, encoding, kept.take)
+        return DryRunReport(**found, issues=Issues(kept.issues), issues_omitted=kept.omitted)
 
     def run(
         self,
@@ -284,10 +293,31 @@ class Importer(Comparing, RunsOnDisk):
         # Who only checks a source does not wait for it to be loaded.
         from ._run import ImportRun
 
-        options: _native.Options = {**self._native_options, "asks_first": self._confirm is not None}
+        options: _native.Options = {**self._options_for(source, written), "asks_first": self._confirm is not None}
         target = self._target()
         native = _native.start(options, path, can_rewind, written, target, (again, purpose))
         return ImportRun(native, rows, self._confirm)
+
+    def _options_for(
+        self, source: PathSource | RowsSource | None, written: tuple[str | None, str | None]
+    ) -> _native.Options:
+        """The options with what a mapping function says of this source's columns."""
+        if self._renaming is None or source is None:
+            return self._native_options
+        if isinstance(source, RowsSource):
+            pairs = source.rename(self._renaming)
+        else:
+            pairs = self._renaming.pairs(columns_of(source.path, *written))
+        return {**self._native_options, "mapping": pairs}
+
+    def _opened(
+        self, source: Source, delimiter: str | None, encoding: str | None
+    ) -> tuple[_native.Options, str | None, Callable[[], Pulled] | None]:
+        recognised = recognise(source)
+        options = self._options_for(recognised, (delimiter, encoding))
+        if isinstance(recognised, PathSource):
+            return options, recognised.path, None
+        return options, None, recognised.pull
 
     def doctor(self) -> DoctorReport:
         """Looks whether an import would work from here, with three small reads; leaves nothing behind."""
@@ -345,10 +375,3 @@ class Importer(Comparing, RunsOnDisk):
 
 def _given(source: Source | None) -> PathSource | RowsSource | None:
     return None if source is None else recognise(source)
-
-
-def _opened(source: Source) -> tuple[str | None, Callable[[], tuple[int, list[Mapping[str, Any]]]] | None]:
-    recognised = recognise(source)
-    if isinstance(recognised, PathSource):
-        return recognised.path, None
-    return None, recognised.pull

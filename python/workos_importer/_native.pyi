@@ -1,7 +1,7 @@
 """Owns the types of the native module, written by hand and checked by stubtest. Only the façade uses it, but for
 `Sandbox` and `SandboxServer`, which are public under `workos_importer`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, TypedDict, final, type_check_only
 
@@ -13,8 +13,10 @@ __all__ = [
     "Import",
     "Sandbox",
     "SandboxServer",
+    "Table",
     "Undoing",
     "__version__",
+    "arrow_stream",
     "check_api",
     "check_connection",
     "check_options",
@@ -22,7 +24,9 @@ __all__ = [
     "drain_logs",
     "dry_run",
     "find_run",
+    "known_column",
     "runs",
+    "source_columns",
     "start",
     "undo",
     "undo_left",
@@ -39,6 +43,7 @@ class Options(TypedDict):
     create_org_if_missing: bool
     on_existing: str
     update_passwords: bool
+    clear_empty: bool
     reactivate: bool
     no_create_orgs: bool
     require_membership: bool
@@ -66,7 +71,25 @@ _Row: TypeAlias = tuple[Any, ...]
 _Again: TypeAlias = tuple[str, str | None, bool]
 # in the order of `Progress`; its last part in that of `Pace`
 _Progress: TypeAlias = tuple[int, int, int | None, float | None, float | None, tuple[Any, ...] | None]
-_Pull: TypeAlias = Callable[[], tuple[int, list[Mapping[str, Any]]]]
+
+@final
+class Table:
+    """A table that is read piece by piece."""
+
+    def __new__(cls) -> Self: ...
+    def load(self, piece: object) -> None:
+        """Begins with the next piece: an object with `__arrow_c_stream__` or `__arrow_c_array__`. Raises SourceError,
+        and what the piece raises."""
+
+    def is_used_up(self) -> bool:
+        """Whether all rows were handed on; reads the next batch where one is wanted. Raises SourceError."""
+
+    def columns(self) -> list[str]:
+        """The names of the columns; none before the first batch was read."""
+
+# mappings; a table with its next rows; or the names of columns, and for each of them the values of the next rows
+_Rows: TypeAlias = list[Mapping[str, Any]] | Table | tuple[list[str], list[list[Any]]]
+_Pull: TypeAlias = Callable[[], tuple[int, _Rows]]
 
 @final
 class Connection:
@@ -85,8 +108,8 @@ class Import:
         (True: from the first one again).
         """
 
-    def feed(self, rows: list[Mapping[str, Any]], before: int) -> None:
-        """Hands rows over, `before` came earlier; none mean the end. Raises SourceError for unusable values."""
+    def feed(self, rows: _Rows, before: int) -> None:
+        """Hands rows over, `before` came earlier; none mean the end. Raises SourceError for what is no row."""
 
     def feed_failed(self, message: str) -> None:
         """Says that the caller's rows ended with an error; ends the run."""
@@ -119,6 +142,15 @@ class Import:
 
     def save_plan(self, path: str) -> None:
         """Writes the plan into a file. Raises ConfigError."""
+
+def arrow_stream(columns: list[tuple[str, Any]], pages: Iterator[list[tuple[Any, ...]]]) -> object:
+    """A capsule with an Arrow C stream: names and kinds (`boolean`, `integer`, `text`, `texts`), and pages of rows."""
+
+def source_columns(path: str, delimiter: str | None, encoding: str | None) -> list[str]:
+    """The columns of a file; of NDJSON the keys of the first 1,000 records. Raises ConfigError or SourceError."""
+
+def known_column(name: str) -> str | None:
+    """The column of users that a name means."""
 
 def start(
     options: Options,

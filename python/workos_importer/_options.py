@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ._exceptions import ConfigError
+from ._mapping import ColumnMapping, pairs_of
 
 if TYPE_CHECKING:
     from . import _native
@@ -52,6 +52,7 @@ class Options:
     organization: OrganizationRef | None
     on_existing: OnExisting
     update_passwords: bool
+    clear_empty: bool
     reactivate: bool
     create_organizations: bool
     require_membership: bool
@@ -62,7 +63,7 @@ class Options:
     headroom: float | str | None
     give_up_after: float | str | timedelta | None
     stop_at: str | datetime | time | None
-    mapping: Mapping[str, str] | None
+    mapping: ColumnMapping | None
     errors_out: str | os.PathLike[str] | None
     results_out: str | os.PathLike[str] | None
     run_dir: str | os.PathLike[str] | None
@@ -86,13 +87,14 @@ class Options:
             "create_org_if_missing": organization.create_if_missing,
             "on_existing": self.on_existing,
             "update_passwords": self.update_passwords,
+            "clear_empty": self.clear_empty,
             "reactivate": self.reactivate,
             "no_create_orgs": not self.create_organizations,
             "require_membership": self.require_membership,
             "strict": self.strict,
             "max_errors_count": count,
             "max_errors_percent": percent,
-            "mapping": list((self.mapping or {}).items()),
+            "mapping": pairs_of(self.mapping),
             "concurrency": self.concurrency,
             "rate_limit": None if self.rate_limit is None else parse_rate_limit(self.rate_limit),
             "headroom": None if self.headroom is None else parse_share(self.headroom),
@@ -109,6 +111,8 @@ class Options:
             raise ConfigError(f'on_existing must be "skip", "update" or "fail", not {self.on_existing!r}')
         if self.update_passwords and self.on_existing != "update":
             raise ConfigError('update_passwords needs on_existing="update"', "contradiction")
+        if self.clear_empty and self.on_existing != "update":
+            raise ConfigError('clear_empty needs on_existing="update"', "contradiction")
         both = self.errors_out is not None and self.results_out is not None
         if both and _path(self.errors_out) == _path(self.results_out):
             raise ConfigError("errors_out and results_out name the same file", "contradiction")

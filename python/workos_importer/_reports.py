@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import _convert as convert
 from ._box import draw, dry_run_lines, validation_lines
 from ._results import Issue, _Brief
+from ._tables import Columns, Frames, Page, pages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 _log = logging.getLogger("workos_importer")
+
+
+_ISSUE: Columns = (
+    ("severity", "text"),
+    ("code", "text"),
+    ("message", "text"),
+    ("record_number", "integer"),
+    ("line", "integer"),
+    ("column", "text"),
+)
+
+
+class Issues(tuple[Issue, ...], Frames):
+    """Issues, in the order in which they were found: a tuple, an Arrow stream, and a data frame (`to_pandas()`)."""
+
+    __slots__ = ()
+
+    def _columns(self) -> Columns:
+        return _ISSUE
+
+    def _pages(self) -> Iterator[Page]:
+        return pages_of(self, _ISSUE)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,7 +98,7 @@ class ValidationReport(_Brief):
     organizations: int
     memberships: int
     #: In the order in which they were found, those between rows last.
-    issues: tuple[Issue, ...] = ()
+    issues: Issues = field(default_factory=Issues)
     #: Issues beyond the number that was to be kept.
     issues_omitted: int = 0
     #: Where the rows were given back, if that was asked for.
@@ -118,7 +141,7 @@ class DryRunReport(_Brief):
     least_seconds: float
     #: What the command line exits with.
     exit_code: int
-    issues: tuple[Issue, ...] = ()
+    issues: Issues = field(default_factory=Issues)
     issues_omitted: int = 0
 
     @property

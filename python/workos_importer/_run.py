@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from . import _native
     from ._sources import RowsSource
+    from ._tables import Table
 
 #: What `ImportRun.events` gives, in the order in which it happens.
 Event = Started | Issue | RowResult | Summary
@@ -120,17 +121,19 @@ class ImportRun:
         self._refuse_fork()
         return convert.progress(self._native.progress())
 
-    def results(self) -> Iterator[dict[str, Any]]:
+    def results(self) -> Table[dict[str, Any]]:
         """Every outcome so far, by record number, as the results file has it. Read page by page from the run's folder.
 
-        Raises `JournalError` if the journal cannot be read.
+        Iterate over it for mappings, or take it as a frame: `results().to_pandas()`. Reading it raises `JournalError`
+        if the journal cannot be read.
         """
+        from ._tables import Table, paged
+
+        return Table(convert.RESULT_TABLE, lambda: paged(self._results), convert.result_line)
+
+    def _results(self, after: int, most: int) -> list[tuple[Any, ...]]:
         self._refuse_fork()
-        after = 0
-        while page := self._native.results(after, _BATCH):
-            for values in page:
-                yield convert.result_line(values)
-            after = page[-1][0]
+        return self._native.results(after, most)
 
     def pace(self, *, headroom: float | str | None = None, rate_limit: str | tuple[int, float] | None = None) -> None:
         """Keeps another pace from now on, without stopping; what is not given stays as it is.

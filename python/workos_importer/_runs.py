@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
+    from ._tables import Table
+
 # How many results cross the boundary at once.
 _BATCH = 512
 
@@ -139,9 +141,12 @@ class RunFolder:
         value = self._found(name).pace(rate_limit, headroom)
         return None if value is None else convert.progress(value)
 
-    def results(self, name: str) -> Iterator[dict[str, Any]]:
+    def results(self, name: str) -> Table[dict[str, Any]]:
         """Every outcome, by record number."""
-        return _pages(self._found(name))
+        from ._tables import Table, paged
+
+        found = self._found(name)
+        return Table(convert.RESULT_TABLE, lambda: paged(found.results), convert.result_line)
 
     def failed(self, name: str) -> Iterator[dict[str, Any]]:
         """The rows that failed, by record number: as results have them, and `line`."""
@@ -182,14 +187,6 @@ def _time(text: str) -> datetime:
     # Python 3.10 reads neither `Z` nor more than six digits of a second.
     head, _, fraction = text.removesuffix("Z").partition(".")
     return datetime.fromisoformat(f"{head}.{fraction[:6].ljust(6, '0')}+00:00")
-
-
-def _pages(found: _native.FoundRun) -> Iterator[dict[str, Any]]:
-    after = 0
-    while page := found.results(after, _BATCH):
-        for values in page:
-            yield convert.result_line(values)
-        after = page[-1][0]
 
 
 def _failed_pages(found: _native.FoundRun) -> Iterator[dict[str, Any]]:

@@ -9,10 +9,10 @@ from ._reports import GivenBack, warned
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
 
     from ._results import Progress, Summary
     from ._runs import Cause, RunFolder, RunInfo
+    from ._tables import Table
     from ._undo import UndoPlan
 
 
@@ -57,8 +57,8 @@ class RunsOnDisk:
         """
         return self._run_folder.pace(run, *parse_pace(headroom, rate_limit))
 
-    def results(self, run: str = "latest") -> Iterator[dict[str, Any]]:
-        """Every outcome of a run, by record number, as the results file has it. Needs no key."""
+    def results(self, run: str = "latest") -> Table[dict[str, Any]]:
+        """Every outcome of a run, by record number, as `ImportRun.results` has it. Needs no key."""
         return self._run_folder.results(run)
 
     def causes(self, run: str = "latest") -> list[Cause]:

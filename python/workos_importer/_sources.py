@@ -4,14 +4,48 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from ._exceptions import SourceError
 
-#: A path, or rows: mappings from column names to values.
-Source = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
+if TYPE_CHECKING:
+    from . import _native
+    from ._mapping import Renaming
+
+
+@runtime_checkable
+class ArrowStream(Protocol):
+    """A table in batches: of polars, pandas, pyarrow, DuckDB, or anything with Arrow's PyCapsule stream."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None, /) -> object:
+        """A PyCapsule of a stream."""
+
+
+@runtime_checkable
+class ArrowArray(Protocol):
+    """One batch of a table, such as a pyarrow `RecordBatch`."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None, /) -> object:
+        """PyCapsules of a schema and of an array."""
+
+
+class Frame(Protocol):
+    """A frame that has to be asked for its table: a polars `LazyFrame`, a pandas `DataFrame` without pyarrow."""
+
+    @property
+    def columns(self) -> Any:
+        """The columns' names."""
+
+
+#: A path; a table of pandas, polars, pyarrow or DuckDB, or anything with Arrow's PyCapsule interface; or rows: mappings
+#: from column names to values, which may come out of a generator.
+Source: TypeAlias = str | os.PathLike[str] | ArrowStream | ArrowArray | Frame | Iterable[Mapping[str, Any]]
+
+#: What a pull gives: how many rows came before, and the next ones in one of the forms that the native module takes.
+Pulled: TypeAlias = "tuple[int, _native._Rows]"
 
 # Enough to keep the engine busy, few enough to stay lazy.
 _ROWS_AT_ONCE = 500
@@ -26,25 +60,54 @@ class PathSource:
     path: str
 
 
-class RowsSource:
+class RowsSource(ABC):
     """The caller's rows, pulled only when the engine wants them."""
+
+    @property
+    @abstractmethod
+    def can_rewind(self) -> bool:
+        """Whether the rows can be gone through again."""
+
+    @abstractmethod
+    def pull(self, rewind: bool = False) -> Pulled:
+        """How many rows came before, and the next rows: at least one, or none at the end; from the first one again with
+        `rewind`. What the caller's own code raises comes through."""
+
+    def rename(self, renaming: Renaming) -> list[tuple[str, str]]:
+        """Takes a function's names for columns: gives the pairs, or renames the rows themselves as they come."""
+        return renaming.pairs(self.columns())
+
+    @abstractmethod
+    def columns(self) -> list[str]:
+        """The names of the columns that are known before the rows."""
+
+
+class MappingsSource(RowsSource):
+    """An iterable of mappings."""
 
     def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Takes the iterable; asks it for nothing yet."""
         self._rows = rows
         self._iterator: Iterator[Mapping[str, Any]] | None = None
         self._taken = 0
+        self._renaming: Renaming | None = None
 
     @property
     def can_rewind(self) -> bool:
-        """Whether the iterable can be gone through again: not so for generators and other iterators."""
+        """Not so for generators and other iterators."""
         return not isinstance(self._rows, Iterator)
 
-    def pull(self, rewind: bool = False) -> tuple[int, list[Mapping[str, Any]]]:
-        """The number of rows before these, and the next rows: at least one, or none at the end.
+    def columns(self) -> list[str]:
+        """None: they come with the rows."""
+        return []
 
-        Whatever the caller's iterator raises comes through, and `SourceError` if it gives something that is no row.
-        """
+    def rename(self, renaming: Renaming) -> list[tuple[str, str]]:
+        """Each row's keys are renamed as it comes."""
+        self._renaming = renaming
+        return []
+
+    def pull(self, rewind: bool = False) -> Pulled:
+        """The next rows, as soon as there are some. Raises `SourceError` if the iterator gives what is no row."""
         if rewind or self._iterator is None:
             self._iterator = iter(self._rows)
             self._taken = 0
@@ -59,7 +122,7 @@ class RowsSource:
                     'to values, such as {"email": "ada@example.com"}.',
                     "not_rows",
                 )
-            rows.append(row)
+            rows.append(row if self._renaming is None else self._renaming.row(row))
             if len(rows) >= _ROWS_AT_ONCE or time.monotonic() >= until:
                 break
         return before, rows
@@ -68,8 +131,8 @@ class RowsSource:
 def recognise(source: object) -> PathSource | RowsSource:
     """Tells what was given.
 
-    Raises `SourceError` for what is neither a path nor an iterable of mappings: a DataFrame (not read yet), bytes, one
-    mapping by itself, an open file, an asynchronous iterable.
+    Raises `SourceError` for what is neither a path, nor a table, nor an iterable of mappings: one column of a table,
+    bytes, one mapping by itself, an open file, an asynchronous iterable.
     """
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
@@ -78,19 +141,18 @@ def recognise(source: object) -> PathSource | RowsSource:
         if not path or "\0" in path:
             raise SourceError("The source's path is empty or has a NUL in it.", "not_found")
         return PathSource(path)
-    if _is_frame(source):
-        raise SourceError(
-            f"A {type(source).__name__} is not read yet in this version. Give its rows, such as "
-            'df.to_dict("records"), or write it to a CSV file and give its path.',
-            "data_frame",
-        )
+    if _is_table(source):
+        # Loaded for tables only.
+        from ._frames import table_of
+
+        return table_of(source)
     problem = _no_rows(source)
     if problem is not None:
-        raise SourceError(f"{problem} Give a path, or an iterable of mappings.", "not_rows")
-    return RowsSource(source)  # type: ignore[arg-type]  # checked just above
+        raise SourceError(f"{problem} Give a path, a table, or an iterable of mappings.", "not_rows")
+    return MappingsSource(source)  # type: ignore[arg-type]  # checked just above
 
 
-def _is_frame(source: object) -> bool:
+def _is_table(source: object) -> bool:
     names = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
     if any(hasattr(source, name) for name in names):
         return True

@@ -1,10 +1,12 @@
 //! Owns the way of Python values to cells. What is neither text, number, boolean, list nor mapping is first made plain
-//! by `workos_importer._values`. No message quotes a value.
+//! by `workos_importer._values`; what stays without a form becomes a cell that says what it was. No message quotes a value.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
-use workos_importer_core::import::FedRow;
-use workos_importer_core::source::Cell;
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDelta, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString,
+    PyTuple,
+};
+use workos_importer_core::source::{Cell, Mapping};
 
 use crate::errors;
 
@@ -12,14 +14,19 @@ use crate::errors;
 const DEEPEST: usize = 32;
 
 /// The rows that Python handed over; `before` is how many came before them, for messages.
-pub fn rows(rows: &Bound<'_, PyList>, before: u64) -> PyResult<Vec<FedRow>> {
+pub fn rows(rows: &Bound<'_, PyList>, before: u64) -> PyResult<Vec<Mapping>> {
     rows.iter()
         .zip(before + 1..)
-        .map(|(row, number)| fed_row(&row, number))
+        .map(|(row, number)| mapping(&row, number))
         .collect()
 }
 
-fn fed_row(row: &Bound<'_, PyAny>, number: u64) -> PyResult<FedRow> {
+/// A value by itself.
+pub fn cell(value: &Bound<'_, PyAny>) -> PyResult<Cell> {
+    inner_cell(value, 0)
+}
+
+fn mapping(row: &Bound<'_, PyAny>, number: u64) -> PyResult<Mapping> {
     let mut cells = Vec::new();
     for_each_pair(row, |key, value| {
         let py = value.py();
@@ -27,64 +34,56 @@ fn fed_row(row: &Bound<'_, PyAny>, number: u64) -> PyResult<FedRow> {
             // `csv.DictReader` puts surplus cells under None; empty ones mean nothing.
             return Ok(());
         }
-        let Ok(name) = text(&key) else {
+        let Some(name) = text(&key) else {
             let message = format!("Row {number} has a column whose name is no text.");
             return Err(errors::source_error(py, "value", &message));
         };
-        let cell = cell(&value, 0).map_err(|why| match why {
-            Refused::Because(why) => {
-                let message = format!("Row {number}, column `{name}`: {why}");
-                errors::source_error(py, "value", &message)
-            }
-            Refused::Raised(error) => error,
-        })?;
-        cells.push((name, cell));
+        cells.push((name, cell(&value)?));
         Ok(())
     })?;
     Ok(cells)
 }
 
-enum Refused {
-    Because(String),
-    Raised(PyErr),
+fn unusable(what: impl Into<String>) -> Cell {
+    Cell::Unusable(what.into())
 }
 
-impl From<PyErr> for Refused {
-    fn from(error: PyErr) -> Self {
-        Self::Raised(error)
+/// `depth` is how many lists and mappings the value is inside of.
+fn inner_cell(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Cell> {
+    if depth > DEEPEST {
+        let what = format!("lists and objects, nested more than {DEEPEST} deep");
+        return Ok(unusable(what));
     }
-}
-
-fn cell(value: &Bound<'_, PyAny>, depth: usize) -> Result<Cell, Refused> {
     if let Some(cell) = plain(value, depth)? {
         return Ok(cell);
     }
-    let py = value.py();
-    let made = py
+    let made = value
+        .py()
         .import("workos_importer._values")?
         .call_method1("plain", (value,))?;
-    match plain(&made, depth)? {
-        Some(cell) => Ok(cell),
-        None => {
-            let kind = value.get_type().name()?;
-            Err(Refused::Because(format!(
-                "a value of type {kind} cannot be used. Give text, a number, a boolean, a list or a mapping."
-            )))
-        }
+    if let Some(cell) = plain(&made, depth)? {
+        return Ok(cell);
     }
+    let is_binary = value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyByteArray>();
+    Ok(unusable(if is_binary {
+        "binary data".to_owned()
+    } else if value.is_instance_of::<PyDelta>() {
+        "a duration".to_owned()
+    } else {
+        format!("a value of type {}", value.get_type().name()?)
+    }))
 }
 
-fn plain(value: &Bound<'_, PyAny>, depth: usize) -> Result<Option<Cell>, Refused> {
-    if depth > DEEPEST {
-        return Err(Refused::Because(format!(
-            "lists and mappings are nested more than {DEEPEST} deep."
-        )));
-    }
+/// `None` for what is neither text, number, boolean, list nor mapping.
+fn plain(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Option<Cell>> {
     if value.is_none() {
         return Ok(Some(Cell::Absent));
     }
     if value.is_instance_of::<PyString>() {
-        return text(value).map(|text| Some(Cell::text(text)));
+        let text = text(value).map(Cell::text);
+        return Ok(Some(
+            text.unwrap_or_else(|| unusable("text that is not valid Unicode")),
+        ));
     }
     if let Ok(boolean) = value.cast::<PyBool>() {
         return Ok(Some(Cell::Bool(boolean.is_true())));
@@ -93,74 +92,47 @@ fn plain(value: &Bound<'_, PyAny>, depth: usize) -> Result<Option<Cell>, Refused
         return Ok(Some(match value.extract::<i64>() {
             Ok(integer) => Cell::Integer(integer),
             Err(_) => {
-                let digits: String = value
+                let digits = value
                     .py()
                     .get_type::<PyInt>()
-                    .call_method1("__repr__", (value,))?
-                    .extract()?;
-                // An id with many digits is its digits.
-                if depth == 0 {
-                    Cell::text(digits)
-                } else {
-                    Cell::Number(digits)
-                }
+                    .call_method1("__repr__", (value,))?;
+                Cell::digits(digits.extract()?, depth == 0)
             }
         }));
     }
     if let Ok(float) = value.cast::<PyFloat>() {
-        return Ok(Some(number(float.value(), depth)));
+        return Ok(Some(Cell::float(float.value(), depth == 0)));
     }
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        let items: Result<Vec<Cell>, Refused> = value
+        let items: PyResult<Vec<Cell>> = value
             .try_iter()?
-            .map(|item| cell(&item?, depth + 1))
+            .map(|item| inner_cell(&item?, depth + 1))
             .collect();
-        return Ok(Some(Cell::List(items?)));
+        return Ok(Some(Cell::list(items?)));
     }
     if value.cast::<PyDict>().is_err() && value.cast::<PyMapping>().is_err() {
         return Ok(None);
     }
     let mut pairs = Vec::new();
-    let mut refused = None;
+    let mut has_other_names = false;
     for_each_pair(value, |key, value| {
-        if refused.is_some() {
-            return Ok(());
-        }
-        match text(&key).and_then(|name| Ok((name, cell(&value, depth + 1)?))) {
-            Ok(pair) => pairs.push(pair),
-            Err(why) => refused = Some(why),
+        match text(&key) {
+            Some(name) => pairs.push((name, inner_cell(&value, depth + 1)?)),
+            None => has_other_names = true,
         }
         Ok(())
     })?;
-    refused.map_or(Ok(Some(Cell::Map(pairs))), Err)
+    Ok(Some(if has_other_names {
+        unusable("an object with a name that is no text")
+    } else {
+        Cell::map(pairs)
+    }))
 }
 
-fn number(value: f64, depth: usize) -> Cell {
-    if value.is_nan() {
-        // How tables say that there is no value.
-        return Cell::Absent;
-    }
-    // A column of whole numbers with gaps becomes floats in many tables: 1042.0 means 1042.
-    if depth == 0 && value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
-        return Cell::Integer(value as i64);
-    }
-    match serde_json::Number::from_f64(value) {
-        Some(number) => Cell::Number(number.to_string()),
-        None => Cell::text(value.to_string()),
-    }
-}
-
-fn text(value: &Bound<'_, PyAny>) -> Result<String, Refused> {
-    let Ok(string) = value.cast::<PyString>() else {
-        return Err(Refused::Because(
-            "a name inside a mapping is no text.".into(),
-        ));
-    };
-    // Half of a surrogate pair is no character; the exception would quote the text.
-    string
-        .to_str()
-        .map(str::to_owned)
-        .map_err(|_| Refused::Because("a text is not valid Unicode.".into()))
+/// The text; `None` for what is none, and for half of a surrogate pair, whose exception would quote it.
+fn text(value: &Bound<'_, PyAny>) -> Option<String> {
+    let text = value.cast::<PyString>().ok()?;
+    text.to_str().ok().map(str::to_owned)
 }
 
 fn is_blank_list(value: &Bound<'_, PyAny>) -> bool {

@@ -12,8 +12,9 @@ use workos_importer_core::journal::AnswerLine;
 
 use crate::connection::Connection;
 use crate::options::{Options, format, pace_change};
+use crate::rows::handed;
 use crate::sandbox::Sandbox;
-use crate::{cells, errors, events, runtime};
+use crate::{errors, events, runtime};
 
 /// How long one wait lasts before Python's signals are looked at: Ctrl-C is felt within this.
 const SLICE: Duration = Duration::from_millis(50);
@@ -192,8 +193,8 @@ impl Import {
     }
 
     /// Hands rows over; none mean the end.
-    fn feed(&self, py: Python<'_>, rows: &Bound<'_, PyList>, before: u64) -> PyResult<()> {
-        self.inner(py)?.feed(cells::rows(rows, before)?);
+    fn feed(&self, py: Python<'_>, rows: &Bound<'_, PyAny>, before: u64) -> PyResult<()> {
+        self.inner(py)?.feed(handed(rows, before)?);
         Ok(())
     }
 

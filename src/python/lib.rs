@@ -1,7 +1,10 @@
 //! The door between Python and the engine: classes, conversions, exceptions, the handling of the interpreter's lock.
 //! The only place where PyO3 is known. Nothing here attaches to Python from a Rust thread: Python pulls.
 
+mod arrow;
+mod arrow_out;
 mod cells;
+mod columns;
 mod connection;
 mod doctor;
 mod errors;
@@ -14,6 +17,7 @@ mod rows;
 mod runs;
 mod runtime;
 mod sandbox;
+mod tables;
 mod undo;
 
 use pyo3::prelude::*;
@@ -23,6 +27,10 @@ use pyo3::prelude::*;
 mod _native {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::arrow_out::arrow_stream;
+    #[pymodule_export]
+    use super::columns::{known_column, source_columns};
     #[pymodule_export]
     use super::connection::Connection;
     #[pymodule_export]
@@ -39,6 +47,8 @@ mod _native {
     use super::runs::{FoundRun, find_run, runs};
     #[pymodule_export]
     use super::sandbox::{Sandbox, SandboxServer};
+    #[pymodule_export]
+    use super::tables::Table;
     #[pymodule_export]
     use super::undo::{Undoing, undo, undo_left};
 

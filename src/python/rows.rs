@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use workos_importer_core::import::FedRow;
 use workos_importer_core::row::Issue;
-use workos_importer_core::source::{Dialect, Record, RecordBuilder, Source, SourceError};
+use workos_importer_core::source::{Dialect, Handed, Record, RecordBuilder, Source, SourceError};
 
-use crate::{cells, events};
+use crate::tables::{self, Table};
+use crate::{cells, errors, events};
 
 /// How long one wait lasts before Python's signals are looked at.
 const SLICE: Duration = Duration::from_millis(50);
@@ -26,7 +26,7 @@ const BUNDLES: usize = 4;
 enum Asked {
     Issues(Vec<Issue>),
     /// The next rows are wanted; none mean the end.
-    Rows(SyncSender<Vec<FedRow>>),
+    Rows(SyncSender<Handed>),
 }
 
 /// The engine's end. When all of its clones are gone, the check is over.
@@ -63,7 +63,7 @@ impl Caller {
         let _ = self.asked.send(Asked::Issues(issues));
     }
 
-    fn rows(&self) -> Result<Vec<FedRow>, SourceError> {
+    fn rows(&self) -> Result<Handed, SourceError> {
         let (sender, answer) = sync_channel(1);
         let _ = self.asked.send(Asked::Rows(sender));
         let rows = answer.recv().map_err(|_| stopped())?;
@@ -140,12 +140,28 @@ fn hand_over(py: Python<'_>, take: &Bound<'_, PyAny>, issues: &[Issue]) -> PyRes
     py.check_signals()
 }
 
-fn pulled(pull: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<FedRow>> {
+fn pulled(pull: Option<&Bound<'_, PyAny>>) -> PyResult<Handed> {
     let Some(pull) = pull else {
-        return Ok(Vec::new());
+        return Ok(Handed::Mappings(Vec::new()));
     };
-    let (before, rows): (u64, Bound<'_, PyList>) = pull.call0()?.extract()?;
-    cells::rows(&rows, before)
+    let (before, rows): (u64, Bound<'_, PyAny>) = pull.call0()?.extract()?;
+    handed(&rows, before)
+}
+
+/// What Python hands over: a list of mappings, of which `before` came earlier; a `Table`; or the names of columns and a list
+/// of their values.
+pub fn handed(rows: &Bound<'_, PyAny>, before: u64) -> PyResult<Handed> {
+    if let Ok(rows) = rows.cast::<PyList>() {
+        return Ok(Handed::Mappings(cells::rows(rows, before)?));
+    }
+    if let Ok(table) = rows.cast::<Table>() {
+        return Ok(table.get().hand_on(rows.py()));
+    }
+    let Ok((names, columns)) = rows.extract::<(Vec<String>, Bound<'_, PyList>)>() else {
+        let what = "Rows are a list, a table, or columns";
+        return Err(errors::run(rows.py(), "internal", what));
+    };
+    tables::columns(names, &columns)
 }
 
 /// Bundles issues on their way to the caller.
@@ -243,9 +259,7 @@ impl Pulled {
         while self.ready.is_empty() && !self.ended {
             let rows = self.caller.rows()?;
             self.ended = rows.is_empty();
-            let builder = &mut self.builder;
-            self.ready
-                .extend(rows.into_iter().filter_map(|row| builder.record(None, row)));
+            self.ready.extend(self.builder.records(rows)?);
         }
         Ok(())
     }
@@ -257,7 +271,7 @@ impl Source for Pulled {
     }
 
     fn columns_grow(&self) -> bool {
-        true
+        self.builder.columns_grow()
     }
 
     fn next_batch(&mut self, max: usize) -> Result<Vec<Record>, SourceError> {

@@ -1,5 +1,6 @@
-//! Owns the roles of the environment: which there are, how they are listed,
-//! and which a request for a membership names.
+//! Owns the roles of the environment and those that an organization has of its
+//! own: which there are, how they are made and listed, and which a request for
+//! a membership names.
 
 use crate::answer::Answer;
 use crate::clock;
@@ -7,17 +8,24 @@ use crate::fields::{Fields, Given};
 use crate::identifiers::Identifiers;
 use http::StatusCode;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 #[derive(Debug)]
 struct Role {
     id: String,
     slug: String,
+    name: String,
+    /// As the API calls it.
+    kind: &'static str,
+    created_at: String,
 }
 
-/// The roles of the environment, in its order of priority.
+/// The roles, in their order of priority.
 #[derive(Debug)]
 pub(crate) struct Roles {
     roles: Vec<Role>,
+    /// By the organization's id.
+    own: BTreeMap<String, Vec<Role>>,
     several: bool,
 }
 
@@ -26,9 +34,13 @@ impl Roles {
         let roles = slugs.iter().map(|slug| Role {
             id: identifiers.next("role_", clock::beginning()),
             slug: slug.clone(),
+            name: name_of(slug),
+            kind: "EnvironmentRole",
+            created_at: clock::BEGINNING.to_owned(),
         });
         Self {
             roles: roles.collect(),
+            own: BTreeMap::new(),
             several,
         }
     }
@@ -43,9 +55,56 @@ impl Roles {
             .collect()
     }
 
-    /// The roles that a body names, each once and in its order; `None` where
-    /// it names none.
-    pub(crate) fn named(&self, fields: &Fields) -> Result<Option<Vec<String>>, Answer> {
+    /// Makes a role that only this organization has.
+    pub(crate) fn create_own(
+        &mut self,
+        organization_id: &str,
+        fields: &Fields,
+        new_id: impl FnOnce() -> String,
+        now: &str,
+    ) -> Result<Value, Answer> {
+        let name = fields.required_text("name", "Name")?;
+        let slug = match fields.text("slug")? {
+            Given::Value(slug) => slug,
+            Given::Absent | Given::Null => format!("org-{}", slug_of(&name)),
+        };
+        if !slug.starts_with("org-") || slug != slug_of(&slug) {
+            return Err(Answer::refused(
+                "bad_request",
+                "The slug must begin with org- and have lower-case letters, digits, - and _ only.",
+            ));
+        }
+        let own = self.own.entry(organization_id.to_owned()).or_default();
+        if own.iter().any(|role| role.slug == slug) {
+            return Err(Answer::code(
+                StatusCode::CONFLICT,
+                "organization_role_slug_conflict",
+                format!("A role with the slug '{slug}' exists in the organization."),
+            ));
+        }
+        let role = Role {
+            id: new_id(),
+            slug,
+            name,
+            kind: "OrganizationRole",
+            created_at: now.to_owned(),
+        };
+        let shown = role.authorization_shown();
+        own.push(role);
+        Ok(shown)
+    }
+
+    pub(crate) fn delete_of_organization(&mut self, organization_id: &str) {
+        self.own.remove(organization_id);
+    }
+
+    /// The roles that a body names for a membership of this organization, each
+    /// once and in its order; `None` where it names none.
+    pub(crate) fn named(
+        &self,
+        fields: &Fields,
+        organization_id: &str,
+    ) -> Result<Option<Vec<String>>, Answer> {
         let one = fields.text("role_slug")?;
         let many = fields.texts("role_slugs")?;
         let slugs = match (one, many) {
@@ -67,7 +126,7 @@ impl Roles {
         }
         let mut named: Vec<String> = Vec::new();
         for slug in slugs {
-            if !self.roles.iter().any(|role| role.slug == slug) {
+            if !self.of(organization_id).any(|role| role.slug == slug) {
                 return Err(Answer::code(
                     StatusCode::UNPROCESSABLE_ENTITY,
                     "invalid_role",
@@ -89,27 +148,30 @@ impl Roles {
     }
 
     /// The list below `/organizations`, in the fields that were recorded.
-    pub(crate) fn list(&self) -> Value {
-        self.shown(|_| {})
+    pub(crate) fn list(&self, organization_id: &str) -> Value {
+        listed(self.of(organization_id).map(Role::shown))
     }
 
-    /// The list below `/authorization`, whose roles name their resource type.
-    pub(crate) fn authorization_list(&self) -> Value {
-        self.shown(|role| role["resource_type_slug"] = json!("organization"))
+    /// The list of an organization below `/authorization`: the environment's
+    /// roles, then its own.
+    pub(crate) fn authorization_list(&self, organization_id: &str) -> Value {
+        listed(self.of(organization_id).map(Role::authorization_shown))
     }
 
-    fn shown(&self, finish: impl Fn(&mut Value)) -> Value {
-        let data: Vec<Value> = self
-            .roles
-            .iter()
-            .map(|role| {
-                let mut shown = role.shown();
-                finish(&mut shown);
-                shown
-            })
-            .collect();
-        json!({ "object": "list", "data": data })
+    /// The list of the environment below `/authorization`.
+    pub(crate) fn environment_list(&self) -> Value {
+        listed(self.roles.iter().map(Role::authorization_shown))
     }
+
+    fn of(&self, organization_id: &str) -> impl Iterator<Item = &Role> {
+        let own = self.own.get(organization_id).into_iter().flatten();
+        self.roles.iter().chain(own)
+    }
+}
+
+/// Without `list_metadata`: these lists have no pages.
+fn listed(roles: impl Iterator<Item = Value>) -> Value {
+    json!({ "object": "list", "data": roles.collect::<Vec<_>>() })
 }
 
 impl Role {
@@ -118,14 +180,31 @@ impl Role {
             "object": "role",
             "id": self.id,
             "description": "",
-            "name": name_of(&self.slug),
+            "name": self.name,
             "slug": self.slug,
             "permissions": [],
-            "type": "EnvironmentRole",
-            "created_at": clock::BEGINNING,
-            "updated_at": clock::BEGINNING,
+            "type": self.kind,
+            "created_at": self.created_at,
+            "updated_at": self.created_at,
         })
     }
+
+    /// Below `/authorization` roles name their resource type.
+    fn authorization_shown(&self) -> Value {
+        let mut shown = self.shown();
+        shown["resource_type_slug"] = json!("organization");
+        shown
+    }
+}
+
+/// Lower-case letters, digits, `-` and `_`; everything else becomes `-`.
+fn slug_of(name: &str) -> String {
+    let letters = name.trim().chars().map(|letter| {
+        let letter = letter.to_ascii_lowercase();
+        let is_kept = letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+        if is_kept { letter } else { '-' }
+    });
+    letters.collect()
 }
 
 /// `billing-manager` is called `Billing Manager`.

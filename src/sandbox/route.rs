@@ -20,6 +20,8 @@ pub(crate) enum Route {
     DeleteOrganization,
     ListOrganizationRoles,
     ListAuthorizationRoles,
+    ListRoles,
+    CreateOrganizationRole,
     ListMemberships,
     CreateMembership,
     GetMembership,
@@ -69,6 +71,10 @@ impl Route {
             ("GET", ["authorization", "organizations", id, "roles"]) => {
                 (Self::ListAuthorizationRoles, *id)
             }
+            ("POST", ["authorization", "organizations", id, "roles"]) => {
+                (Self::CreateOrganizationRole, *id)
+            }
+            ("GET", ["authorization", "roles"]) => (Self::ListRoles, ""),
             (method, ["user_management", "organization_memberships", rest @ ..]) => {
                 Self::of_membership(method, rest)
             }
@@ -107,6 +113,8 @@ impl Route {
             Self::DeleteOrganization => "DELETE /organizations/{id}",
             Self::ListOrganizationRoles => "GET /organizations/{id}/roles",
             Self::ListAuthorizationRoles => "GET /authorization/organizations/{id}/roles",
+            Self::ListRoles => "GET /authorization/roles",
+            Self::CreateOrganizationRole => "POST /authorization/organizations/{id}/roles",
             Self::ListMemberships => "GET /user_management/organization_memberships",
             Self::CreateMembership => "POST /user_management/organization_memberships",
             Self::GetMembership => "GET /user_management/organization_memberships/{id}",

@@ -101,20 +101,36 @@ impl State {
             Route::DeleteOrganization => {
                 self.organizations.delete(id)?;
                 self.memberships.delete_of_organization(id);
+                self.roles.delete_of_organization(id);
                 Ok(Answer::accepted())
             }
             Route::ListOrganizationRoles if self.organizations.contains(id) => {
-                Ok(Answer::ok(self.roles.list()))
+                Ok(Answer::ok(self.roles.list(id)))
             }
             Route::ListAuthorizationRoles if self.organizations.contains(id) => {
-                Ok(Answer::ok(self.roles.authorization_list()))
+                Ok(Answer::ok(self.roles.authorization_list(id)))
             }
-            Route::ListAuthorizationRoles => Err(Answer::entity_not_found(organizations::KIND, id)),
+            Route::ListRoles => Ok(Answer::ok(self.roles.environment_list())),
+            Route::CreateOrganizationRole if self.organizations.contains(id) => {
+                let fields = Fields::of(request)?;
+                let made = self
+                    .roles
+                    .create_own(id, &fields, || new_id("role_"), &time)?;
+                Ok(Answer::created(made))
+            }
+            Route::ListAuthorizationRoles | Route::CreateOrganizationRole => {
+                Err(Answer::entity_not_found(organizations::KIND, id))
+            }
             Route::ListMemberships => self.list_memberships(&Query::of(request)),
             Route::CreateMembership => self.create_membership(&Fields::of(request)?, now),
             Route::GetMembership => self.show_membership(id).map(Answer::ok),
             Route::UpdateMembership => {
-                let named = self.roles.named(&Fields::of(request)?)?;
+                let organization = self
+                    .memberships
+                    .get(id)
+                    .map(|one| one.organization_id.clone());
+                let organization = organization.unwrap_or_default();
+                let named = self.roles.named(&Fields::of(request)?, &organization)?;
                 self.memberships.change(id, None, named, &time)?;
                 self.show_membership(id).map(Answer::ok)
             }
@@ -232,7 +248,7 @@ impl State {
     fn create_membership(&mut self, fields: &Fields, now: SystemTime) -> Answered {
         let user_id = fields.required_text("user_id", "User ID")?;
         let organization_id = fields.required_text("organization_id", "Organization ID")?;
-        let named = self.roles.named(fields)?;
+        let named = self.roles.named(fields, &organization_id)?;
         if !self.users.contains(&user_id) {
             return Err(Answer::entity_not_found(users::KIND, &user_id));
         }

@@ -81,6 +81,16 @@ class Checked:
         assert problems == [], f"{method} {template} {status}: {problems}"
 
 
+def try_roles(checked: Checked, organization_id: str) -> None:
+    """The roles of the environment, and one that the organization has of its own."""
+    checked.call("get", "/authorization/roles")
+    own = "/authorization/organizations/{organizationId}/roles"
+    for slug in ("org-owner", "org-owner", "owner"):
+        checked.call("post", own, {"name": "Owner", "slug": slug}, organizationId=organization_id)
+    checked.call("post", own, {"name": "Owner"}, organizationId="org_unknown")
+    checked.call("get", own, organizationId=organization_id)
+
+
 def test_every_answer_validates(sandbox_url: str, document: dict[str, Any]) -> None:
     checked = Checked(sandbox_url, document)
     call = checked.call
@@ -115,8 +125,10 @@ def test_every_answer_validates(sandbox_url: str, document: dict[str, Any]) -> N
     call("get", "/organizations/{id}/roles", id=organization["id"])
     call("get", "/authorization/organizations/{organizationId}/roles", organizationId=organization["id"])
 
+    try_roles(checked, organization["id"])
+
     both = {"user_id": user["id"], "organization_id": organization["id"]}
-    membership = call("post", memberships, {**both, "role_slugs": ["admin", "member"]})
+    membership = call("post", memberships, {**both, "role_slugs": ["admin", "org-owner"]})
     call("post", memberships, both)
     call("post", memberships, {"user_id": user["id"]})
     call("post", memberships, {**both, "organization_id": "org_unknown"})

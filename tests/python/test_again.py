@@ -79,7 +79,8 @@ def test_what_is_in_is_not_sent_again(place: Place) -> None:
     again = place("import", "users.csv")
     assert again.returncode == 0 and place.requests == before
     assert f"Already imported by run {first['run_id']} on " in again.stderr
-    assert "10 rows, 0 failed. Nothing was sent." in again.stderr
+    assert "10 rows, 0 failed. Nothing was sent. `verify users.csv` checks the directory; `--no-resume`" in again.stderr
+    assert place("verify", "users.csv").returncode == 0
     assert "Users imported: 10/10" in again.stdout and first["run_id"] in again.stdout
     document = place("import", "users.csv", "--json", "--quiet").document
     assert document["note"].startswith("Already imported") and document["run_id"] == first["run_id"]

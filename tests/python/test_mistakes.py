@@ -63,6 +63,7 @@ FLAGS: dict[str, tuple[list[str], str]] = {
         "contradict",
     ),
     "passwords": (["--update-passwords"], 'on_existing="update"'),
+    "clearing": (["--clear-empty"], 'clear_empty needs on_existing="update"'),
     "two sources": (["--csv", "users.csv"], "named twice"),
     "same file": (["--errors-out", "x.csv", "--results-out", "x.csv"], "same file"),
     "quiet json": (["--quiet", "--progress", "json"], "contradict"),

@@ -56,7 +56,7 @@ fn seeds(most: u64) -> std::ops::Range<u64> {
 fn mix(seed: u64) -> Scenario {
     let mut random = StdRng::seed_from_u64(seed);
     let single = random.random_bool(0.15);
-    let lines = source::lines_with(&mut random, single, 0.0);
+    let lines = source::lines(&mut random, single);
     let sandbox = Sandbox::new(Settings {
         seed,
         ..unlimited()
@@ -73,6 +73,9 @@ fn mix(seed: u64) -> Scenario {
         1 => OnExisting::Update,
         _ => OnExisting::Fail,
     };
+    let updates = scenario.policy.on_existing == OnExisting::Update;
+    scenario.clear_empty = updates && random.random_bool(0.5);
+    scenario.foresees_roles = true;
     if single {
         scenario.organization.external_id = Some(source::SINGLE.to_owned());
         scenario.organization.name = Some(source::name_of(source::SINGLE));

@@ -3,6 +3,7 @@
 
 mod answers;
 mod calls;
+mod clearing;
 mod comparing;
 mod faults;
 mod forecasts;

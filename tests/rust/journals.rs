@@ -12,7 +12,7 @@ use workos_importer_core::directory::{Directory, Policy};
 use workos_importer_core::engine::{Ended, Engine, Halt, Options};
 use workos_importer_core::journal::outcome::Effect;
 use workos_importer_core::journal::{Journal, RESULT_COLUMNS, Store};
-use workos_importer_core::row::{Kind, OrganizationOptions, StepKey};
+use workos_importer_core::row::{Kind, OrganizationOptions, Rules, StepKey};
 use workos_importer_core::wire::InProcess;
 use workos_importer_sandbox::Sandbox;
 
@@ -148,7 +148,8 @@ fn import(path: &Path, csv: &str, full: Option<&str>) -> (Ended, usize, Sandbox)
             max_errors: None,
             seed: 1,
         };
-        let mut rows = InlineRows::new(csv, &OrganizationOptions::default(), true, true);
+        let mut rows =
+            InlineRows::new(csv, &OrganizationOptions::default(), true, Rules::default());
         let mut sink = Collected::default();
         let (_halt, halted) = watch::channel(Halt::Run);
         let (ended, _) = Engine::new(&directory, &journal, Clock::System, options)

@@ -18,8 +18,8 @@ use workos::user_management::{
 use workos::{OrganizationInput, UserManagementOrganizationMembershipStatuses as Status};
 use workos_importer_core::directory::{Ask, Base, Details, Directory, Found, State, UserDetails};
 use workos_importer_core::row::{
-    Claim, HashKind, Kind, MembershipClaim, OrganizationClaim, OrganizationReference, Password,
-    UserClaim,
+    Claim, Clear, HashKind, Kind, MembershipClaim, OrganizationClaim, OrganizationReference,
+    Password, UserClaim,
 };
 use workos_importer_core::secret::Secret;
 
@@ -286,6 +286,59 @@ fn organizations() {
             );
             pair.assert_same(id);
         }
+    });
+}
+
+#[test]
+fn clearing_names() {
+    virtual_time(async {
+        let pair = Pair::new();
+        let claim = Claim::User(Box::new(UserClaim {
+            email: "a@x.com".into(),
+            clears: vec![Clear::FirstName, Clear::LastName, Clear::Name],
+            ..UserClaim::default()
+        }));
+        let ask = Ask {
+            claim: &claim,
+            bases: &[],
+        };
+        let filled = |text: &str| Some(text.to_owned());
+        let there = State::Found(Found {
+            id: "user_1".into(),
+            created_at: None,
+            used_at: None,
+            details: Details::User(UserDetails {
+                email: "a@x.com".into(),
+                first_name: filled("Ann"),
+                last_name: filled("Lee"),
+                name: filled("Ann Lee"),
+                ..UserDetails::default()
+            }),
+        });
+        pair.apply(written(pair.ours.diff(&ask, &there, &POLICY)))
+            .await;
+        let mut body = UpdateUserParamsBody::new();
+        body.first_name = filled("");
+        body.last_name = filled("");
+        body.name = filled("");
+        let users = pair.theirs.user_management();
+        let sent = users.update_user("user_1", UpdateUserParams::new(body));
+        assert!(sent.await.is_err());
+        pair.assert_same("clear");
+    });
+}
+
+#[test]
+fn roles() {
+    virtual_time(async {
+        let pair = Pair::new();
+        let theirs = pair.theirs.authorization();
+        let _ = pair.ours.roles(None).await;
+        assert!(theirs.list_environment_roles().await.is_err());
+        pair.assert_same("environment");
+        let _ = pair.ours.roles(Some("org_1")).await;
+        assert!(theirs.list_organization_roles("org_1").await.is_err());
+        pair.assert_same("organization");
     });
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 use workos_importer_core::row::Kind;
 use workos_importer_sandbox::{Sandbox, Settings};
 
-use crate::harness::{Meddle, Scenario, World, answer, memberships};
+use crate::harness::{Done, Meddle, Scenario, World, answer, memberships};
 
 fn roles_of(sandbox: &Sandbox) -> Vec<String> {
     let found = memberships(sandbox);
@@ -158,4 +158,81 @@ fn answers_that_do_not_tell_roles_take_none_away() {
     let done = scenario.run();
     assert_eq!(done.outcomes(), ["created", "updated"]);
     assert_eq!(roles_of(&scenario.sandbox), ["admin", "member"]);
+}
+
+/// Rehearses and then imports; the rows end in the same way. Returns the rehearsal.
+fn foreseen(mut scenario: Scenario) -> Done {
+    scenario.rehearses = true;
+    scenario.foresees_roles = true;
+    let planned = scenario.run();
+    scenario.rehearses = false;
+    let done = scenario.run();
+    assert_eq!(done.calls_of("list roles"), 0);
+    assert_eq!(done.calls_of("list organization roles"), 0);
+    let ends = |done: &Done| -> Vec<_> {
+        (1..=done.results.len() as u64)
+            .map(|number| (done.result(number).outcome.as_str(), done.code(number)))
+            .collect()
+    };
+    assert_eq!(ends(&planned), ends(&done));
+    planned
+}
+
+#[test]
+fn a_rehearsal_reads_the_roles_once_and_those_of_an_organization_where_it_may_have_more() {
+    let csv = "email,org_external_id,org_name,role_slugs\n\
+        a@x.com,acme,Acme,admin\n\
+        b@x.com,acme,Acme,org-owner\n\
+        c@x.com,acme,Acme,\"member,org-owner\"\n\
+        d@x.com,acme,Acme,\"admin,wizard\"\n\
+        e@x.com,new,New,org-owner\n\
+        f@x.com,new,New,member\n\
+        g@x.com,acme,Acme,org-owner\n\
+        h@x.com,acme,Acme,wizard\n";
+    let scenario = Scenario::fast(csv);
+    let organization = scenario.sandbox.organization("acme", "Acme");
+    scenario.sandbox.role(&organization, "org-owner");
+    // One who is a member and lacks the role, and one who cannot be given it.
+    for email in ["g@x.com", "h@x.com"] {
+        let user = scenario.sandbox.user(json!({"email": email}));
+        scenario.sandbox.membership(&user, &organization, &[]);
+    }
+    let planned = foreseen(scenario);
+    let codes: Vec<_> = (1..=8).map(|number| planned.code(number)).collect();
+    let wrong = "invalid_role";
+    let expected = ["none", "none", "none", wrong, wrong, "none", "none", wrong];
+    assert_eq!(codes, expected);
+    assert!(planned.message(4).contains("Role 'wizard' does not exist."));
+    assert_eq!(planned.calls_of("list roles"), 1);
+    assert_eq!(planned.calls_of("list organization roles"), 1);
+}
+
+#[test]
+fn roles_are_not_read_for_rows_that_name_none_or_have_what_they_name() {
+    let csv = "email,org_external_id,role_slugs\na@x.com,acme,admin\nb@x.com,acme,\n";
+    let scenario = Scenario::fast(csv);
+    let organization = scenario.sandbox.organization("acme", "Acme");
+    let user = scenario.sandbox.user(json!({"email": "a@x.com"}));
+    scenario
+        .sandbox
+        .membership(&user, &organization, &["admin"]);
+    let planned = foreseen(scenario);
+    assert_eq!(planned.outcomes(), ["unchanged", "created"]);
+    assert_eq!(planned.calls_of("list roles"), 0);
+}
+
+#[test]
+fn where_roles_cannot_be_listed_they_are_not_foreseen_and_the_rehearsal_goes_on() {
+    let csv = "email,org_external_id,org_name,role_slugs\n\
+        a@x.com,acme,Acme,wizard\nb@x.com,acme,Acme,admin\n";
+    let mut scenario = Scenario::fast(csv);
+    scenario.meddle(|_, request| match request.target.contains("/roles") {
+        true => Meddle::Answer(answer(403, &json!({"message": "Forbidden"}), &[])),
+        false => Meddle::Pass,
+    });
+    scenario.rehearses = true;
+    scenario.foresees_roles = true;
+    let planned = scenario.run();
+    assert_eq!(planned.outcomes(), ["created", "created"]);
+    assert_eq!(planned.calls_of("list roles"), 1);
 }

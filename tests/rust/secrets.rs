@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use workos_importer_core::directory::OnExisting;
 use workos_importer_core::engine::{Claimed, Ended, ReadRow, Rows};
 use workos_importer_core::report::{ErrorFile, write_results};
-use workos_importer_core::row::OrganizationOptions;
+use workos_importer_core::row::{OrganizationOptions, Rules};
 use workos_importer_core::secret::Secret;
 use workos_importer_core::wire::Connection;
 
@@ -212,7 +212,12 @@ fn nothing_that_can_be_formatted_shows_one() {
         insecure_http: false,
     };
     assert_clean("a connection", &format!("{connection:?}"));
-    let mut rows = InlineRows::new(&csv(), &OrganizationOptions::default(), true, true);
+    let mut rows = InlineRows::new(
+        &csv(),
+        &OrganizationOptions::default(),
+        true,
+        Rules::default(),
+    );
     let read: Vec<ReadRow> = virtual_time(async {
         let mut all = Vec::new();
         loop {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import RunError
 from .._importer import Importer
-from .flags import add_on_existing, organization_of
+from .flags import add_on_existing, mapping_of, organization_of
 from .interrupts import Interrupts
 from .run_flags import options_of
 
@@ -36,8 +36,9 @@ def importer_of(parsed: argparse.Namespace) -> Importer:
         setattr(parsed, name, None)
     return Importer(
         on_existing=parsed.on_existing,
+        clear_empty=parsed.clear_empty,
         reactivate=parsed.reactivate,
-        mapping=dict(parsed.map),
+        mapping=mapping_of(parsed),
         **organization_of(parsed),
         **options_of(parsed),
     )

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from .._exceptions import ConfigError
+from .._mapping import read_mapping
 from .._options import OrganizationRef
 from .parser import Refused, mapping
 
@@ -35,6 +36,16 @@ def add_source(parser: Parser) -> None:
         help='the meaning of one of your columns, such as --map "E-Mail=email"; may be repeated',
     )
 
+    parser.add_argument(
+        "--map-file", metavar="FILE", help="a TOML file with such lines in a table [mapping]; --map comes on top"
+    )
+
+
+def mapping_of(parsed: argparse.Namespace) -> dict[str, str]:
+    """The meaning of columns, from both flags. Raises `ConfigError`."""
+    from_file = {} if parsed.map_file is None else read_mapping(parsed.map_file)
+    return from_file | dict(parsed.map)
+
 
 def add_organization(parser: Parser) -> None:
     """The one organization of single-org mode."""
@@ -55,6 +66,11 @@ def add_on_existing(group: argparse._ArgumentGroup) -> None:
         choices=("skip", "update", "fail"),
         default="skip",
         help="users who are there: leave their fields (default), write what differs, or fail the row",
+    )
+    group.add_argument(
+        "--clear-empty",
+        action="store_true",
+        help="with --on-existing update: an empty cell clears its field (names and metadata)",
     )
     group.add_argument("--reactivate", action="store_true", help="make inactive memberships active again")
 

@@ -10,7 +10,16 @@ from .._exceptions import ConfigError
 from .._importer import Importer
 from .._native import Sandbox
 from .consent import add_yes, consent_of
-from .flags import add_foreign, add_on_existing, add_organization, add_source, note_foreign, organization_of, source_of
+from .flags import (
+    add_foreign,
+    add_on_existing,
+    add_organization,
+    add_source,
+    mapping_of,
+    note_foreign,
+    organization_of,
+    source_of,
+)
 from .follow import follow
 from .issues import issue_line
 from .progress import document
@@ -127,10 +136,11 @@ def _importer(parsed: argparse.Namespace, source: str, streams: Streams) -> Impo
         confirm=None if source == "-" else consent_of(parsed, streams),
         on_existing=parsed.on_existing,
         update_passwords=parsed.update_passwords,
+        clear_empty=parsed.clear_empty,
         reactivate=parsed.reactivate,
         require_membership=parsed.require_membership,
         strict=parsed.strict,
-        mapping=dict(parsed.map),
+        mapping=mapping_of(parsed),
         **organization_of(parsed),
         **options_of(parsed),
     )

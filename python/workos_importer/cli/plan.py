@@ -23,7 +23,7 @@ def add(commands: Commands, streams: Streams) -> None:
         streams=streams,
         help="what an import would do to the directory",
         description="Compares the file with the directory and says what an import would do. Reads, and writes nothing. "
-        "What can be found out only by writing is not in it: whether the API takes a password or a role.",
+        "What can be found out only by writing is not in it: whether the API takes a password.",
         epilog="Exit codes: 0 no row would fail; 1 some would, or there are none; 2 usage, configuration, unreadable "
         "file; 3 the key is refused; 4 the API is away; 130, 143 interrupted.",
     )

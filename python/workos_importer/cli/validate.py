@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import ConfigError
 from .._importer import Importer
-from .flags import add_organization, add_source, organization_of, source_of
+from .flags import add_organization, add_source, mapping_of, organization_of, source_of
 from .issues import issue_line
 from .progress import document
 
@@ -50,7 +50,7 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
 
     if parsed.marked is not None and source == "-":
         raise ConfigError("--marked needs a file: standard input can be read only once.", "contradiction")
-    importer = Importer(mapping=dict(parsed.map), **organization_of(parsed))
+    importer = Importer(mapping=mapping_of(parsed), **organization_of(parsed))
     report = importer.validate(
         source,
         delimiter=parsed.delimiter,

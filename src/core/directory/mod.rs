@@ -336,6 +336,15 @@ pub trait Directory: Send + Sync {
     /// Compares; pure.
     fn diff(&self, ask: &Ask<'_>, state: &State, policy: &Policy) -> Change;
 
+    /// What of a claim the answer to its write shows not to be so, although it was sent; `None`: nothing. Pure.
+    fn falls_short(&self, _ask: &Ask<'_>, _found: &Found) -> Option<Refusal> {
+        None
+    }
+
+    /// The slugs of the roles that a membership can be given: those of the environment, or of an organization, which are
+    /// the environment's and its own.
+    async fn roles(&self, organization: Option<&str>) -> Result<Vec<String>, CallError>;
+
     /// Writes; one answer for each write, in order. The intents are committed after the permit and before the bytes leave.
     async fn apply(
         &self,

@@ -17,7 +17,7 @@ use crate::directory::{
 use crate::journal::outcome::Effect;
 use crate::journal::{Journal, JournalError, OpenIntent, Remembered};
 use crate::pace::Backoff;
-use crate::row::{Kind, StepKey};
+use crate::row::{Claim, Kind, StepKey};
 
 /// A step that is not done.
 pub(super) enum Failure {
@@ -177,6 +177,11 @@ impl Engine<'_> {
                 Change::None { .. }
             )
         {
+            return None;
+        }
+        // The memo does not know what the directory kept although it was to be cleared.
+        let clears = matches!(ask.claim, Claim::User(user) if !user.clears.is_empty());
+        if self.retries && clears && known.done == Some((record, Effect::Updated)) {
             return None;
         }
         let mut ensured = existing(key.kind, id, known.ours);
@@ -340,6 +345,11 @@ impl Engine<'_> {
                 }
                 let effect = progress.did.unwrap_or(write.effect);
                 self.keep(key, &found, effect, progress)?;
+                if write.effect == Effect::Updated
+                    && let Some(refusal) = self.directory.falls_short(ask, &found)
+                {
+                    progress.shortfall = Some(partly(key.kind, refusal));
+                }
                 let mut ensured = self.ensured(key, found, effect, progress);
                 ensured.made_now = write.effect == Effect::Created && progress.in_doubt.is_none();
                 Ok(Wrote::Done(ensured))

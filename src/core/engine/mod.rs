@@ -8,6 +8,7 @@ mod memo;
 mod pass;
 mod planned;
 mod rehearse;
+mod roles;
 mod settled;
 mod snapshot;
 mod take_back;
@@ -30,6 +31,7 @@ use crate::pace::Backoff;
 use crate::row::{Kind, RowIdentity, Step, StepKey};
 use memo::Memo;
 use pass::{Pass, until_halted};
+use roles::KnownRoles;
 pub use tally::Tally;
 pub use undo::Undo;
 
@@ -222,6 +224,8 @@ pub struct Engine<'a> {
     compares: bool,
     /// Writes are imagined instead of sent.
     rehearses: bool,
+    /// The roles that are there, where a rehearsal looks for those that rows name.
+    roles: Option<KnownRoles>,
     /// What is listed is kept, whether or not a row names it.
     keeps_all: bool,
     /// The rehearsed run that this one has to be.
@@ -257,6 +261,7 @@ impl<'a> Engine<'a> {
             only_known: false,
             compares: false,
             rehearses: false,
+            roles: None,
             keeps_all: false,
             plan: None,
             earlier: Counters::default(),
@@ -306,6 +311,13 @@ impl<'a> Engine<'a> {
     pub fn rehearsing(mut self) -> Self {
         self.compares = true;
         self.rehearses = true;
+        self
+    }
+
+    /// In a rehearsal, looks whether there are the roles that rows name, so that it ends as the run does.
+    #[must_use]
+    pub fn foreseeing_roles(mut self) -> Self {
+        self.roles = Some(KnownRoles::default());
         self
     }
 

@@ -29,23 +29,20 @@ const FRESH: Duration = Duration::from_secs(15 * 60);
 
 /// Whether paging a list still pays: how many of the wanted objects are found, in how many pages.
 struct Paying {
+    /// The whole list is wanted, whatever it costs.
+    is_due: bool,
     wanted: u64,
     found: u64,
     pages: u64,
-    /// It is read to its end, whether or not that pays: what no row names is looked for too.
-    whole: bool,
 }
 
 impl Paying {
     /// Every page costs what looking up one object costs. It pays as long as pages find more than that, and some pages
     /// are risked for the objects that are not found yet: a tenth of what looking all of them up would cost.
     fn goes_on(&self) -> bool {
-        if self.whole {
-            return true;
-        }
         let left = self.wanted.saturating_sub(self.found);
         let first = u64::from(self.wanted >= 3);
-        self.pages < first.max(self.found + left / 10)
+        self.is_due || self.pages < first.max(self.found + left / 10)
     }
 }
 
@@ -207,10 +204,11 @@ impl Engine<'_> {
         let begins = state.pages == 0;
         let reading = Mutex::new(Reading {
             paying: Paying {
+                // What no row names is in these lists only.
+                is_due: self.keeps_all && matches!(listing, Listing::MembershipsOf(_)),
                 wanted,
                 found: 0,
                 pages: 0,
-                whole: self.keeps_all && matches!(listing, Listing::MembershipsOf(_)),
             },
             complete: state.complete,
             ends: Ends::default(),

@@ -75,6 +75,10 @@ fn remedy(code: &str) -> (bool, &'static str) {
             false,
             "Read what the API says about the user (a weak password, a field that it refuses), and correct the row.",
         ),
+        "not_cleared" => (
+            false,
+            "The API does not empty this field. Empty it in the dashboard, or import without --clear-empty.",
+        ),
         "user_exists" => (
             false,
             "The user is there already. --on-existing skip leaves the user as is, update writes what differs.",

@@ -23,6 +23,8 @@ pub struct Comparison {
     pub users: Changes,
     /// How many users would get another value, by field.
     pub fields: BTreeMap<String, u64>,
+    /// How many of them would have it emptied, or lose pairs of it.
+    pub cleared: BTreeMap<String, u64>,
     pub organizations: Changes,
     pub memberships: Changes,
     /// Users who are there, differ from their row, and would be left as they are.
@@ -63,7 +65,8 @@ impl Comparison {
     /// What the journal of a rehearsed run says.
     pub(super) fn found(store: &Store) -> rusqlite::Result<Self> {
         let mut found = Self {
-            fields: store.changed_fields()?.into_iter().collect(),
+            fields: store.changed_fields("fields")?.into_iter().collect(),
+            cleared: store.changed_fields("cleared")?.into_iter().collect(),
             failures: causes_in(store)?,
             ..Self::default()
         };
@@ -113,7 +116,8 @@ impl Comparison {
         add("reactivate membership", memberships.reactivate);
         if on_existing == OnExisting::Update {
             for (call, count) in calls_made {
-                if call != "check key" {
+                if !["check key", "list roles", "list organization roles"].contains(&call.as_str())
+                {
                     add(call, *count);
                 }
             }

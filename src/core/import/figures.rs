@@ -1,16 +1,18 @@
 //! Makes a run's figures out of the engine's tally: status, summary, exit code, and what ended it in words.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::event::{Status, Stopped, Summary};
+use super::options::ImportOptions;
 use super::runs::FoundRun;
 use crate::engine::{Ended, Tally};
 use crate::journal::outcome::{Effect, Outcome};
-use crate::journal::{JournalError, Store, UNDOING, UNDONE, Waits};
+use crate::journal::{JournalError, RunInfo, Store, UNDOING, UNDONE, Waits};
 use crate::row::Kind;
+use crate::source::Format;
 
 /// What the summary is made of beside the tally.
 pub(super) struct Figures {
@@ -220,14 +222,33 @@ pub(super) fn recorded(run: &FoundRun) -> Result<Summary, JournalError> {
 /// The figures of a run that had done it all, for an import that sends nothing.
 pub(super) fn already_done(run: &FoundRun) -> Result<Summary, JournalError> {
     let mut summary = recorded(run)?;
+    let verify = verifiable(&run.info)
+        .map(|name| format!("`verify {name}` checks the directory; "))
+        .unwrap_or_default();
     summary.note = Some(format!(
-        "Already imported by run {} on {}: {} rows, {} failed. Nothing was sent. `--no-resume` imports again.",
+        "Already imported by run {} on {}: {} rows, {} failed. Nothing was sent. {verify}`--no-resume` imports again.",
         run.info.id,
         day(run.info.ended_at.as_deref().unwrap_or(&run.info.started_at)),
         summary.total,
         summary.failed
     ));
     Ok(summary)
+}
+
+/// What `verify` is to be told to compare what the run did: its file, or, where flags belong to it, the run, which knows
+/// them. `None` for rows of a program.
+fn verifiable(run: &RunInfo) -> Option<String> {
+    run.source_digest?;
+    let usual = ImportOptions::default().shape(&Format::default());
+    if usual.to_string() != run.options {
+        return Some(run.id.clone());
+    }
+    let path = Path::new(&run.source);
+    let here = std::env::current_dir().ok();
+    let shown = here
+        .and_then(|here| path.strip_prefix(here).ok())
+        .unwrap_or(path);
+    Some(shown.display().to_string())
 }
 
 /// Such as `22 Nov`.

@@ -53,7 +53,7 @@ use figures::{already_done, recorded};
 pub use forecast::Forecast;
 pub use give_back::{GiveBackError, Marked, give_back_failed, validate_marked};
 pub use kept_pace::PaceChange;
-pub use options::{Again, FedRow, ImportOptions, Input, Purpose, Target};
+pub use options::{Again, ImportOptions, Input, Purpose, Target};
 use prepare::Ready;
 pub use preview::{DryRun, dry_run};
 use reading::Fed;
@@ -67,7 +67,7 @@ use crate::directory::OnExisting;
 use crate::engine::Halt;
 use crate::journal::{FailedLine, JournalError, ResultLine, Store};
 use crate::row::{ColumnsError, ModeError};
-use crate::source::SourceError;
+use crate::source::{Handed, SourceError};
 use crate::wire::ConnectionError;
 
 /// How many events may wait for the caller: the run pauses when nobody takes them.
@@ -162,7 +162,7 @@ impl Import {
     }
 
     /// Answers [`Event::WantRows`]; no rows mean the end.
-    pub fn feed(&self, rows: Vec<FedRow>) {
+    pub fn feed(&self, rows: Handed) {
         // The run may have ended meanwhile: then nobody needs them.
         let _ = self.fed.send(Fed::Rows(rows));
     }

@@ -9,7 +9,7 @@ use crate::directory::OnExisting;
 use crate::engine::MaxErrors;
 use crate::pace::Limit;
 use crate::row::OrganizationOptions;
-use crate::source::{Cell, Format};
+use crate::source::Format;
 use crate::wire::Connection;
 
 /// The options of one import; the defaults are those of the command line.
@@ -20,6 +20,8 @@ pub struct ImportOptions {
     pub on_existing: OnExisting,
     /// `--update-passwords`: with on-existing `update`, passwords of existing users are written too.
     pub update_passwords: bool,
+    /// `--clear-empty`: with on-existing `update`, an empty cell clears its field.
+    pub clear_empty: bool,
     /// `--reactivate`: inactive memberships are made active again.
     pub reactivate: bool,
     /// `--no-create-orgs`: organizations that are missing fail their rows.
@@ -71,6 +73,7 @@ impl ImportOptions {
                 OnExisting::Fail => "fail",
             },
             "update_passwords": self.update_passwords,
+            "clear_empty": self.clear_empty,
             "reactivate": self.reactivate,
             "create_organizations": !self.no_create_orgs,
             "require_membership": self.require_membership,
@@ -102,6 +105,7 @@ impl ImportOptions {
             _ => OnExisting::Skip,
         };
         self.update_passwords = flag("update_passwords");
+        self.clear_empty = flag("clear_empty");
         self.reactivate = flag("reactivate");
         self.no_create_orgs = !flag("create_organizations");
         self.require_membership = flag("require_membership");
@@ -142,9 +146,6 @@ pub enum Input {
     /// Rows that the caller hands over when [`super::Event::WantRows`] asks for them.
     Fed { can_rewind: bool },
 }
-
-/// One row as a caller hands it over: names and cells.
-pub type FedRow = Vec<(String, Cell)>;
 
 /// Which directory is written to.
 pub enum Target {

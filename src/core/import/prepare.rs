@@ -155,7 +155,8 @@ pub(super) fn prepare(
             } else {
                 Columns::resolve(source.columns(), &options.mapping)?
             };
-            let (mode, said) = Mode::decide(&options.organization, &columns)?;
+            let (mode, mut said) = Mode::decide(&options.organization, &columns)?;
+            said.extend(columns.never_cleared(&options.validation().rules));
             Origin::File(Box::new(OpenFile {
                 source,
                 columns,
@@ -458,6 +459,9 @@ pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
     let refuse = |text: &str| Err(StartError::Options(text.to_owned()));
     if options.update_passwords && options.on_existing != OnExisting::Update {
         return refuse("--update-passwords needs --on-existing update.");
+    }
+    if options.clear_empty && options.on_existing != OnExisting::Update {
+        return refuse("--clear-empty needs --on-existing update.");
     }
     if options.concurrency == Some(0) {
         return refuse("--concurrency must be at least 1.");

@@ -39,6 +39,7 @@ impl ImportOptions {
             organization: self.organization.clone(),
             rules: Rules {
                 create_organizations: !self.no_create_orgs,
+                clear_empty: self.clear_empty,
             },
         }
     }

@@ -9,13 +9,13 @@ use std::thread;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::{Event, FedRow};
+use super::Event;
 use crate::engine::{Claimed, ReadRow, Rows};
 use crate::journal::outcome::{ApiDetails, RowError};
 use crate::row::{
     Columns, Interpreted, Issue, Kind, Mode, Rejected, Rules, fields_digest, interpret, row_digest,
 };
-use crate::source::{Record, RecordBuilder, Source};
+use crate::source::{Handed, Record, RecordBuilder, Source};
 
 /// How many records are read at once.
 pub(super) const BATCH: usize = 500;
@@ -47,7 +47,7 @@ impl Meaning {
             }
             let digest = self
                 .knows_rows
-                .then(|| row_digest(&record, &self.columns, &self.digest_key));
+                .then(|| row_digest(&record, &self.columns, &self.rules, &self.digest_key));
             let Interpreted { row, warnings: odd } =
                 interpret(&self.columns, &self.mode, record, &self.rules);
             if self.warn {
@@ -72,7 +72,7 @@ impl Meaning {
     }
 
     fn grow(&mut self, names: &[String], warnings: &mut Vec<Issue>) {
-        warnings.extend(self.columns.grow(names, &self.mode));
+        warnings.extend(self.columns.grow(names, &self.mode, &self.rules));
     }
 }
 
@@ -231,7 +231,7 @@ impl Rows for FileRows {
 /// What the caller hands over.
 pub(super) enum Fed {
     /// Empty: there are no more.
-    Rows(Vec<FedRow>),
+    Rows(Handed),
     Failed(String),
 }
 
@@ -280,6 +280,11 @@ impl FedRows {
             self.first.extend(records);
         }
         Ok((!self.first.is_empty()).then(|| self.builder.columns()))
+    }
+
+    /// Whether further columns can come.
+    pub(super) fn columns_grow(&self) -> bool {
+        self.builder.columns_grow()
     }
 
     /// Reads everything once to see whether any record fails by itself, and goes back to the beginning. If one does,
@@ -336,11 +341,9 @@ impl FedRows {
             Some(Fed::Rows(rows)) => {
                 self.asked = false;
                 self.ended = rows.is_empty();
-                let builder = &mut self.builder;
-                Ok(rows
-                    .into_iter()
-                    .filter_map(|row| builder.record(None, row))
-                    .collect())
+                self.builder
+                    .records(rows)
+                    .map_err(|error| error.to_string())
             }
             Some(Fed::Failed(error)) => Err(error),
             None => Err("nobody hands rows over any more".into()),

@@ -165,7 +165,7 @@ impl Prepared {
                 let mut engine = Engine::new(directory.as_ref(), &journal, Clock::System, options)
                     .with_concurrency(self.options.concurrency);
                 engine = match &self.options.purpose {
-                    Purpose::Plan => engine.rehearsing(),
+                    Purpose::Plan => engine.rehearsing().foreseeing_roles(),
                     Purpose::Verify { extra: true, .. } => engine.rehearsing().keeping_all(),
                     Purpose::Verify { .. } => engine.rehearsing(),
                     // Most of what is updated is there already, or there is little to list.
@@ -317,10 +317,17 @@ impl Prepared {
             figures.no_rows = "The source has no rows.";
             return Ok((Mode::UserOnly, Unread::Fed(rows), Vec::new()));
         };
-        let columns = Columns::resolve_growing(&names, &self.options.mapping)
-            .map_err(|error| error.to_string())?;
+        let columns = if rows.columns_grow() {
+            Columns::resolve_growing(&names, &self.options.mapping)
+        } else {
+            Columns::resolve(&names, &self.options.mapping)
+        };
+        let columns = columns.map_err(|error| error.to_string())?;
         let (mode, said) = Mode::decide(&self.options.organization, &columns)
             .map_err(|error| error.to_string())?;
+        let said = said
+            .into_iter()
+            .chain(columns.never_cleared(&self.options.validation().rules));
         let odd = columns.warnings().iter().cloned().chain(said).collect();
         rows.set_meaning(self.meaning(columns, &mode, false));
         if self.options.strict {

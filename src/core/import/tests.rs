@@ -10,7 +10,7 @@ use workos_importer_sandbox::{Limits, Sandbox, Settings};
 
 use super::{Event, Import, ImportOptions, Input, StartError, Status, Summary, Target, start};
 use crate::engine::Halt;
-use crate::source::{Cell, Format};
+use crate::source::{Cell, Format, Handed};
 
 pub(super) fn sandbox() -> Sandbox {
     Sandbox::new(Settings {
@@ -226,7 +226,7 @@ fn rows_that_are_handed_over_are_wanted_lazily_and_again_for_parked_ones() {
             rewound += 1;
             next = 0;
         }
-        import.feed(batches[next].clone());
+        import.feed(Handed::Mappings(batches[next].clone()));
         next += 1;
     });
     assert_eq!((summary.total, summary.imported, rewound), (2, 2, 1));
@@ -246,7 +246,7 @@ fn a_source_without_rows_fails_and_says_so() {
     let input = Input::Fed { can_rewind: true };
     let target = Target::Sandbox(sandbox());
     let import = start(options(folder.path()), input, target, runtime.handle()).unwrap();
-    let (_, summary) = drain(&import, |import, _| import.feed(vec![]));
+    let (_, summary) = drain(&import, |import, _| import.feed(Handed::Mappings(vec![])));
     assert_eq!((summary.status, summary.exit_code), (Status::Failed, 1));
     assert_eq!(summary.stopped.unwrap().message, "The source has no rows.");
 }

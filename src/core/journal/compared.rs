@@ -67,13 +67,13 @@ impl Store {
             .collect())
     }
 
-    /// How many users would get another value of each field.
-    pub fn changed_fields(&self) -> rusqlite::Result<Vec<(String, u64)>> {
+    /// How many users would get another value of each field (`fields`), or would have it emptied (`cleared`).
+    pub fn changed_fields(&self, which: &str) -> rusqlite::Result<Vec<(String, u64)>> {
         let mut statement = self.connection.prepare(
-            "SELECT f.value, count(*) FROM step s, json_each(s.before, '$.fields') f
+            "SELECT f.value, count(*) FROM step s, json_each(s.before, '$.' || ?) f
              WHERE s.kind = 1 AND s.effect = 2 GROUP BY f.value ORDER BY count(*) DESC, f.value",
         )?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = statement.query_map([which], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.collect()
     }
 

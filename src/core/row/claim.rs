@@ -25,6 +25,20 @@ pub struct UserClaim {
     /// String values only: the API takes no others.
     pub metadata: Option<Map<String, Value>>,
     pub password: Option<Password>,
+    /// What is to be empty; always none where empty cells leave their fields alone.
+    pub clears: Vec<Clear>,
+}
+
+/// Something of a user that is to be empty.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Clear {
+    FirstName,
+    LastName,
+    Name,
+    /// Every pair.
+    Metadata,
+    /// The pair with this key.
+    MetadataPair(String),
 }
 
 /// The one way in which a user's password is handed over.

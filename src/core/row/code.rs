@@ -38,11 +38,12 @@ pub enum IssueCode {
     UnknownColumns,
     DuplicateColumn,
     UnmatchedMapping,
+    NeverCleared,
     EncodingDoubt,
 }
 
 impl IssueCode {
-    pub const ALL: [IssueCode; 35] = [
+    pub const ALL: [IssueCode; 36] = [
         Self::MissingEmail,
         Self::InvalidEmail,
         Self::WrongType,
@@ -77,6 +78,7 @@ impl IssueCode {
         Self::UnknownColumns,
         Self::DuplicateColumn,
         Self::UnmatchedMapping,
+        Self::NeverCleared,
         Self::EncodingDoubt,
     ];
 
@@ -201,6 +203,10 @@ impl IssueCode {
             Self::UnmatchedMapping => ("unmatched_mapping",
                 "A column that --map names has not been seen so far.",
                 "Check its spelling."),
+            Self::NeverCleared => ("never_cleared",
+                "With --clear-empty, empty cells of these columns are left alone all the same: ids, passwords and roles are \
+                 never taken away, and true or false cannot be empty.",
+                "Nothing, or change what is there in WorkOS itself."),
             Self::EncodingDoubt => ("encoding_doubt",
                 "Some records are not UTF-8.",
                 "Save the file as UTF-8, or name its encoding with --encoding."),

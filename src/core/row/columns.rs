@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::interpret::Rules;
 use super::issue::Issue;
 use super::mode::Mode;
-use super::{IssueCode, near};
+use super::{IssueCode, clearing, near};
 use crate::source::PROBLEM;
 
 /// A column that an import of users understands.
@@ -218,7 +219,7 @@ impl Columns {
 
     /// Takes in the columns that a source has got since. It never fails: a column that repeats the meaning of another
     /// fails the rows that fill it. Returns what has to be said once.
-    pub fn grow(&mut self, names: &[String], mode: &Mode) -> Vec<Issue> {
+    pub fn grow(&mut self, names: &[String], mode: &Mode, rules: &Rules) -> Vec<Issue> {
         if names.len() <= self.names.len() {
             return Vec::new();
         }
@@ -231,12 +232,18 @@ impl Columns {
             .or(before[Field::OrgName as usize])
             .is_some();
         issues.extend(mode.warnings(self, is_new(Field::RoleSlugs), !had_organization));
+        issues.extend(clearing::warning(self, rules, is_new));
         issues
     }
 
     /// What has to be said once about the columns.
     pub fn warnings(&self) -> &[Issue] {
         &self.warnings
+    }
+
+    /// What has to be said once about columns that `--clear-empty` does not clear.
+    pub fn never_cleared(&self, rules: &Rules) -> Option<Issue> {
+        clearing::warning(self, rules, |_| true)
     }
 
     pub fn names(&self) -> &[String] {

@@ -8,7 +8,7 @@ use crate::source::CellView;
 /// A trimmed text; blank is none.
 pub(super) fn text(cell: CellView, field: Field, notes: &mut Notes) -> Option<String> {
     match cell {
-        CellView::Absent => None,
+        CellView::Absent | CellView::Missing => None,
         CellView::Text(text) => not_empty(text.trim()),
         other => {
             wrong_type(other, field, "text", notes);
@@ -51,7 +51,7 @@ pub(super) fn identifier(cell: CellView, field: Field, notes: &mut Notes) -> Opt
 /// True or false in the words of behaviour.md, any case.
 pub(super) fn boolean(cell: CellView, field: Field, notes: &mut Notes) -> Option<bool> {
     let value = match cell {
-        CellView::Absent => return None,
+        CellView::Absent | CellView::Missing => return None,
         CellView::Bool(value) => return Some(value),
         CellView::Integer(1) => return Some(true),
         CellView::Integer(0) => return Some(false),

@@ -3,8 +3,10 @@
 
 use zeroize::Zeroizing;
 
-use super::claim::{Password, UserClaim};
+use super::claim::{Clear, Password, UserClaim};
+use super::clearing::CLEARED;
 use super::columns::{Columns, Field};
+use super::interpret::Rules;
 use crate::source::{CellView, Record};
 
 /// The digest of a claim that has no fields beside the email. It agrees with every row that came before it.
@@ -28,8 +30,9 @@ pub fn fields_digest(user: &UserClaim, key: &[u8; 32]) -> [u8; 16] {
 }
 
 /// A keyed digest of everything that a record says in known columns, by which it is known again. Other columns do not
-/// count, nor does whether a value came as text or as a number. All broken records have the same one.
-pub fn row_digest(record: &Record, columns: &Columns, key: &[u8; 32]) -> [u8; 32] {
+/// count, nor does whether a value came as text or as a number, nor a blank that clears nothing. All broken records have
+/// the same one.
+pub fn row_digest(record: &Record, columns: &Columns, rules: &Rules, key: &[u8; 32]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_keyed(key);
     let Ok(cells) = &record.content else {
         return *hasher.finalize().as_bytes();
@@ -40,11 +43,17 @@ pub fn row_digest(record: &Record, columns: &Columns, key: &[u8; 32]) -> [u8; 32
         };
         let cell = cells.get(position);
         let text = match cell {
-            CellView::Absent => continue,
+            CellView::Absent | CellView::Missing => Zeroizing::default(),
             CellView::Text(text) => Zeroizing::new(text.to_owned()),
             other => Zeroizing::new(other.to_json().to_string()),
         };
         if cell.is_blank() {
+            let clears = rules.clear_empty && CLEARED.iter().any(|(cleared, _)| *cleared == field);
+            if clears && cell.is_said_blank() {
+                // No cell that says something begins like this.
+                hasher.update(&[0]);
+                hasher.update(field.as_str().as_bytes());
+            }
             continue;
         }
         hasher.update(field.as_str().as_bytes());
@@ -66,6 +75,7 @@ pub(crate) fn for_each_field(user: &UserClaim, mut give: impl FnMut(u8, &str)) {
         external_id,
         metadata,
         password,
+        clears,
     } = user;
     let verified = email_verified.map(|verified| if verified { "true" } else { "false" });
     let texts = [
@@ -97,6 +107,15 @@ pub(crate) fn for_each_field(user: &UserClaim, mut give: impl FnMut(u8, &str)) {
             give(10, hash.expose());
         }
     }
+    for clear in clears {
+        match clear {
+            Clear::FirstName => give(11, ""),
+            Clear::LastName => give(12, ""),
+            Clear::Name => give(13, ""),
+            Clear::Metadata => give(14, ""),
+            Clear::MetadataPair(key) => give(15, key),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -109,12 +128,13 @@ mod tests {
 
     #[test]
     fn a_row_is_known_by_its_known_columns_in_whatever_order_and_type() {
-        let digest = |pairs: Vec<(&str, Cell)>| {
+        let digest_by = |rules: &Rules, pairs: Vec<(&str, Cell)>| {
             let mut builder = RecordBuilder::default();
             let record = builder.record(None, pairs).unwrap();
             let columns = Columns::resolve_growing(builder.columns(), &[]).unwrap();
-            row_digest(&record, &columns, &[7; 32])
+            row_digest(&record, &columns, rules, &[7; 32])
         };
+        let digest = |pairs| digest_by(&Rules::default(), pairs);
         let email = || ("email", Cell::text("a@b.c"));
         let one = digest(vec![email(), ("external_id", Cell::Integer(7))]);
         let same = digest(vec![
@@ -137,6 +157,20 @@ mod tests {
         for (index, other) in others.iter().enumerate() {
             assert!(*other != one && !others[..index].contains(other));
         }
+        // Where empty cells clear, they say something; a key that is left out does not, nor one that is never cleared.
+        let clearing = Rules {
+            clear_empty: true,
+            ..Rules::default()
+        };
+        let alone = digest_by(&clearing, vec![email()]);
+        let id = ("external_id", Cell::text(""));
+        assert_eq!(digest_by(&clearing, vec![email(), id]), alone);
+        let empty = digest_by(&clearing, vec![email(), ("first_name", Cell::text(" "))]);
+        assert_ne!(empty, alone);
+        let null = digest_by(&clearing, vec![email(), ("first_name", Cell::Absent)]);
+        assert_eq!(null, empty);
+        let left_out = digest_by(&clearing, vec![("name", Cell::Missing), email()]);
+        assert_eq!(left_out, alone);
     }
 
     #[test]
@@ -159,6 +193,11 @@ mod tests {
             with(|user| user.email_verified = Some(false)),
             with(|user| user.password = Some(Password::Plain(Secret::new("A")))),
             with(|user| user.metadata = json!({"a": "1", "b": "2"}).as_object().cloned()),
+            with(|user| user.clears = vec![Clear::FirstName]),
+            with(|user| user.clears = vec![Clear::LastName]),
+            with(|user| user.clears = vec![Clear::Name]),
+            with(|user| user.clears = vec![Clear::Metadata]),
+            with(|user| user.clears = vec![Clear::MetadataPair("a".into())]),
         ];
         for (index, digest) in digests.iter().enumerate() {
             assert!(!digests[..index].contains(digest));

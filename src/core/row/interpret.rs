@@ -12,7 +12,7 @@ use super::issue::{Issue, Notes, quoted};
 use super::metadata::longer_than;
 use super::mode::Mode;
 use super::step::Step;
-use super::{IssueCode, convert, metadata, organization, password};
+use super::{IssueCode, clearing, convert, metadata, organization, password};
 use crate::source::{CellView, Cells, Record};
 
 /// OpenAPI document of WorkOS, in characters.
@@ -25,12 +25,15 @@ const PROMISED_EXTERNAL_ID_LENGTH: usize = 64;
 pub struct Rules {
     /// `false` with `--no-create-orgs`: a row's `org_name` is not used.
     pub create_organizations: bool,
+    /// `--clear-empty`: an empty cell says that its field is to be empty.
+    pub clear_empty: bool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
             create_organizations: true,
+            clear_empty: false,
         }
     }
 }
@@ -73,7 +76,8 @@ impl RowIdentity {
         self.cells.as_ref()?;
         let known = Field::ALL.into_iter().filter(|field| !field.is_secret());
         let cells = known.filter_map(|field| Some((field, self.cell(field)?)));
-        let present = cells.filter(|(_, cell)| *cell != CellView::Absent);
+        let present =
+            cells.filter(|(_, cell)| !matches!(cell, CellView::Absent | CellView::Missing));
         let pairs = present.map(|(field, cell)| (field.as_str().to_owned(), cell.to_json()));
         Some(pairs.collect())
     }
@@ -197,7 +201,7 @@ fn read(
     }
     let cell = |field| match columns.position(field) {
         Some(position) => cells.get(position),
-        None => CellView::Absent,
+        None => CellView::Missing,
     };
     let password = password::password(
         cell(Field::Password),
@@ -205,6 +209,9 @@ fn read(
         cell(Field::PasswordHashType),
         notes,
     );
+    let mut clears = clearing::clears(cell, rules);
+    let pairs = rules.clear_empty.then_some(&mut clears);
+    let metadata = metadata::metadata(cell(Field::Metadata), pairs, notes);
     let user = UserClaim {
         email: email(cell(Field::Email), notes),
         first_name: convert::text(cell(Field::FirstName), Field::FirstName, notes),
@@ -212,8 +219,9 @@ fn read(
         name: convert::text(cell(Field::Name), Field::Name, notes),
         email_verified: convert::boolean(cell(Field::EmailVerified), Field::EmailVerified, notes),
         external_id: external_id(cell(Field::ExternalId), notes),
-        metadata: metadata::metadata(cell(Field::Metadata), notes),
+        metadata,
         password,
+        clears,
     };
     let organization = match mode {
         Mode::SingleOrganization(organization) => Some(organization.clone()),

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::IssueCode;
+use super::claim::Clear;
 use super::columns::Field;
 use super::issue::{Notes, quoted};
 use crate::source::CellView;
@@ -16,10 +17,15 @@ const KEY_LENGTH: usize = 40;
 /// OpenAPI document of WorkOS, in characters.
 const VALUE_LENGTH: usize = 600;
 
-/// The pairs as the API takes them; none for a blank cell or an empty object.
-pub(super) fn metadata(cell: CellView, notes: &mut Notes) -> Option<Map<String, Value>> {
+/// The pairs as the API takes them; none for a blank cell or an empty object. `cleared`: where pairs that are `null` are
+/// to be cleared, the place for them.
+pub(super) fn metadata(
+    cell: CellView,
+    cleared: Option<&mut Vec<Clear>>,
+    notes: &mut Notes,
+) -> Option<Map<String, Value>> {
     let (mut pairs, source) = match cell {
-        CellView::Absent => return None,
+        CellView::Absent | CellView::Missing => return None,
         CellView::Text(text) if text.trim().is_empty() => return None,
         CellView::Text(text) => (parse(text, notes)?, Some(text)),
         CellView::Map(pairs) => {
@@ -45,20 +51,32 @@ pub(super) fn metadata(cell: CellView, notes: &mut Notes) -> Option<Map<String, 
         }
     }
     if has_null {
-        leave_out_nulls(&mut pairs, notes);
+        take_out_nulls(&mut pairs, cleared, notes);
     }
     check(&pairs, notes);
     (!pairs.is_empty()).then_some(pairs)
 }
 
-fn leave_out_nulls(pairs: &mut Map<String, Value>, notes: &mut Notes) {
+fn take_out_nulls(
+    pairs: &mut Map<String, Value>,
+    mut cleared: Option<&mut Vec<Clear>>,
+    notes: &mut Notes,
+) {
     pairs.retain(|key, value| {
-        if value.is_null() {
-            let message = format!("metadata {} is null and is left out", quoted(key));
-            notes.warning(IssueCode::NullMetadata, Field::Metadata, message);
+        match &mut cleared {
+            Some(cleared) if value.is_null() => cleared.push(Clear::MetadataPair(key.clone())),
+            None if value.is_null() => {
+                let message = format!("metadata {} is null and is left out", quoted(key));
+                notes.warning(IssueCode::NullMetadata, Field::Metadata, message);
+            }
+            _ => {}
         }
         !value.is_null()
     });
+    // The order of keys has no meaning.
+    if let Some(cleared) = cleared {
+        cleared.sort();
+    }
 }
 
 fn parse(text: &str, notes: &mut Notes) -> Option<Map<String, Value>> {

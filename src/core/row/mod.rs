@@ -8,6 +8,7 @@ pub mod issue;
 pub mod mode;
 pub mod step;
 
+mod clearing;
 mod code;
 mod convert;
 mod metadata;
@@ -19,7 +20,8 @@ mod secrecy;
 mod tests;
 
 pub use claim::{
-    Claim, HashKind, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
+    Claim, Clear, HashKind, MembershipClaim, OrganizationClaim, OrganizationReference, Password,
+    UserClaim,
 };
 pub use code::IssueCode;
 pub use columns::{Columns, ColumnsError, Field, parse_mapping};

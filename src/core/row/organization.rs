@@ -58,7 +58,7 @@ pub(super) fn organization(
 /// The role slugs of a row, each once, in their order.
 pub(super) fn roles(cell: CellView, notes: &mut Notes) -> Vec<String> {
     let roles = match cell {
-        CellView::Absent => return Vec::new(),
+        CellView::Absent | CellView::Missing => return Vec::new(),
         CellView::Text(text) if text.trim().is_empty() => return Vec::new(),
         CellView::Text(text) => from_text(text.trim()),
         CellView::List(cells) => from_cells(cells),

@@ -18,7 +18,7 @@ pub(super) fn password(
     let plain = secret(plain, Field::Password, notes);
     let hash = secret(hash, Field::PasswordHash, notes);
     let kind = match kind {
-        CellView::Absent => None,
+        CellView::Absent | CellView::Missing => None,
         CellView::Text(text) => Some(text.trim()).filter(|text| !text.is_empty()),
         other => {
             wrong_type(other, Field::PasswordHashType, "text", notes);
@@ -70,7 +70,7 @@ pub(super) fn password(
 /// A secret, untrimmed.
 fn secret(cell: CellView, field: Field, notes: &mut Notes) -> Option<Secret> {
     match cell {
-        CellView::Absent => None,
+        CellView::Absent | CellView::Missing => None,
         CellView::Text(text) => (!text.is_empty()).then(|| Secret::new(text)),
         other => {
             wrong_type(other, field, "text", notes);

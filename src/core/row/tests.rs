@@ -360,6 +360,7 @@ fn options_win_over_columns_and_names_can_be_switched_off() {
     assert_eq!(single.steps[0].key().unwrap().name, "id:org_9");
     let rules = Rules {
         create_organizations: false,
+        ..Rules::default()
     };
     let nameless = interpret(&names, &Mode::MultiOrganization, cells(), &rules)
         .row
@@ -395,12 +396,16 @@ fn columns_that_come_late_are_never_dropped_silently() {
         .record(None, pairs.map(|(key, text)| (key, Cell::text(text))))
         .unwrap();
     let said: Vec<_> = columns
-        .grow(builder.columns(), &mode)
+        .grow(builder.columns(), &mode, &Rules::default())
         .iter()
         .map(|issue| issue.code)
         .collect();
     assert_eq!(said, [IssueCode::UnknownColumns, IssueCode::RolesIgnored]);
-    assert!(columns.grow(builder.columns(), &mode).is_empty());
+    assert!(
+        columns
+            .grow(builder.columns(), &mode, &Rules::default())
+            .is_empty()
+    );
     let found = codes(&interpret(&columns, &mode, late, &Rules::default()));
     assert_eq!(found, ["duplicate_column", "organization_columns_too_late"]);
 }
@@ -461,4 +466,52 @@ fn nothing_shows_a_secret_or_a_broken_cell() {
         (rejected.identity.raw(), rejected.identity.email()),
         (None, None)
     );
+}
+
+#[test]
+fn empty_cells_clear_where_that_is_asked_for_and_columns_that_are_not_there_do_not() {
+    let cells = || {
+        vec![
+            "a@b.c".into(),
+            " ".into(),
+            Cell::Absent,
+            Cell::Missing,
+            "".into(),
+            Cell::Map(vec![
+                ("team".to_owned(), "eng".into()),
+                ("dept".to_owned(), Cell::Absent),
+            ]),
+        ]
+    };
+    let columns = columns(&[
+        "email",
+        "first_name",
+        "last_name",
+        "name",
+        "external_id",
+        "metadata",
+    ]);
+    let mode = Mode::UserOnly;
+    let found = interpret(&columns, &mode, record(cells()), &Rules::default());
+    assert_eq!(codes(&found), ["null_metadata"]);
+    assert!(user(&found).clears.is_empty());
+    let rules = Rules {
+        clear_empty: true,
+        ..Rules::default()
+    };
+    let found = interpret(&columns, &mode, record(cells()), &rules);
+    assert!(codes(&found).is_empty());
+    let pair = Clear::MetadataPair("dept".into());
+    let clears = [Clear::FirstName, Clear::LastName, pair];
+    assert_eq!(user(&found).clears, clears);
+    assert_eq!(
+        user(&found).metadata,
+        json!({"team": "eng"}).as_object().cloned()
+    );
+    let (said, unsaid) = (
+        columns.never_cleared(&rules),
+        columns.never_cleared(&Rules::default()),
+    );
+    assert!(said.unwrap().message.contains("`external_id`"));
+    assert!(unsaid.is_none());
 }

@@ -16,7 +16,6 @@ pub enum BrokenKind {
     NotAnObject,
     DuplicateKey,
     TooManyColumns,
-    UnsupportedValue,
 }
 
 /// A record that could not be taken apart. It fails by itself.
@@ -87,9 +86,6 @@ impl fmt::Display for Broken {
             }
             BrokenKind::TooManyColumns => formatter.write_str(
                 "more than 2,000 different keys so far. Put what differs from row to row into `metadata`",
-            ),
-            BrokenKind::UnsupportedValue => formatter.write_str(
-                "a value is neither text, number, true or false, list, nor mapping. Convert it to text first",
             ),
         }
     }

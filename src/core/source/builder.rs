@@ -1,8 +1,33 @@
-//! Owns the making of aligned records out of mappings whose keys become known one after the other (NDJSON, Python).
+//! Owns the making of numbered, aligned records out of what has no lines: mappings whose keys become known one after the
+//! other (NDJSON, Python), and the rows of tables.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{Broken, BrokenKind, CELL_LIMIT, COLUMN_LIMIT, Cell, Cells, Record};
+use super::{Broken, BrokenKind, CELL_LIMIT, COLUMN_LIMIT, Cell, Cells, Record, SourceError};
+
+/// One row as names and cells.
+pub type Mapping = Vec<(String, Cell)>;
+
+/// Rows as a program hands them over. No rows are the end.
+#[derive(Debug)]
+pub enum Handed {
+    Mappings(Vec<Mapping>),
+    /// The columns are the same each time.
+    Table {
+        columns: Arc<[String]>,
+        rows: Vec<Result<Cells, Broken>>,
+    },
+}
+
+impl Handed {
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Mappings(rows) => rows.is_empty(),
+            Self::Table { rows, .. } => rows.is_empty(),
+        }
+    }
+}
 
 /// The columns seen so far, each with its position. It only grows.
 #[derive(Clone, Debug, Default)]
@@ -35,12 +60,43 @@ impl ColumnRegistry {
 #[derive(Clone, Debug, Default)]
 pub struct RecordBuilder {
     registry: ColumnRegistry,
+    is_table: bool,
     last_number: u64,
 }
 
 impl RecordBuilder {
     pub fn columns(&self) -> &[String] {
         self.registry.names()
+    }
+
+    /// True if further keys can come: not so with tables.
+    pub fn columns_grow(&self) -> bool {
+        !self.is_table
+    }
+
+    /// The records of what a program handed over. Rows of which all cells are blank are skipped and not counted.
+    ///
+    /// # Errors
+    /// When it is of a table that has other columns than before.
+    pub fn records(&mut self, handed: Handed) -> Result<Vec<Record>, SourceError> {
+        let (columns, rows) = match handed {
+            Handed::Mappings(rows) => {
+                let records = rows.into_iter().filter_map(|row| self.record(None, row));
+                return Ok(records.collect());
+            }
+            Handed::Table { columns, rows } => (columns, rows),
+        };
+        if self.registry.names.is_empty() {
+            self.registry.names = columns.to_vec();
+            self.is_table = true;
+        } else if *self.registry.names != *columns {
+            let path = "The table".to_owned();
+            return Err(SourceError::Changed { path });
+        }
+        let is_blank = |cells: &Cells| cells.iter().all(|cell| cell.is_blank());
+        let rows = rows.into_iter();
+        let counted = rows.filter(|row| !row.as_ref().is_ok_and(is_blank));
+        Ok(counted.map(|row| self.number(None, row)).collect())
     }
 
     /// The record of one mapping; `None` if all its cells are blank: such a record is skipped and not counted.
@@ -90,7 +146,7 @@ impl RecordBuilder {
                 return Err(Broken::in_cell(BrokenKind::CellTooLong, position));
             }
             if position >= cells.len() {
-                cells.resize(position + 1, Cell::Absent);
+                cells.resize(position + 1, Cell::Missing);
                 filled.resize(filled.len().max(position + 1), false);
             }
             if std::mem::replace(&mut filled[position], true) {

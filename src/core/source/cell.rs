@@ -8,9 +8,11 @@ use zeroize::Zeroizing;
 /// One value, as the source gave it.
 #[derive(Clone, PartialEq, Default)]
 pub enum Cell {
-    /// There is no value: a missing key, a `null`. An empty CSV cell is an empty `Text`.
+    /// There is no value: a `null`. An empty CSV cell is an empty `Text`.
     #[default]
     Absent,
+    /// The row does not have the column at all: a key that is left out.
+    Missing,
     Text(Zeroizing<String>),
     Bool(bool),
     Integer(i64),
@@ -18,7 +20,12 @@ pub enum Cell {
     Number(String),
     List(Vec<Cell>),
     Map(Vec<(String, Cell)>),
+    /// A value of a program that is none of these; what it is, such as `binary data`.
+    Unusable(String),
 }
+
+/// Whole numbers below this are whole as floats too.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl Cell {
     /// A text cell.
@@ -26,16 +33,66 @@ impl Cell {
         Self::Text(Zeroizing::new(text.into()))
     }
 
+    /// A whole number. `alone`: it is in no list and no object; an id with very many digits is then its digits.
+    pub fn whole(number: u64, alone: bool) -> Self {
+        match i64::try_from(number) {
+            Ok(number) => Self::Integer(number),
+            Err(_) => Self::digits(number.to_string(), alone),
+        }
+    }
+
+    /// A whole number that is larger than the integers of a cell.
+    pub fn digits(digits: String, alone: bool) -> Self {
+        if alone {
+            Self::text(digits)
+        } else {
+            Self::Number(digits)
+        }
+    }
+
+    /// A floating-point number. A column of whole numbers with gaps becomes floats in many tables: alone, 1042.0 means
+    /// 1042. What is no number is how tables say that there is no value.
+    pub fn float(number: f64, alone: bool) -> Self {
+        if number.is_nan() {
+            return Self::Absent;
+        }
+        if alone && number.fract() == 0.0 && number.abs() < EXACT {
+            return Self::Integer(number as i64);
+        }
+        match serde_json::Number::from_f64(number) {
+            Some(number) => Self::Number(number.to_string()),
+            None => Self::text(number.to_string()),
+        }
+    }
+
+    /// A list; unusable if an item is.
+    pub fn list(items: impl IntoIterator<Item = Cell>) -> Self {
+        let items: Vec<Cell> = items.into_iter().collect();
+        let unusable = items.iter().find(|item| matches!(item, Self::Unusable(_)));
+        unusable.cloned().unwrap_or(Self::List(items))
+    }
+
+    /// An object; unusable if a value of it is.
+    pub fn map(pairs: Vec<(String, Cell)>) -> Self {
+        let unusable = pairs
+            .iter()
+            .find(|(_, cell)| matches!(cell, Self::Unusable(_)));
+        let unusable = unusable.map(|(_, cell)| cell.clone());
+        unusable.unwrap_or(Self::Map(pairs))
+    }
+
     /// The same value, borrowed.
     pub fn view(&self) -> CellView<'_> {
         match self {
             Self::Absent => CellView::Absent,
+            Self::Missing => CellView::Missing,
             Self::Text(text) => CellView::Text(text),
             Self::Bool(value) => CellView::Bool(*value),
             Self::Integer(value) => CellView::Integer(*value),
             Self::Number(text) => CellView::Number(text),
             Self::List(cells) => CellView::List(cells),
             Self::Map(pairs) => CellView::Map(pairs),
+            Self::Unusable(what) => CellView::Unusable(what),
         }
     }
 
@@ -60,6 +117,7 @@ impl fmt::Debug for Cell {
 #[derive(Clone, Copy, PartialEq)]
 pub enum CellView<'cell> {
     Absent,
+    Missing,
     Text(&'cell str),
     Bool(bool),
     Integer(i64),
@@ -67,35 +125,43 @@ pub enum CellView<'cell> {
     Number(&'cell str),
     List(&'cell [Cell]),
     Map(&'cell [(String, Cell)]),
+    /// What it is, such as `binary data`.
+    Unusable(&'cell str),
 }
 
-impl CellView<'_> {
+impl<'cell> CellView<'cell> {
     /// True for what a row treats as "nothing was said": absent, or a text of white space.
     pub fn is_blank(&self) -> bool {
         match self {
-            Self::Absent => true,
+            Self::Absent | Self::Missing => true,
             Self::Text(text) => text.trim().is_empty(),
             _ => false,
         }
     }
 
+    /// True for a blank that the row names: an empty cell or a `null`, and not a key that is left out.
+    pub fn is_said_blank(&self) -> bool {
+        self.is_blank() && *self != Self::Missing
+    }
+
     /// What kind of value it is, for messages that must not show the value.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'cell str {
         match self {
-            Self::Absent => "nothing",
+            Self::Absent | Self::Missing => "nothing",
             Self::Text(_) => "text",
             Self::Bool(_) => "true or false",
             Self::Integer(_) => "a whole number",
             Self::Number(_) => "a decimal number",
             Self::List(_) => "a list",
             Self::Map(_) => "an object",
+            Self::Unusable(what) => what,
         }
     }
 
     /// The value as JSON.
     pub fn to_json(&self) -> Value {
         match *self {
-            Self::Absent => Value::Null,
+            Self::Absent | Self::Missing | Self::Unusable(_) => Value::Null,
             Self::Text(text) => Value::String(text.to_owned()),
             Self::Bool(value) => Value::Bool(value),
             Self::Integer(value) => Value::from(value),
@@ -144,7 +210,22 @@ enum Kept {
         /// Where each cell begins and ends in the text.
         places: Vec<(u32, u32)>,
     },
+    /// The texts of a table's row share one allocation too; so do all of its other values that have a size.
+    Packed {
+        text: Zeroizing<String>,
+        slots: Vec<Slot>,
+    },
     Values(Vec<Cell>),
+}
+
+#[derive(Clone)]
+enum Slot {
+    Absent,
+    /// Where the text begins and ends.
+    Text(u32, u32),
+    Bool(bool),
+    Integer(i64),
+    Other(Box<Cell>),
 }
 
 /// The place of a cell that was forgotten.
@@ -162,6 +243,7 @@ impl Cells {
     pub fn len(&self) -> usize {
         match &self.0 {
             Kept::Line { places, .. } => places.len(),
+            Kept::Packed { slots, .. } => slots.len(),
             Kept::Values(cells) => cells.len(),
         }
     }
@@ -170,7 +252,7 @@ impl Cells {
         self.len() == 0
     }
 
-    /// The cell of the column at that position, from 0; absent behind the last.
+    /// The cell of the column at that position, from 0; missing behind the last.
     pub fn get(&self, position: usize) -> CellView<'_> {
         match &self.0 {
             Kept::Line { text, places } => {
@@ -178,7 +260,18 @@ impl Cells {
                 let cell = place.and_then(|(start, end)| text.get(*start as usize..*end as usize));
                 cell.map_or(CellView::Absent, CellView::Text)
             }
-            Kept::Values(cells) => cells.get(position).map_or(CellView::Absent, Cell::view),
+            Kept::Packed { text, slots } => match slots.get(position) {
+                None => CellView::Missing,
+                Some(Slot::Absent) => CellView::Absent,
+                Some(Slot::Text(start, end)) => {
+                    let cell = text.get(*start as usize..*end as usize);
+                    cell.map_or(CellView::Absent, CellView::Text)
+                }
+                Some(Slot::Bool(value)) => CellView::Bool(*value),
+                Some(Slot::Integer(value)) => CellView::Integer(*value),
+                Some(Slot::Other(cell)) => cell.view(),
+            },
+            Kept::Values(cells) => cells.get(position).map_or(CellView::Missing, Cell::view),
         }
     }
 
@@ -188,6 +281,11 @@ impl Cells {
             Kept::Line { places, .. } => {
                 if let Some(place) = places.get_mut(position) {
                     *place = NOWHERE;
+                }
+            }
+            Kept::Packed { slots, .. } => {
+                if let Some(slot) = slots.get_mut(position) {
+                    *slot = Slot::Absent;
                 }
             }
             Kept::Values(cells) => {
@@ -202,12 +300,74 @@ impl Cells {
     pub(super) fn text_length(&self) -> usize {
         match &self.0 {
             Kept::Line { text, .. } => text.len(),
+            Kept::Packed { text, slots } => {
+                let others = slots.iter().map(|slot| match slot {
+                    Slot::Other(cell) => cell.view().text_length(),
+                    _ => 0,
+                });
+                text.len() + others.sum::<usize>()
+            }
             Kept::Values(cells) => cells.iter().map(|cell| cell.view().text_length()).sum(),
         }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = CellView<'_>> {
         (0..self.len()).map(|position| self.get(position))
+    }
+}
+
+/// The cells of a table's row while they are put together, in the order of the columns.
+pub(super) struct Packing {
+    text: Zeroizing<String>,
+    slots: Vec<Slot>,
+}
+
+impl Packing {
+    /// Makes room for so many bytes of text and so many cells. A text that outgrew its room would leave a copy behind.
+    pub fn with_capacity(text: usize, cells: usize) -> Self {
+        Self {
+            text: Zeroizing::new(String::with_capacity(text)),
+            slots: Vec::with_capacity(cells),
+        }
+    }
+
+    pub fn absent(&mut self) {
+        self.slots.push(Slot::Absent);
+    }
+
+    pub fn text(&mut self, text: &str) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.slots.push(
+            match (u32::try_from(start), u32::try_from(self.text.len())) {
+                (Ok(start), Ok(end)) => Slot::Text(start, end),
+                _ => Slot::Other(Box::new(Cell::text(text))),
+            },
+        );
+    }
+
+    pub fn boolean(&mut self, value: bool) {
+        self.slots.push(Slot::Bool(value));
+    }
+
+    pub fn integer(&mut self, value: i64) {
+        self.slots.push(Slot::Integer(value));
+    }
+
+    pub fn cell(&mut self, cell: Cell) {
+        self.slots.push(match cell {
+            Cell::Absent => Slot::Absent,
+            Cell::Bool(value) => Slot::Bool(value),
+            Cell::Integer(value) => Slot::Integer(value),
+            other => Slot::Other(Box::new(other)),
+        });
+    }
+
+    pub fn cells(self) -> Cells {
+        Cells(Kept::Packed {
+            text: self.text,
+            slots: self.slots,
+        })
     }
 }
 
@@ -259,5 +419,27 @@ mod tests {
         let mut values = Cells::from(vec![Cell::text("a"), Cell::text("secret")]);
         values.forget(1);
         assert_eq!(values, line);
+        let mut packing = Packing::with_capacity(7, 2);
+        packing.text("a");
+        packing.text("secret");
+        let mut packed = packing.cells();
+        assert_ne!(packed, line);
+        packed.forget(1);
+        assert_eq!(packed, line);
+    }
+
+    #[test]
+    fn what_a_program_gives_is_kept_as_it_is_meant() {
+        assert_eq!(Cell::float(1042.0, true), Cell::Integer(1042));
+        assert_eq!(Cell::float(1042.0, false), Cell::Number("1042.0".into()));
+        assert_eq!(Cell::float(f64::NAN, true), Cell::Absent);
+        assert_eq!(
+            Cell::whole(u64::MAX, true),
+            Cell::text(u64::MAX.to_string())
+        );
+        let unusable = Cell::Unusable("binary data".into());
+        let list = Cell::list([Cell::Integer(1), unusable.clone()]);
+        assert_eq!(Cell::map(vec![("a".into(), list)]), unusable);
+        assert_eq!(unusable.view().kind(), "binary data");
     }
 }

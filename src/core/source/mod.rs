@@ -1,6 +1,7 @@
 //! Owns the vocabulary of reading: cells, records, and the trait of everything that rows come from. A source never
 //! interprets a value.
 
+mod arrow;
 mod broken;
 mod builder;
 mod cell;
@@ -19,8 +20,9 @@ mod split;
 mod tests;
 mod window;
 
+pub use arrow::{Table, distinct};
 pub use broken::{Broken, BrokenKind};
-pub use builder::{ColumnRegistry, RecordBuilder};
+pub use builder::{ColumnRegistry, Handed, Mapping, RecordBuilder};
 pub use cell::{Cell, CellView, Cells};
 pub use error::SourceError;
 pub use open::{expand_home, open, open_reader};

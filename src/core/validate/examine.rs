@@ -26,7 +26,7 @@ pub(super) struct Examined {
 /// What all workers share.
 pub(super) struct Examiner {
     pub mode: Mode,
-    rules: Rules,
+    pub rules: Rules,
     /// Seeded anew for each check: entries mean nothing to anybody else.
     hashing: RandomState,
 }

@@ -92,6 +92,9 @@ pub fn validate(
     for text in source.warnings() {
         check.tell(Issue::about_source(IssueCode::EncodingDoubt, text));
     }
+    let said = said
+        .into_iter()
+        .chain(columns.never_cleared(&options.rules));
     for issue in columns.warnings().iter().cloned().chain(said) {
         check.tell(issue);
     }
@@ -115,14 +118,18 @@ struct Reading<'source> {
 
 impl Reading<'_> {
     /// The next records, and what has to be said about columns that are new with them.
-    fn next(&mut self, mode: &Mode) -> Result<(Vec<Record>, Vec<Issue>), SourceError> {
+    fn next(&mut self, examiner: &Examiner) -> Result<(Vec<Record>, Vec<Issue>), SourceError> {
         if let Some(first) = self.first.take() {
             return Ok((first, Vec::new()));
         }
         let records = self.source.next_batch(BATCH)?;
         let mut said = Vec::new();
         if self.source.columns().len() > self.columns.names().len() {
-            said = Arc::make_mut(&mut self.columns).grow(self.source.columns(), mode);
+            said = Arc::make_mut(&mut self.columns).grow(
+                self.source.columns(),
+                &examiner.mode,
+                &examiner.rules,
+            );
         }
         Ok((records, said))
     }
@@ -174,7 +181,7 @@ fn work<'source>(
     result: &SyncSender<Result<Examined, SourceError>>,
 ) {
     while let Ok(mut reading) = turn.recv() {
-        let examined = match reading.next(&examiner.mode) {
+        let examined = match reading.next(examiner) {
             Ok((records, _)) if records.is_empty() => return,
             Ok((records, said)) => {
                 let columns = Arc::clone(&reading.columns);

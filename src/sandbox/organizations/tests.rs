@@ -152,3 +152,50 @@ fn roles_are_listed_in_the_recorded_fields() {
         404
     );
 }
+
+#[test]
+fn an_organization_has_the_roles_of_the_environment_and_its_own() {
+    let sandbox = sandbox();
+    let id = made(&sandbox, ORGANIZATIONS, json!({ "name": "A" }));
+    let other = made(&sandbox, ORGANIZATIONS, json!({ "name": "B" }));
+    let own = format!("/authorization/organizations/{id}/roles");
+    let make = |slug: &str| {
+        let body = json!({ "name": "Owner", "slug": slug });
+        call(&sandbox, &format!("POST {own}"), body)
+    };
+    let (status, role) = make("org-owner");
+    assert_eq!((status, &role["type"]), (201, &json!("OrganizationRole")));
+    assert_eq!(make("org-owner").0, 409);
+    assert_eq!(make("owner").0, 400);
+    let slugs = |path: &str| -> Vec<Value> {
+        let (_, roles) = call(&sandbox, &format!("GET {path}"), Value::Null);
+        let roles = roles["data"].as_array().unwrap().iter();
+        roles.map(|role| role["slug"].clone()).collect()
+    };
+    assert_eq!(slugs("/authorization/roles"), ["admin", "member"]);
+    assert_eq!(slugs(&own), ["admin", "member", "org-owner"]);
+    let user = made(
+        &sandbox,
+        "POST /user_management/users",
+        json!({ "email": "a@x.com" }),
+    );
+    let join = |organization: &str| {
+        let body =
+            json!({ "user_id": user, "organization_id": organization, "role_slug": "org-owner" });
+        call(
+            &sandbox,
+            "POST /user_management/organization_memberships",
+            body,
+        )
+    };
+    let (status, refused) = join(&other);
+    assert_eq!((status, &refused["code"]), (422, &json!("invalid_role")));
+    let (status, membership) = join(&id);
+    assert_eq!(status, 201);
+    let line = format!(
+        "PUT /user_management/organization_memberships/{}",
+        membership["id"].as_str().unwrap()
+    );
+    let both = json!({ "role_slugs": ["member", "org-owner"] });
+    assert_eq!(call(&sandbox, &line, both).0, 200);
+}

@@ -12,7 +12,7 @@ use workos_importer_core::directory::workos::WorkOs;
 use workos_importer_core::directory::{CallError, Directory};
 use workos_importer_core::engine::{Ended, Engine, Halt, Options, ReadRow, Rows, Sink, Tally};
 use workos_importer_core::journal::{Journal, Remembered, ResultLine, Store};
-use workos_importer_core::row::{Claim, Kind, Mode, Step, StepKey};
+use workos_importer_core::row::{Claim, Kind, Mode, Rules, Step, StepKey};
 use workos_importer_core::wire::{InProcess, Transport};
 
 use super::killed::{self, Death};
@@ -261,6 +261,9 @@ impl Scenario {
                 }
                 if self.rehearses {
                     engine = engine.rehearsing();
+                    if self.foresees_roles {
+                        engine = engine.foreseeing_roles();
+                    }
                 }
                 let running = engine.run(
                     rows.as_mut(),
@@ -298,7 +301,10 @@ impl Scenario {
             &self.csv,
             &self.organization,
             self.can_rewind,
-            self.policy.create_organizations,
+            Rules {
+                create_organizations: self.policy.create_organizations,
+                clear_empty: self.clear_empty,
+            },
         )
     }
 

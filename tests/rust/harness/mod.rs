@@ -77,6 +77,10 @@ pub struct Scenario {
     pub compares: bool,
     /// Writes are imagined instead of sent.
     pub rehearses: bool,
+    /// The roles that rows name are looked for in a rehearsal.
+    pub foresees_roles: bool,
+    /// Empty cells clear their fields.
+    pub clear_empty: bool,
     /// Whether exchanges and results are kept; a large run has too many.
     pub logs: bool,
     /// What the caller does with results.
@@ -149,6 +153,8 @@ impl Scenario {
             seams: None,
             compares: false,
             rehearses: false,
+            foresees_roles: false,
+            clear_empty: false,
             logs: true,
             sink: Collected::default,
         }

@@ -24,7 +24,7 @@ impl InlineRows {
         csv: &str,
         organization: &OrganizationOptions,
         can_rewind: bool,
-        create_organizations: bool,
+        rules: Rules,
     ) -> Self {
         let source = Self::open(csv);
         let columns = Columns::resolve(source.columns(), &[]).unwrap();
@@ -35,9 +35,7 @@ impl InlineRows {
             columns,
             mode,
             can_rewind,
-            rules: Rules {
-                create_organizations,
-            },
+            rules,
         }
     }
 

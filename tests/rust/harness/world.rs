@@ -24,6 +24,8 @@ pub trait World {
     fn organization(&self, external_id: &str, name: &str) -> String;
     fn membership(&self, user_id: &str, organization_id: &str, roles: &[&str]) -> String;
     fn deactivate(&self, membership_id: &str);
+    /// Adds a role that only this organization has.
+    fn role(&self, organization_id: &str, slug: &str);
     fn delete(&self, path: &str);
     /// The user with this email, password included; null if there is none.
     fn find_user(&self, email: &str) -> Value;
@@ -51,6 +53,11 @@ impl World for Sandbox {
     fn deactivate(&self, membership_id: &str) {
         let path = format!("{MEMBERSHIPS}/{membership_id}/deactivate");
         id(&self.seed(Method::PUT, &path, json!({})));
+    }
+
+    fn role(&self, organization_id: &str, slug: &str) {
+        let path = format!("/authorization/organizations/{organization_id}/roles");
+        id(&self.seed(Method::POST, &path, json!({ "name": slug, "slug": slug })));
     }
 
     fn delete(&self, path: &str) {

@@ -525,6 +525,14 @@ impl Directory for Between<'_> {
         Ok(applied)
     }
 
+    fn falls_short(&self, ask: &Ask<'_>, found: &Found) -> Option<Refusal> {
+        self.inner.falls_short(ask, found)
+    }
+
+    async fn roles(&self, organization: Option<&str>) -> Result<Vec<String>, CallError> {
+        self.inner.roles(organization).await
+    }
+
     fn names_asked(&self, ask: &Ask<'_>) -> Vec<Name> {
         self.inner.names_asked(ask)
     }

@@ -93,6 +93,11 @@ pub(super) fn membership(body: &Value) -> Option<(Option<String>, Option<String>
     Some((text(body, "user_id"), text(body, "organization_id"), found))
 }
 
+/// A role's slug.
+pub(super) fn role(body: &Value) -> Option<String> {
+    text(body, "slug")
+}
+
 /// Whether an answer is about an object at all.
 pub(super) fn has_id(body: &Value) -> bool {
     text(body, "id").is_some_and(|id| !id.is_empty())

@@ -13,7 +13,7 @@ use crate::directory::{
 use crate::journal::outcome::{ApiDetails, Effect};
 use crate::row::Kind;
 use crate::row::claim::{
-    Claim, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
+    Claim, Clear, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
 };
 use crate::secret::Secret;
 
@@ -90,7 +90,11 @@ fn user(claim: &UserClaim, state: &State, policy: &Policy) -> Change {
                     }
                     // The names alone: what people were called before is not kept.
                     let fields: Vec<&String> = body.keys().collect();
-                    let before = json!({ "fields": fields }).to_string();
+                    let cleared = cleared_fields(&body);
+                    let before = match cleared.is_empty() {
+                        true => json!({ "fields": fields }),
+                        false => json!({ "fields": fields, "cleared": cleared }),
+                    };
                     let mut update = write(
                         Effect::Updated,
                         Kind::User,
@@ -99,7 +103,7 @@ fn user(claim: &UserClaim, state: &State, policy: &Policy) -> Change {
                         Some(requests::serialize(body)),
                         secrets,
                     );
-                    update.before = Some(before);
+                    update.before = Some(before.to_string());
                     Change::Write(update)
                 }
             }
@@ -136,7 +140,71 @@ fn differing_fields(claim: &UserClaim, there: &UserDetails) -> Map<String, Value
             body.insert("metadata".into(), Value::Object(metadata.clone()));
         }
     }
+    for clear in &claim.clears {
+        clear_field(&mut body, clear, there);
+    }
     body
+}
+
+/// Adds what empties a field that is not empty. Names are texts and take no `null` (WorkOS' OpenAPI document); of
+/// metadata, `null` in place of all pairs, or of one pair, takes them out.
+fn clear_field(body: &mut Map<String, Value>, clear: &Clear, there: &UserDetails) {
+    let is_filled = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+    let mut empty = |name: &str, has: &Option<String>| {
+        if is_filled(has) {
+            body.insert(name.into(), json!(""));
+        }
+    };
+    match clear {
+        Clear::FirstName => empty("first_name", &there.first_name),
+        Clear::LastName => empty("last_name", &there.last_name),
+        Clear::Name => empty("name", &there.name),
+        Clear::Metadata if !there.metadata.is_empty() => {
+            body.insert("metadata".into(), Value::Null);
+        }
+        Clear::MetadataPair(key) if there.metadata.contains_key(key) => {
+            let pairs = body.entry("metadata").or_insert_with(|| json!({}));
+            if let Some(pairs) = pairs.as_object_mut() {
+                pairs.insert(key.clone(), Value::Null);
+            }
+        }
+        Clear::Metadata | Clear::MetadataPair(_) => {}
+    }
+}
+
+/// The fields that a body empties, or takes a pair out of.
+fn cleared_fields(body: &Map<String, Value>) -> Vec<&String> {
+    let clears = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(pairs) => pairs.values().any(Value::is_null),
+        _ => false,
+    };
+    let cleared = body.iter().filter(|(_, value)| clears(value));
+    cleared.map(|(name, _)| name).collect()
+}
+
+/// What was to be cleared, and is still there by the API's own answer.
+pub(super) fn not_cleared(ask: &Ask<'_>, found: &Found) -> Option<Refusal> {
+    let (Claim::User(claim), Details::User(details)) = (ask.claim, &found.details) else {
+        return None;
+    };
+    let mut left = Map::new();
+    for clear in &claim.clears {
+        clear_field(&mut left, clear, details);
+    }
+    (!left.is_empty()).then(|| {
+        let names: Vec<&str> = left.keys().map(String::as_str).collect();
+        Refusal {
+            error_type: "user",
+            code: "not_cleared",
+            message: format!(
+                "The API took the change and has kept `{}`: it does not clear that.",
+                names.join("`, `")
+            ),
+            api: ApiDetails::default(),
+        }
+    })
 }
 
 fn missing_organization(claim: &OrganizationClaim, policy: &Policy) -> Change {

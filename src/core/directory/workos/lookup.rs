@@ -187,6 +187,14 @@ pub(super) fn after(write: &Write, before: Option<&Found>, id: &str) -> Listed {
             }
         }
         has.email_verified = gets.email_verified.or(has.email_verified);
+        match body.get("metadata") {
+            Some(Value::Null) => has.metadata.clear(),
+            Some(Value::Object(pairs)) => {
+                has.metadata
+                    .retain(|key, _| !pairs.get(key).is_some_and(Value::is_null));
+            }
+            _ => {}
+        }
         has.metadata.extend(gets.metadata);
     }
     with_names(found)

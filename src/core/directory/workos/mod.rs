@@ -211,6 +211,20 @@ impl Directory for WorkOs {
         compare::diff(ask, state, policy)
     }
 
+    fn falls_short(&self, ask: &Ask<'_>, found: &Found) -> Option<Refusal> {
+        compare::not_cleared(ask, found)
+    }
+
+    async fn roles(&self, organization: Option<&str>) -> Result<Vec<String>, CallError> {
+        let (call, target) = match organization {
+            None => ("list roles", requests::roles()),
+            Some(id) => ("list organization roles", requests::organization_roles(id)),
+        };
+        // There are few: these lists have no pages.
+        let body = self.caller.read(call, target).await?;
+        Ok(answers::list(&body, answers::role).items)
+    }
+
     async fn apply(
         &self,
         writes: &[Write],

@@ -85,6 +85,14 @@ pub(super) fn organization_by_external_id(external_id: &str) -> String {
     format!("/organizations/external_id/{}", segment(external_id))
 }
 
+pub(super) fn roles() -> String {
+    "/authorization/roles".into()
+}
+
+pub(super) fn organization_roles(id: &str) -> String {
+    format!("/authorization/organizations/{}/roles", segment(id))
+}
+
 pub(super) fn memberships() -> String {
     "/user_management/organization_memberships".into()
 }
