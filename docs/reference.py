@@ -22,7 +22,7 @@ PYTHON_PAGE, COMMAND_PAGE = "reference/python.md", "reference/command-line.md"
 
 # What is not named here comes under its own heading at the end: a new name is never missing.
 _GROUPS = {
-    "Importing": ("Importer", "OrganizationRef", "ImportRun"),
+    "Importing": ("Importer", "OrganizationRef", "ImportRun", "frame_rule"),
     "Before anything is sent": ("ValidationReport", "DryRunReport", "Issue", "GivenBack", "Check", "DoctorReport"),
     "While it runs, and afterwards": (
         *("RowResult", "RowError", "Summary", "Started", "Stopped", "Progress", "Pace", "RunInfo", "Cause"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._options import OrganizationRef
     from ._reports import DryRunReport, GivenBack, Issues, ValidationReport
     from ._results import Issue, Pace, Progress, RowError, RowResult, Started, Stopped, Summary
+    from ._rules import frame_rule
     from ._run import ImportRun
     from ._runs import Cause, RunInfo
     from ._tables import Table
@@ -76,6 +77,7 @@ __all__ = [
     "Verification",
     "VerifiedRow",
     "__version__",
+    "frame_rule",
 ]
 
 # The same as above, for the interpreter: where each name is.
@@ -99,6 +101,7 @@ _PLACES = {
     "_options": ("OrganizationRef",),
     "_reports": ("DryRunReport", "GivenBack", "Issues", "ValidationReport"),
     "_results": ("Issue", "Pace", "Progress", "RowError", "RowResult", "Started", "Stopped", "Summary"),
+    "_rules": ("frame_rule",),
     "_run": ("ImportRun",),
     "_runs": ("Cause", "RunInfo"),
     "_tables": ("Table",),

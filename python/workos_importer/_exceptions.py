@@ -59,6 +59,7 @@ class ConfigError(ImporterError):
         "contradiction",
         "mode",
         "mapping",
+        "rule",
         "connection",
         "output_path",
         "sandbox",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from ._native import Sandbox
 from ._options import OnExisting, Options, OrganizationRef, base_url_of, path_of
 from ._reports import DryRunReport, GivenBack, Issues, KeptIssues, ValidationReport, warned
 from ._results import Issue, Started
+from ._rules import Rule, Rules
 from ._runs import RunFolder
 from ._runs_on_disk import RunsOnDisk
 from ._sources import PathSource, Pulled, RowsSource, Source, recognise
@@ -65,6 +66,7 @@ class Importer(Comparing, RunsOnDisk):
         give_up_after: float | str | timedelta | None = None,
         stop_at: str | datetime | time | None = None,
         mapping: ColumnMapping | None = None,
+        rules: Iterable[Rule] | None = None,
         errors_out: str | os.PathLike[str] | None = None,
         results_out: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | None = None,
@@ -94,6 +96,9 @@ class Importer(Comparing, RunsOnDisk):
         - `require_membership`: users that the run created and who end without a membership are deleted again.
         - `mapping`: the source's column names to ours, such as `{"E-Mail": "email"}`; the path of a TOML file with such
           a table `[mapping]`; or a function that gives our name, or None, for a name of the source's: `str.lower`.
+        - `rules`: functions of your own that check each row, beside ours. One gets a row as a dict (our column names,
+          others as the source has them; texts trimmed, blank cells None, secrets hidden), and returns None, or what is
+          wrong: a text, an `Issue`, or several. `frame_rule` marks one that sees many rows at a time.
 
         How it goes:
 
@@ -145,7 +150,8 @@ class Importer(Comparing, RunsOnDisk):
             results_out=results_out,
             run_dir=run_dir,
         )
-        self._native_options = self._options.to_native()
+        self._rules = Rules(rules)
+        self._native_options: _native.Options = {**self._options.to_native(), "rules": self._rules.names}
         self._renaming = renaming_of(mapping)
         self._run_folder = RunFolder(run_dir)
         self._confirm = confirm
@@ -178,7 +184,8 @@ class Importer(Comparing, RunsOnDisk):
         out = None if marked is None else path_of(marked)
         if out is not None and path in (None, "-"):
             raise ConfigError("marked needs a file as the source: other rows can be read only once", "contradiction")
-        found = _native.validate(options, path, pull, (delimiter, encoding, out), kept.take)
+        judge = self._rules.judge_if_any
+        found = _native.validate(options, path, pull, (delimiter, encoding, out), kept.take, judge)
         given = found.pop("marked")
         return ValidationReport(
             **found,
@@ -199,7 +206,7 @@ class Importer(Comparing, RunsOnDisk):
         """What `validate` finds, and what a run would do: no key, no connection, no run folder."""
         kept = KeptIssues(max_issues, on_issue)
         opened = self._opened(source, delimiter, encoding)
-        found = _native.dry_run(*opened, delimiter, encoding, kept.take)
+        found = _native.dry_run(*opened, delimiter, encoding, kept.take, self._rules.judge_if_any)
         return DryRunReport(**found, issues=Issues(kept.issues), issues_omitted=kept.omitted)
 
     def run(
@@ -291,12 +298,13 @@ class Importer(Comparing, RunsOnDisk):
         rows = source if isinstance(source, RowsSource) else None
         can_rewind = None if rows is None else rows.can_rewind
         # Who only checks a source does not wait for it to be loaded.
+        from ._desk import Desk
         from ._run import ImportRun
 
         options: _native.Options = {**self._options_for(source, written), "asks_first": self._confirm is not None}
         target = self._target()
         native = _native.start(options, path, can_rewind, written, target, (again, purpose))
-        return ImportRun(native, rows, self._confirm)
+        return ImportRun(native, Desk(native, rows, self._confirm, self._rules))
 
     def _options_for(
         self, source: PathSource | RowsSource | None, written: tuple[str | None, str | None]

@@ -104,6 +104,7 @@ class Options:
             "results_out": _path(self.results_out),
             "run_dir": run_dir_of(self.run_dir),
             "asks_first": False,
+            "rules": [],
         }
 
     def _refuse_contradictions(self) -> None:

@@ -23,14 +23,14 @@ from ._options import parse_pace
 from ._results import Issue, Progress, RowResult, Started, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
     from concurrent.futures import ThreadPoolExecutor
     from types import TracebackType
 
     from typing_extensions import Self
 
     from . import _native
-    from ._sources import RowsSource
+    from ._desk import Desk
     from ._tables import Table
 
 #: What `ImportRun.events` gives, in the order in which it happens.
@@ -71,19 +71,15 @@ class ImportRun:
     ['created']
     """
 
-    def __init__(
-        self, native: _native.Import, rows: RowsSource | None, confirm: Callable[[Started], bool] | None = None
-    ) -> None:
+    def __init__(self, native: _native.Import, desk: Desk) -> None:
         """Made by `Importer.run`."""
         self._native = native
-        self._rows = rows
-        self._confirm = confirm
+        self._desk = desk
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._events: deque[Event] = deque()
         self._started: Started | None = None
         self._summary: Summary | None = None
-        self._failure: BaseException | None = None
         self._raised = False
         self._warnings: deque[Issue] = deque(maxlen=_KEPT_ISSUES)
         self._failures: list[RowResult] = []
@@ -312,19 +308,11 @@ class ImportRun:
         with self._lock:
             if self._summary is not None:
                 return
-            rewind = asked = None
             for name, value in self._native.poll(_BATCH, timeout):
-                if name == "want_rows":
-                    rewind = bool(value)
-                elif name == "asks":
-                    asked = convert.started(value)
-                else:
+                if not self._desk.takes(name, value):
                     self._take(name, value)
-            if rewind is not None:
-                # Last: the caller's iterator may raise, and what came with the request is put aside by now.
-                self._feed(rewind)
-            if asked is not None:
-                self._ask(asked)
+            # Last: the caller's own code may raise, and what came with the questions is put aside by now.
+            self._desk.answer()
             native_module.drain_logs()
             if self._summary is not None and self._executor is not None:
                 self._executor.shutdown(wait=False)
@@ -348,40 +336,14 @@ class ImportRun:
             self._summary = convert.summary(value, tuple(self._failures))
             self._events.append(self._summary)
 
-    def _feed(self, rewind: bool) -> None:
-        if self._rows is None:
-            return
-        try:
-            if self._failure is not None:
-                self._native.feed_failed("the caller's rows ended with an error before")
-                return
-            before, rows = self._rows.pull(rewind)
-            self._native.feed(rows, before)
-        except BaseException as error:
-            # The run ends in order first; then the caller gets the exception. Its text could quote a row.
-            self._failure = error
-            self._native.feed_failed(f"the caller's rows ended with {type(error).__name__}")
-            if not isinstance(error, Exception):
-                raise
-
-    def _ask(self, asked: Started) -> None:
-        try:
-            self._native.confirm(self._confirm is not None and self._confirm(asked) is True)
-        except BaseException as error:
-            # As with the caller's rows: nothing is sent, and then the caller gets the exception.
-            self._failure = error
-            self._native.confirm(False)
-            if not isinstance(error, Exception):
-                raise
-
     # Ends
 
     def _raise_failure(self) -> None:
         if self._raised:
             return
         self._raised = True
-        if self._failure is not None:
-            raise self._failure
+        if self._desk.failure is not None:
+            raise self._desk.failure
         stopped = self.summary.stopped
         if stopped is not None and stopped.kind in _RAISED:
             kind = _RAISED[stopped.kind]

@@ -34,6 +34,7 @@ from workos_importer import (
     UndoSummary,
     ValidationReport,
     Verification,
+    frame_rule,
 )
 from workos_importer.testing import assert_importable
 
@@ -48,6 +49,17 @@ def yes(started: Started) -> bool:
     return started.rows is not None and started.rows < 100
 
 
+def known_team(row: dict[str, Any]) -> str | None:
+    """A rule that sees a row."""
+    return None if row["team"] == "blue" else "no such team"
+
+
+@frame_rule(frame="pandas")
+def many(frame: Any) -> dict[int, str]:
+    """A rule that sees many."""
+    return dict.fromkeys(frame.index, "wrong")
+
+
 def importers(sandbox: Sandbox) -> list[Importer]:
     """Options in the forms that they may have."""
     return [
@@ -57,6 +69,7 @@ def importers(sandbox: Sandbox) -> list[Importer]:
         Importer(on_existing="update", update_passwords=True, max_errors="5%", rate_limit=(500, 10.0), headroom=0.1),
         Importer(max_errors=10, rate_limit="500/10s", headroom="10%", give_up_after=timedelta(minutes=5)),
         Importer(stop_at=time(6), mapping={"E-Mail": "email"}, errors_out="errors.csv", confirm=yes),
+        Importer(rules=[known_team, many, lambda row: [Issue("warning", "odd", str(row["email"]))]]),
         Importer(stop_at=datetime(2030, 1, 1, tzinfo=timezone.utc), give_up_after="30min", run_dir=Path("runs")),
     ]
 

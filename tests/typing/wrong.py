@@ -11,6 +11,7 @@ Importer(on_existing="replace")  # type: ignore[arg-type]  # pyright: ignore[rep
 Importer(organization="org_1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Importer(mappings={})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Importer(confirm=lambda: True)  # type: ignore[misc, arg-type]  # pyright: ignore[reportArgumentType]
+Importer(rules=["known_team"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 Importer(sandbox=Sandbox)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Importer().run(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 print(Importer().run("users.csv").wait().totals)  # type: ignore[attr-defined]  # pyright: ignore
