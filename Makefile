@@ -36,20 +36,21 @@ bench-full: $(VENV)/.tools
 lint: $(VENV)/.built
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-	$(BIN)/ruff check python tests benches examples notebooks
-	$(BIN)/ruff format --check python tests benches examples notebooks
+	$(BIN)/ruff check python tests benches examples notebooks docs
+	$(BIN)/ruff format --check python tests benches examples notebooks docs
 	$(BIN)/mypy
 
 format: $(VENV)/.tools
 	cargo fmt --all
-	$(BIN)/ruff check --fix python tests benches examples notebooks
-	$(BIN)/ruff format python tests benches examples notebooks
+	$(BIN)/ruff check --fix python tests benches examples notebooks docs
+	$(BIN)/ruff format python tests benches examples notebooks docs
 
 # Runs the notebooks and stores what they show.
 notebooks: $(VENV)/.built
 	$(BIN)/python tests/python/books.py
 
-docs: $(VENV)/.tools
+# The reference is made out of the package and its commands.
+docs: $(VENV)/.built
 	$(BIN)/mkdocs build --strict --site-dir build/docs
 	cargo doc --workspace --no-deps --locked --quiet
 

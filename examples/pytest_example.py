@@ -1,6 +1,9 @@
-"""How to test your own import code against a sandbox. Run: pytest examples/pytest_example.py"""
+"""How to test your own import code against a sandbox. Run: pytest examples/pytest_example.py
 
-from pathlib import Path
+The fixtures `workos_sandbox`, `workos_importer_factory` and `assert_importable` come with the package.
+"""
+
+from collections.abc import Callable
 
 import pytest
 
@@ -15,9 +18,19 @@ def import_customers(importer: Importer, rows: list[dict[str, object]]) -> Summa
 
 
 @pytest.fixture
-def importer(tmp_path: Path) -> Importer:
-    """An importer with an environment and a run folder of its own."""
-    return Importer(sandbox=Sandbox(), run_dir=tmp_path)
+def importer(workos_importer_factory: Callable[..., Importer]) -> Importer:
+    """The importer that your code would get from its settings: each test has an environment of its own."""
+    return workos_importer_factory(on_existing="update")
+
+
+def test_that_the_export_can_be_imported(assert_importable: Callable[..., object]) -> None:
+    assert_importable([{"email": "ada@example.com", "email_verified": "yes", "metadata": {"plan": "team"}}])
+
+
+def test_that_an_answer_that_is_lost_makes_no_second_user(importer: Importer, workos_sandbox: Sandbox) -> None:
+    workos_sandbox.fail_next("reset_after", method="POST", path="/users")
+    assert import_customers(importer, [{"email": "ada@example.com"}]).created == 1
+    assert len(workos_sandbox.dump()["users"]) == 1
 
 
 def test_that_a_second_import_changes_nothing(importer: Importer) -> None:

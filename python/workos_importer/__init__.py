@@ -1,7 +1,8 @@
 """Takes people in bulk and makes a WorkOS directory match them: users, organizations, memberships, roles.
 
 This file has the public names and nothing else. Each is loaded when it is first asked for: a program that imports the
-package, or asks the command for its help, does not wait for what it does not use.
+package, or asks the command for its help, does not wait for what it does not use. (PYTEST_DONT_REWRITE: pytest rewrites
+plugins, and warns of one that a program has imported before it calls pytest.)
 """
 
 from importlib import import_module
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ._options import OrganizationRef
     from ._reports import DryRunReport, GivenBack, Issues, ValidationReport
     from ._results import Issue, Pace, Progress, RowError, RowResult, Started, Stopped, Summary
+    from ._rules import frame_rule
     from ._run import ImportRun
     from ._runs import Cause, RunInfo
     from ._tables import Table
@@ -75,6 +77,7 @@ __all__ = [
     "Verification",
     "VerifiedRow",
     "__version__",
+    "frame_rule",
 ]
 
 # The same as above, for the interpreter: where each name is.
@@ -98,6 +101,7 @@ _PLACES = {
     "_options": ("OrganizationRef",),
     "_reports": ("DryRunReport", "GivenBack", "Issues", "ValidationReport"),
     "_results": ("Issue", "Pace", "Progress", "RowError", "RowResult", "Started", "Stopped", "Summary"),
+    "_rules": ("frame_rule",),
     "_run": ("ImportRun",),
     "_runs": ("Cause", "RunInfo"),
     "_tables": ("Table",),

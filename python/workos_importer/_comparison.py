@@ -48,7 +48,12 @@ _BEFORE_ALL = -(2**63)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Changes(_Brief):
-    """What would become of the objects of one kind."""
+    """What would become of the objects of one kind.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> Importer(sandbox=Sandbox()).plan([{"email": "ada@example.com"}]).users
+    Changes(create=1, update=0, reactivate=0, unchanged=0)
+    """
 
     create: int
     update: int
@@ -60,7 +65,13 @@ class Changes(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan(_Brief):
-    """What an import would do to the directory as it is now. Nothing was written. Counts are of objects, not rows."""
+    """What an import would do to the directory as it is now. Nothing was written. Counts are of objects, not rows.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> plan = Importer(sandbox=Sandbox()).plan([{"email": "ada@example.com"}])
+    >>> plan.changes, [row["outcome"] for row in plan.results()]
+    (1, ['created'])
+    """
 
     source: str
     #: `user-only`, `single-org` or `multi-org`.
@@ -180,7 +191,12 @@ class Plan(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VerifiedRow(_Brief):
-    """How one row stands against the directory."""
+    """How one row stands against the directory.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> [(row.verdict, row.fields) for row in Importer(sandbox=Sandbox()).verify([{"email": "ada@example.com"}]).rows()]
+    [('missing', ('user',))]
+    """
 
     record_number: int
     line: int | None
@@ -200,7 +216,14 @@ class VerifiedRow(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ExtraMembership(_Brief):
-    """A membership that the directory has, in an organization of the source, and that no row names."""
+    """A membership that the directory has, in an organization of the source, and that no row names.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> importer, row = Importer(sandbox=Sandbox()), {"org_external_id": "acme", "org_name": "Acme"}
+    >>> ok = importer.run([{"email": "ada@example.com", **row}, {"email": "eve@example.com", **row}]).wait().ok
+    >>> [extra.active for extra in importer.verify([{"email": "ada@example.com", **row}], extra=True).extra()]
+    [True]
+    """
 
     #: None where the user was not read.
     email: str | None
@@ -213,7 +236,13 @@ class ExtraMembership(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verification(_Brief):
-    """Whether the directory holds what a source says, row by row. Passwords cannot be read back or compared."""
+    """Whether the directory holds what a source says, row by row. Passwords cannot be read back or compared.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> verification = Importer(sandbox=Sandbox()).verify([{"email": "ada@example.com"}])
+    >>> verification.ok, verification.missing
+    (False, 1)
+    """
 
     source: str
     mode: str

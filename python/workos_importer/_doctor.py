@@ -31,7 +31,13 @@ _EXIT_CODES = (2, 3, 4, 1)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Check(_Brief):
-    """What one look found."""
+    """What one look found.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> checks = Importer(sandbox=Sandbox()).doctor().checks
+    >>> [(check.status, check.value) for check in checks if check.name == "environment"]
+    [('ok', 'sandbox')]
+    """
 
     #: Stable: `key`, `environment`, `base_url`, `proxy`, `certificates`, `api`, `clock`, `multiple_roles`, `run_folder`
     #: or `disk`.
@@ -61,7 +67,12 @@ class Check(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DoctorReport(_Brief):
-    """Whether an import would work from here. What builds on a check that failed is left out."""
+    """Whether an import would work from here. What builds on a check that failed is left out.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> Importer(sandbox=Sandbox()).doctor().ready
+    True
+    """
 
     checks: tuple[Check, ...]
 

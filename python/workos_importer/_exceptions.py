@@ -18,6 +18,13 @@ class ImporterError(Exception):
 
     `str(error)` says what is wrong and what to do. `kind` is a word for programs, one of `KINDS` of the error's class;
     it is never renamed.
+
+    >>> from workos_importer import Importer, ImporterError
+    >>> try:
+    ...     Importer(on_existing="replace")
+    ... except ImporterError as error:
+    ...     print(error.kind, error)
+    config on_existing must be "skip", "update" or "fail", not 'replace'
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("importer",)
@@ -34,7 +41,15 @@ class ImporterError(Exception):
 
 
 class ConfigError(ImporterError):
-    """Options, settings or the key's places are wrong or contradict each other: change the call."""
+    """Options, settings or the key's places are wrong or contradict each other: change the call.
+
+    >>> from workos_importer import ConfigError, Importer
+    >>> try:
+    ...     Importer(env_file=None).run("users.csv")
+    ... except ConfigError as error:
+    ...     print(error.kind)
+    key_missing
+    """
 
     KINDS = (
         "config",
@@ -44,6 +59,7 @@ class ConfigError(ImporterError):
         "contradiction",
         "mode",
         "mapping",
+        "rule",
         "connection",
         "output_path",
         "sandbox",
@@ -52,7 +68,15 @@ class ConfigError(ImporterError):
 
 
 class SourceError(ImporterError):
-    """The source as a whole cannot be read: change the file, or what is given in its place."""
+    """The source as a whole cannot be read: change the file, or what is given in its place.
+
+    >>> from workos_importer import Importer, SourceError
+    >>> try:
+    ...     Importer().validate("nowhere.csv")
+    ... except SourceError as error:
+    ...     print(error.kind, error)
+    not_found Cannot find CSV file: nowhere.csv
+    """
 
     KINDS = (
         "source",
@@ -82,19 +106,45 @@ class SourceError(ImporterError):
 
 
 class AuthError(ImporterError):
-    """The API does not accept the key: give another one."""
+    """The API does not accept the key: give another one.
+
+    >>> from workos_importer import AuthError, Importer, Sandbox
+    >>> with Sandbox(key="sk_test_1").serve() as server:
+    ...     try:
+    ...         Importer(api_key="sk_test_2", base_url=server.url).run([{"email": "ada@example.com"}]).wait()
+    ...     except AuthError as error:
+    ...         print(error.kind)
+    auth
+    """
 
     KINDS = ("auth",)
 
 
 class APIError(ImporterError):
-    """The API cannot be reached or does not do its work: try again later."""
+    """The API cannot be reached or does not do its work: try again later.
+
+    >>> from workos_importer import APIError, Importer, Sandbox
+    >>> try:
+    ...     summary = Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}]).wait()
+    ... except APIError:
+    ...     print("WorkOS is away: the same import goes on from here, later")
+    >>> summary.status
+    'Success'
+    """
 
     KINDS = ("api",)
 
 
 class RunError(ImporterError):
-    """A run cannot go on or cannot be used in this way."""
+    """A run cannot go on or cannot be used in this way.
+
+    >>> from workos_importer import Importer, RunError
+    >>> try:
+    ...     Importer().show("latest")
+    ... except RunError as error:
+    ...     print(error.kind)
+    no_run
+    """
 
     KINDS: ClassVar[tuple[str, ...]] = (
         "run",
@@ -110,25 +160,63 @@ class RunError(ImporterError):
 
 
 class RunLockedError(RunError):
-    """Another process works on the run."""
+    """Another process works on the run.
+
+    >>> from workos_importer import Importer, RunLockedError, Sandbox
+    >>> importer, rows = Importer(sandbox=Sandbox(latency=0.5)), [{"email": "ada@example.com"}]
+    >>> with importer.run(rows, run_id="crm"):
+    ...     try:
+    ...         importer.run(rows, run_id="crm")
+    ...     except RunLockedError as error:
+    ...         print(error.kind)
+    run_locked
+    """
 
     KINDS = ("run_locked",)
 
 
 class SourceChangedError(RunError):
-    """The source is not the one that the run was started with."""
+    """The source is not the one that the run was started with.
+
+    >>> from workos_importer import Importer, Sandbox, SourceChangedError
+    >>> importer = Importer(sandbox=Sandbox())
+    >>> ok = importer.run([{"email": "ada@example.com"}]).wait().ok
+    >>> try:
+    ...     importer.resume()  # rows of a program are gone, unless they are given again
+    ... except SourceChangedError as error:
+    ...     print(error.kind)
+    source_changed
+    """
 
     KINDS = ("source_changed",)
 
 
 class JournalError(RunError):
-    """The run's folder or journal cannot be read or written: often a full disk, or no permission."""
+    """The run's folder or journal cannot be read or written: often a full disk, or no permission.
+
+    >>> from pathlib import Path
+    >>> from workos_importer import Importer, JournalError, Sandbox
+    >>> file = Path("taken").touch()
+    >>> try:
+    ...     Importer(sandbox=Sandbox(), run_dir="taken").run([{"email": "ada@example.com"}]).wait()
+    ... except JournalError as error:
+    ...     print(error.kind)
+    run_dir
+    """
 
     KINDS = ("journal", "run_dir")
 
 
 class RowsFailedError(ImporterError):
-    """The run ended, and not every row is in its desired state. `failures` has the first ten that failed."""
+    """The run ended, and not every row is in its desired state. `failures` has the first ten that failed.
+
+    >>> from workos_importer import Importer, RowsFailedError, Sandbox
+    >>> try:
+    ...     Importer(sandbox=Sandbox()).run([{"email": "nobody"}]).wait().raise_for_failures()
+    ... except RowsFailedError as error:
+    ...     print(error.failures[0].error.code)
+    invalid_email
+    """
 
     KINDS = ("rows_failed",)
 

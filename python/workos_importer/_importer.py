@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from ._native import Sandbox
 from ._options import OnExisting, Options, OrganizationRef, base_url_of, checked_progress, path_of
 from ._reports import DryRunReport, GivenBack, Issues, KeptIssues, ValidationReport, warned
 from ._results import Issue, Started
+from ._rules import Rule, Rules
 from ._runs import RunFolder
 from ._runs_on_disk import RunsOnDisk
 from ._sources import PathSource, Pulled, RowsSource, Source, recognise
@@ -35,7 +36,12 @@ _log.addHandler(logging.NullHandler())
 
 
 class Importer(Comparing, RunsOnDisk):
-    """Makes a WorkOS environment match what sources say. One importer can make any number of runs."""
+    """Makes a WorkOS environment match what sources say. One importer can make any number of runs.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}]).wait().created
+    1
+    """
 
     def __init__(
         self,
@@ -62,6 +68,7 @@ class Importer(Comparing, RunsOnDisk):
         give_up_after: float | str | timedelta | None = None,
         stop_at: str | datetime | time | None = None,
         mapping: ColumnMapping | None = None,
+        rules: Iterable[Rule] | None = None,
         errors_out: str | os.PathLike[str] | None = None,
         results_out: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | None = None,
@@ -92,6 +99,9 @@ class Importer(Comparing, RunsOnDisk):
         - `require_membership`: users that the run created and who end without a membership are deleted again.
         - `mapping`: the source's column names to ours, such as `{"E-Mail": "email"}`; the path of a TOML file with such
           a table `[mapping]`; or a function that gives our name, or None, for a name of the source's: `str.lower`.
+        - `rules`: functions of your own that check each row, beside ours. One gets a row as a dict (our column names,
+          others as the source has them; texts trimmed, blank cells None, secrets hidden), and returns None, or what is
+          wrong: a text, an `Issue`, or several. `frame_rule` marks one that sees many rows at a time.
 
         How it goes:
 
@@ -113,7 +123,7 @@ class Importer(Comparing, RunsOnDisk):
         What it leaves behind:
 
         - `errors_out`, `results_out`: files for the failed rows, and for all rows (`.csv`, `.json`, `.jsonl`).
-        - `run_dir`: where run folders are made; default `WORKOSIMPORTER_RUN_DIR`, else `.workos-importer/runs` in the
+        - `run_dir`: where run folders are made; default `WORKOS_IMPORTER_RUN_DIR`, else `.workos-importer/runs` in the
           current folder.
 
         Raises `ConfigError` for options that cannot be used or contradict each other.
@@ -145,7 +155,8 @@ class Importer(Comparing, RunsOnDisk):
             results_out=results_out,
             run_dir=run_dir,
         )
-        self._native_options = self._options.to_native()
+        self._rules = Rules(rules)
+        self._native_options: _native.Options = {**self._options.to_native(), "rules": self._rules.names}
         self._renaming = renaming_of(mapping)
         self._run_folder = RunFolder(run_dir)
         self._confirm = confirm
@@ -180,7 +191,8 @@ class Importer(Comparing, RunsOnDisk):
         out = None if marked is None else path_of(marked)
         if out is not None and path in (None, "-"):
             raise ConfigError("marked needs a file as the source: other rows can be read only once", "contradiction")
-        found = _native.validate(options, path, pull, (delimiter, encoding, out), kept.take)
+        judge = self._rules.judge_if_any
+        found = _native.validate(options, path, pull, (delimiter, encoding, out), kept.take, judge)
         given = found.pop("marked")
         return ValidationReport(
             **found,
@@ -202,7 +214,7 @@ class Importer(Comparing, RunsOnDisk):
         """What `validate` finds, and what a run would do: no key, no connection, no run folder."""
         kept = KeptIssues(max_issues, on_issue)
         opened = self._opened(source, (delimiter, encoding), record_id)
-        found = _native.dry_run(*opened, delimiter, encoding, kept.take)
+        found = _native.dry_run(*opened, delimiter, encoding, kept.take, self._rules.judge_if_any)
         return DryRunReport(**found, issues=Issues(kept.issues), issues_omitted=kept.omitted)
 
     def run(
@@ -300,13 +312,14 @@ class Importer(Comparing, RunsOnDisk):
         rows = source if isinstance(source, RowsSource) else None
         can_rewind = None if rows is None else rows.can_rewind
         # Who only checks a source does not wait for it to be loaded.
+        from ._desk import Desk
         from ._run import ImportRun
 
         options = self._options_for(source, written, record_id)
         options["asks_first"] = self._confirm is not None
         target = self._target()
         native = _native.start(options, path, can_rewind, written, target, (again, purpose))
-        return ImportRun(native, rows, self._confirm, self._display(purpose))
+        return ImportRun(native, Desk(native, rows, self._confirm, self._rules), self._display(purpose))
 
     def _display(self, purpose: Purpose) -> Display | None:
         # Who wants no bar and is in no notebook does not wait for it to be loaded.

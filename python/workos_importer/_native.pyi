@@ -11,6 +11,7 @@ __all__ = [
     "Connection",
     "FoundRun",
     "Import",
+    "Judging",
     "Sandbox",
     "SandboxServer",
     "Table",
@@ -63,6 +64,8 @@ class Options(TypedDict):
     run_dir: str | None
     # with a live key, `asks` comes before anything is written, and waits
     asks_first: bool
+    # the names of the caller's own rules; `judge` asks them
+    rules: list[str]
 
 # severity, code, message, record number, line, column, record id
 _Issue: TypeAlias = tuple[str, str, str, int | None, int | None, str | None, str | None]
@@ -107,7 +110,7 @@ class Import:
         """Waits up to `timeout` seconds for events and returns up to `most` of them, with the lock released.
 
         Names: `asks`, `started` and `ended` (a dict), `warning` (an issue's parts), `row` (a row's parts), `want_rows`
-        (True: from the first one again).
+        (True: from the first one again), `judge` (a `Judging`).
         """
 
     def feed(self, rows: _Rows, before: int) -> None:
@@ -153,6 +156,19 @@ def source_columns(path: str, delimiter: str | None, encoding: str | None) -> li
 
 def known_column(name: str) -> str | None:
     """The column of users that a name means."""
+
+@final
+class Judging:
+    """Rows that the caller's own rules are to judge. Dropped without an answer, it ends the reading."""
+
+    def rows(self) -> str:
+        """The rows as JSON text: pairs of the record number and the values."""
+
+    def answer(self, remarks: list[tuple[int, str, str, str, str | None]]) -> None:
+        """Tells what the rules say: record number, severity, code, message, column. Raises ConfigError (`rule`)."""
+
+    def fail(self, message: str) -> None:
+        """Tells that a rule failed."""
 
 def start(
     options: Options,
@@ -251,8 +267,9 @@ def validate(
     pull: _Pull | None,
     written: tuple[str | None, str | None, str | None],
     take: Callable[[list[_Issue]], None],
+    judge: Callable[[Judging], None] | None,
 ) -> dict[str, Any]:
-    """Checks a file, or the rows that `pull` gives; `take` gets lists of issues.
+    """Checks a file, or the rows that `pull` gives; `take` gets lists of issues, `judge` rows for own rules.
 
     `written`: the file's delimiter and encoding, and where it is given back with its problems. Raises ConfigError and
     SourceError.
@@ -265,6 +282,7 @@ def dry_run(
     delimiter: str | None,
     encoding: str | None,
     take: Callable[[list[_Issue]], None],
+    judge: Callable[[Judging], None] | None,
 ) -> dict[str, Any]:
     """The same check, and what an import would do."""
 
@@ -292,6 +310,12 @@ class Sandbox:
 
     Give it to `Importer(sandbox=…)`, or serve it over HTTP. The same settings and the same sequence of requests give
     the same answers.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> sandbox = Sandbox()
+    >>> summary = Importer(sandbox=sandbox).run([{"email": "ada@example.com"}]).wait()
+    >>> [user["email"] for user in sandbox.dump()["users"]]
+    ['ada@example.com']
     """
 
     def __new__(
@@ -357,7 +381,13 @@ class Sandbox:
 
 @final
 class SandboxServer:
-    """A sandbox on loopback. Use it in a `with` block, or close it."""
+    """A sandbox on loopback. Use it in a `with` block, or close it.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> with Sandbox().serve() as server:
+    ...     Importer(api_key="sk_test_1", base_url=server.url).run([{"email": "ada@example.com"}]).wait().created
+    1
+    """
 
     @property
     def url(self) -> str:

@@ -32,6 +32,11 @@ class OrganizationRef:
     """The one organization that all users are added to: by WorkOS id, or by your own external id.
 
     `create_if_missing` needs `external_id` and `name`.
+
+    >>> from workos_importer import Importer, OrganizationRef
+    >>> acme = OrganizationRef(external_id="acme", name="Acme Inc.", create_if_missing=True)
+    >>> Importer(organization=acme).validate([{"email": "ada@example.com"}]).memberships
+    1
     """
 
     id: str | None = None
@@ -101,6 +106,7 @@ class Options:
             "results_out": _path(self.results_out),
             "run_dir": run_dir_of(self.run_dir),
             "asks_first": False,
+            "rules": [],
         }
 
     def _refuse_contradictions(self) -> None:

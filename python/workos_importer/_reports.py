@@ -46,6 +46,12 @@ class GivenBack(_Brief):
     """A file in which rows were given back as they are written, each with what is wrong in a first column `problem`.
 
     It has everything that the rows have, passwords included, and only its owner can read it.
+
+    >>> from pathlib import Path
+    >>> from workos_importer import Importer
+    >>> characters = Path("users.csv").write_text("email\\nnobody\\n")
+    >>> Importer().validate("users.csv", marked="marked.csv").marked
+    GivenBack(path='marked.csv', rows=1)
     """
 
     path: str
@@ -69,7 +75,13 @@ class GivenBack(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ValidationReport(_Brief):
-    """What a check of a source found. Figures are of the whole source, however many issues are kept."""
+    """What a check of a source found. Figures are of the whole source, however many issues are kept.
+
+    >>> from workos_importer import Importer
+    >>> report = Importer().validate([{"email": "ada@example.com"}, {"email": "nobody"}])
+    >>> report.ok, report.valid, report.issues[0].code
+    (False, 1, 'invalid_email')
+    """
 
     #: `user-only`, `single-org` or `multi-org`.
     mode: str
@@ -117,7 +129,13 @@ class ValidationReport(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DryRunReport(_Brief):
-    """What an import would do, as far as the source alone says it."""
+    """What an import would do, as far as the source alone says it.
+
+    >>> from workos_importer import Importer
+    >>> report = Importer().dry_run([{"email": "ada@example.com", "org_external_id": "acme"}])
+    >>> report.would_import, report.organizations, report.mode
+    (1, 1, 'multi-org')
+    """
 
     mode: str
     mode_sentence: str

@@ -34,7 +34,13 @@ class _Brief:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RowError(_Brief):
-    """Why a row failed."""
+    """Why a row failed.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> [result] = Importer(sandbox=Sandbox()).run([{"email": "nobody"}])
+    >>> result.error.error_type, result.error.code
+    ('validation', 'invalid_email')
+    """
 
     #: The stage: `validation`, `org_resolution`, `user`, `membership`, `role_assignment` or `in_doubt`.
     error_type: str
@@ -51,7 +57,13 @@ class RowError(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RowResult(_Brief):
-    """How one row ended. Given once for each row, in the order in which rows end."""
+    """How one row ended. Given once for each row, in the order in which rows end.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> for result in Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}]):
+    ...     print(result.record_number, result.email, result.outcome)
+    1 ada@example.com created
+    """
 
     #: From 1; the header is not counted.
     record_number: int
@@ -83,7 +95,13 @@ class RowResult(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Issue(_Brief):
-    """One thing that is wrong or odd in a source. Holds no secret, and no cell of a broken record."""
+    """One thing that is wrong or odd in a source. Holds no secret, and no cell of a broken record.
+
+    >>> from workos_importer import Importer
+    >>> [issue] = Importer().validate([{"email": "ada@example.com", "email_verified": "maybe"}]).issues
+    >>> issue.code, issue.record_number, issue.column
+    ('invalid_boolean', 1, 'email_verified')
+    """
 
     #: `error`: the row fails; `warning`: it goes on.
     severity: Literal["error", "warning"]
@@ -114,7 +132,15 @@ class Issue(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Pace(_Brief):
-    """How fast a run that is under way may send, and what holds it up."""
+    """How fast a run that is under way may send, and what holds it up.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> with Importer(sandbox=Sandbox(latency=0.2), headroom="20%").run([{"email": "ada@example.com"}]) as run:
+    ...     while (pace := run.progress.pace) is None:
+    ...         events = run.poll(0.05)
+    >>> pace.write_limit, pace.headroom
+    ((400, 10.0), 0.2)
+    """
 
     #: Writes that are allowed in a window, and the window's length in seconds; None without limits.
     write_limit: tuple[int, float] | None
@@ -136,7 +162,13 @@ class Pace(_Brief):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run is. Counts are of rows; `total` is None where it cannot be known before the end."""
+    """Where a run is. Counts are of rows; `total` is None where it cannot be known before the end.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> run = Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}])
+    >>> run.wait().ok, run.progress.ended, run.progress.failed
+    (True, 1, 0)
+    """
 
     ended: int
     failed: int
@@ -162,7 +194,13 @@ def expecting(progress: Progress, total: int | None) -> Progress:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a run is about to do."""
+    """What a run is about to do.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> run = Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}])
+    >>> run.wait().ok, run.started.mode_sentence
+    (True, 'User-only mode: No memberships will be created')
+    """
 
     run_id: str
     #: `user-only`, `single-org` or `multi-org`.
@@ -186,7 +224,13 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Why a run ended before its last row: a stable word, and what to do."""
+    """Why a run ended before its last row: a stable word, and what to do.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> importer = Importer(sandbox=Sandbox(), max_errors=0)
+    >>> importer.run([{"email": "nobody"}, {"email": "ada@example.com"}]).wait().stopped.kind
+    'max_errors'
+    """
 
     kind: str
     message: str
@@ -194,7 +238,13 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Summary(_Brief):
-    """The figures of a run. Counts are of rows unless they say otherwise."""
+    """The figures of a run. Counts are of rows unless they say otherwise.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> summary = Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}, {"email": "nobody"}]).wait()
+    >>> summary.status, summary.created, summary.failed
+    ('Completed with errors', 1, 1)
+    """
 
     run_id: str
     #: `Success`, `Completed with errors`, `Failed`, `Stopped`, `Interrupted`; after `undo` `Undoing` or `Undone`.

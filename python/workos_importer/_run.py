@@ -24,14 +24,14 @@ from ._results import Issue, Progress, RowResult, Started, Summary, expecting
 from ._waiting import Pulls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
     from types import TracebackType
 
     from typing_extensions import Self
 
     from . import _native
+    from ._desk import Desk
     from ._display import Display
-    from ._sources import RowsSource
     from ._tables import Table
 
 #: What `ImportRun.events` gives, in the order in which it happens.
@@ -67,25 +67,21 @@ class ImportRun:
     `APIError`, `SourceError`, `RunError`, or whatever the caller's own iterable raised. A cancelled `await` or
     `async for` asks the run to stop and loses no result: iterating again gives the rest. Both work under asyncio (also
     on uvloop, in Jupyter, and with AnyIO) and under Trio.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> [result.outcome for result in Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}])]
+    ['created']
     """
 
-    def __init__(
-        self,
-        native: _native.Import,
-        rows: RowsSource | None,
-        confirm: Callable[[Started], bool] | None = None,
-        display: Display | None = None,
-    ) -> None:
+    def __init__(self, native: _native.Import, desk: Desk, display: Display | None = None) -> None:
         """Made by `Importer.run`."""
         self._native = native
-        self._rows = rows
-        self._confirm = confirm
+        self._desk = desk
         self._process = os.getpid()
         self._lock = threading.RLock()
         self._events: deque[Event] = deque()
         self._started: Started | None = None
         self._summary: Summary | None = None
-        self._failure: BaseException | None = None
         self._raised = False
         self._warnings: deque[Issue] = deque(maxlen=_KEPT_ISSUES)
         self._failures: list[RowResult] = []
@@ -123,10 +119,11 @@ class ImportRun:
         """How many rows have ended, how fast, when the last one will have, and where the pace is."""
         self._refuse_fork()
         progress = convert.progress(self._native.progress())
-        if progress.total is not None or self._rows is None or self.ended:
+        count = self._desk.count
+        if progress.total is not None or count is None or self.ended:
             return progress
         # The engine counts rows that are handed to it when all are there; a list knows it from the beginning.
-        return expecting(progress, self._rows.count)
+        return expecting(progress, count)
 
     def results(self) -> Table[dict[str, Any]]:
         """Every outcome so far, by record number, as the results file has it. Read page by page from the run's folder.
@@ -330,19 +327,11 @@ class ImportRun:
         with self._lock:
             if self._summary is not None:
                 return True
-            rewind = asked = None
             for name, value in self._native.poll(_BATCH, timeout):
-                if name == "want_rows":
-                    rewind = bool(value)
-                elif name == "asks":
-                    asked = convert.started(value)
-                else:
+                if not self._desk.takes(name, value):
                     self._take(name, value)
-            if rewind is not None:
-                # Last: the caller's iterator may raise, and what came with the request is put aside by now.
-                self._feed(rewind)
-            if asked is not None:
-                self._ask(asked)
+            # Last: the caller's own code may raise, and what came with the questions is put aside by now.
+            self._desk.answer()
             native_module.drain_logs()
             return self.ended
 
@@ -367,40 +356,14 @@ class ImportRun:
             # Last: who sees that the run is over finds all of its events.
             self._summary = summary
 
-    def _feed(self, rewind: bool) -> None:
-        if self._rows is None:
-            return
-        try:
-            if self._failure is not None:
-                self._native.feed_failed("the caller's rows ended with an error before")
-                return
-            before, rows = self._rows.pull(rewind)
-            self._native.feed(rows, before)
-        except BaseException as error:
-            # The run ends in order first; then the caller gets the exception. Its text could quote a row.
-            self._failure = error
-            self._native.feed_failed(f"the caller's rows ended with {type(error).__name__}")
-            if not isinstance(error, Exception):
-                raise
-
-    def _ask(self, asked: Started) -> None:
-        try:
-            self._native.confirm(self._confirm is not None and self._confirm(asked) is True)
-        except BaseException as error:
-            # As with the caller's rows: nothing is sent, and then the caller gets the exception.
-            self._failure = error
-            self._native.confirm(False)
-            if not isinstance(error, Exception):
-                raise
-
     # Ends
 
     def _raise_failure(self) -> None:
         if self._raised:
             return
         self._raised = True
-        if self._failure is not None:
-            raise self._failure
+        if self._desk.failure is not None:
+            raise self._desk.failure
         stopped = self.summary.stopped
         if stopped is not None and stopped.kind in _RAISED:
             kind = _RAISED[stopped.kind]

@@ -25,7 +25,14 @@ _BATCH = 512
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RunInfo(_Brief):
-    """A run on disk. Counts are of rows."""
+    """A run on disk. Counts are of rows.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> importer = Importer(sandbox=Sandbox())
+    >>> ok = importer.run([{"email": "ada@example.com"}], run_id="crm").wait().ok
+    >>> [(info.id, info.status, info.created) for info in importer.runs()]
+    [('crm', 'Success', 1)]
+    """
 
     id: str
     #: The path that was imported; `-` for standard input, `rows` for rows that came from a program.
@@ -63,7 +70,14 @@ class RunInfo(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cause(_Brief):
-    """Rows of a run that failed alike."""
+    """Rows of a run that failed alike.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> importer = Importer(sandbox=Sandbox())
+    >>> ok = importer.run([{"email": "nobody"}, {"email": "ada@example.com"}, {"email": "none"}]).wait().ok
+    >>> [(cause.code, cause.records) for cause in importer.causes()]
+    [('invalid_email', (1, 3))]
+    """
 
     #: As in `RowError`.
     code: str

@@ -53,7 +53,15 @@ _Counts = tuple[tuple[str, str, int], ...]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Left(_Brief):
-    """One object that undoing has left."""
+    """One object that undoing has left.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> importer = Importer(sandbox=(sandbox := Sandbox()))
+    >>> [result] = importer.run([{"email": "ada@example.com"}])
+    >>> signed_in = sandbox.sign_in(result.user_id)
+    >>> [(left.name, left.reason) for left in importer.undo().wait().left]
+    [('ada@example.com', 'signed_in')]
+    """
 
     #: `user`, `membership` or `organization`.
     kind: str
@@ -80,7 +88,13 @@ class Left(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class UndoPlan(_Brief):
-    """What undoing a run would do, as far as its journal knows. Counts are of objects."""
+    """What undoing a run would do, as far as its journal knows. Counts are of objects.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> importer = Importer(sandbox=Sandbox())
+    >>> importer.run([{"email": "ada@example.com"}]).wait().ok, importer.undo_plan().users
+    (True, 1)
+    """
 
     run_id: str
     #: As in `RunInfo`.
@@ -128,7 +142,13 @@ class UndoPlan(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class UndoSummary(_Brief):
-    """How undoing a run ended. Counts are of objects, of all attempts together."""
+    """How undoing a run ended. Counts are of objects, of all attempts together.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> importer = Importer(sandbox=Sandbox())
+    >>> importer.run([{"email": "ada@example.com"}]).wait().ok, importer.undo().wait().users_deleted
+    (True, 1)
+    """
 
     run_id: str
     #: `Undone`, `Partly undone` (something is left), `Stopped`, `Interrupted` or `Failed`.
@@ -205,6 +225,13 @@ class UndoRun:
     """A run that is being undone. `wait()` (or `await`) gives the `UndoSummary`.
 
     Leaving a `with` block early stops it: what is in flight ends (20 s at most). Undoing the run again goes on.
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> importer = Importer(sandbox=Sandbox())
+    >>> ok = importer.run([{"email": "ada@example.com"}]).wait().ok
+    >>> with importer.undo() as undoing:
+    ...     print(undoing.wait().status)
+    Undone
     """
 
     def __init__(self, native: _native.Undoing) -> None:

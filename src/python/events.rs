@@ -11,6 +11,8 @@ use workos_importer_core::journal::outcome::{Evidence, RowError, RowResult, Step
 use workos_importer_core::report::GivenBack;
 use workos_importer_core::row::{Issue, Kind};
 
+use crate::judging::Judging;
+
 /// One event as `(name, value)`.
 pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyAny>> {
     let (name, value) = match event {
@@ -21,6 +23,10 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyAny>> 
         Event::Asks(asked) => (intern!(py, "asks"), self::started(py, &asked)?.into_any()),
         Event::Warning(issue) => (intern!(py, "warning"), self::issue(py, &issue)?),
         Event::Row(result) => (intern!(py, "row"), row(py, &result)?),
+        Event::Judge(judging) => (
+            intern!(py, "judge"),
+            Judging::new(judging).into_bound_py_any(py)?,
+        ),
         Event::Compared(comparison) => (
             intern!(py, "compared"),
             // Once for each comparison, and of many parts: as JSON text, which Python reads.

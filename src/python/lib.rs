@@ -10,6 +10,7 @@ mod doctor;
 mod errors;
 mod events;
 mod import;
+mod judging;
 mod logging;
 mod options;
 mod preview;
@@ -37,6 +38,8 @@ mod _native {
     use super::doctor::{check_api, check_connection, check_run_folder};
     #[pymodule_export]
     use super::import::{Import, start};
+    #[pymodule_export]
+    use super::judging::Judging;
     #[pymodule_export]
     use super::logging::drain_logs;
     #[pymodule_export]

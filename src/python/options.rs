@@ -41,6 +41,7 @@ pub struct Options {
     results_out: Option<PathBuf>,
     run_dir: Option<PathBuf>,
     asks_first: bool,
+    rules: Vec<String>,
 }
 
 impl Options {
@@ -97,6 +98,7 @@ impl Options {
             results_out: self.results_out,
             run_dir: self.run_dir,
             asks_first: self.asks_first,
+            rules: self.rules,
             ..ImportOptions::default()
         })
     }

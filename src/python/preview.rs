@@ -1,11 +1,13 @@
 //! Owns what needs no connection: `validate` and `dry_run`, with Python's lock released.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use workos_importer_core::import::{self as core, GiveBackError};
+use workos_importer_core::row::OwnRules;
 use workos_importer_core::source::{self, Format, Source};
 use workos_importer_core::validate::{self as check, ValidateError};
 
@@ -19,7 +21,7 @@ pub struct GivenWriting(Option<String>, Option<String>, Option<PathBuf>);
 
 /// Checks a file (`path`), or the rows that `pull` gives; `take` gets lists of issues.
 #[pyfunction]
-#[pyo3(signature = (options, path, pull, written, take))]
+#[pyo3(signature = (options, path, pull, written, take, judge))]
 pub fn validate<'py>(
     py: Python<'py>,
     options: Options,
@@ -27,34 +29,39 @@ pub fn validate<'py>(
     pull: Option<&Bound<'py, PyAny>>,
     written: GivenWriting,
     take: &Bound<'py, PyAny>,
+    judge: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let options = options.into_core(py)?.validation();
+    let judges = judge.is_some();
+    let mut options = options.into_core(py)?.validation();
     let GivenWriting(delimiter, encoding, out) = written;
     let format = format(py, delimiter.as_deref(), encoding)?;
     let written = format.clone();
     let given = path.clone();
-    let work = move |source: &mut dyn Source, bundle: &mut Bundle| match (&out, &given) {
-        (Some(out), Some(path)) => {
-            let marked = core::Marked {
-                path,
-                format: &written,
-                out,
-            };
-            let caller = bundle.caller();
-            let done = core::validate_marked(
-                &options,
-                &marked,
-                source,
-                |issue| bundle.tell(issue),
-                || caller.look(),
-            );
-            done.map(|(found, given)| (found, Some(given)))
+    let work = move |source: &mut dyn Source, bundle: &mut Bundle| {
+        options.own_rules = judges.then(|| -> Arc<dyn OwnRules> { Arc::new(bundle.caller()) });
+        match (&out, &given) {
+            (Some(out), Some(path)) => {
+                let marked = core::Marked {
+                    path,
+                    format: &written,
+                    out,
+                };
+                let caller = bundle.caller();
+                let done = core::validate_marked(
+                    &options,
+                    &marked,
+                    source,
+                    |issue| bundle.tell(issue),
+                    || caller.look(),
+                );
+                done.map(|(found, given)| (found, Some(given)))
+            }
+            _ => check::validate(source, &options, |issue| bundle.tell(issue))
+                .map(|found| (found, None))
+                .map_err(GiveBackError::Check),
         }
-        _ => check::validate(source, &options, |issue| bundle.tell(issue))
-            .map(|found| (found, None))
-            .map_err(GiveBackError::Check),
     };
-    let (found, given) = checked(py, path, pull, format, take, work)?;
+    let (found, given) = checked(py, path, pull, format, (take, judge), work)?;
     let values = PyDict::new(py);
     values.set_item("mode", found.mode.as_str())?;
     values.set_item("mode_sentence", found.mode.sentence())?;
@@ -73,7 +80,8 @@ pub fn validate<'py>(
 
 /// The same check, and what an import would do.
 #[pyfunction]
-#[pyo3(signature = (options, path, pull, delimiter, encoding, take))]
+#[pyo3(signature = (options, path, pull, delimiter, encoding, take, judge))]
+#[allow(clippy::too_many_arguments)] // the stub names them
 pub fn dry_run<'py>(
     py: Python<'py>,
     options: Options,
@@ -82,14 +90,17 @@ pub fn dry_run<'py>(
     delimiter: Option<&str>,
     encoding: Option<String>,
     take: &Bound<'py, PyAny>,
+    judge: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let options = options.into_core(py)?;
+    let judges = judge.is_some();
+    let mut options = options.into_core(py)?;
     let format = format(py, delimiter, encoding)?;
     let work = move |source: &mut dyn Source, bundle: &mut Bundle| {
+        options.own_rules = judges.then(|| -> Arc<dyn OwnRules> { Arc::new(bundle.caller()) });
         let found = core::dry_run(&options, source, |issue| bundle.tell(issue));
         found.map_err(GiveBackError::Check)
     };
-    let found = checked(py, path, pull, format, take, work)?;
+    let found = checked(py, path, pull, format, (take, judge), work)?;
     let values = PyDict::new(py);
     values.set_item("mode", found.mode)?;
     values.set_item("mode_sentence", found.mode_sentence)?;
@@ -112,7 +123,7 @@ fn checked<Found: Send + 'static>(
     path: Option<String>,
     pull: Option<&Bound<'_, PyAny>>,
     format: Format,
-    take: &Bound<'_, PyAny>,
+    (take, judge): (&Bound<'_, PyAny>, Option<&Bound<'_, PyAny>>),
     work: impl FnOnce(&mut dyn Source, &mut Bundle) -> Result<Found, GiveBackError> + Send + 'static,
 ) -> PyResult<Found> {
     let (caller, desk) = rows::ends();
@@ -139,7 +150,7 @@ fn checked<Found: Send + 'static>(
                 &format!("No thread can be started: {error}"),
             )
         })?;
-    let answered = desk.answer(py, pull, take);
+    let answered = desk.answer(py, pull, take, judge);
     let found = py.detach(|| thread.join());
     answered?;
     match found {

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use workos_importer_core::row::Issue;
+use workos_importer_core::import::Judging;
+use workos_importer_core::row::{Issue, OwnRules, Remark, SeenRow};
 use workos_importer_core::source::{Dialect, Handed, Record, RecordBuilder, Source, SourceError};
 
 use crate::tables::{self, Table};
-use crate::{cells, errors, events};
+use crate::{cells, errors, events, judging};
 
 /// How long one wait lasts before Python's signals are looked at.
 const SLICE: Duration = Duration::from_millis(50);
@@ -23,14 +24,17 @@ const ISSUES: usize = 256;
 const BUNDLES: usize = 4;
 
 /// What the engine's threads ask of the caller's.
+#[derive(Debug)]
 enum Asked {
     Issues(Vec<Issue>),
     /// The next rows are wanted; none mean the end.
     Rows(SyncSender<Handed>),
+    /// The caller's own rules are to judge rows.
+    Judge(Judging),
 }
 
 /// The engine's end. When all of its clones are gone, the check is over.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     asked: SyncSender<Asked>,
     /// Python has raised: the check is to end.
@@ -84,6 +88,16 @@ impl Caller {
     }
 }
 
+impl OwnRules for Caller {
+    fn judge(&self, rows: Vec<SeenRow>) -> Result<Vec<Remark>, String> {
+        let (judging, awaited) = Judging::of(rows);
+        let _ = self.asked.send(Asked::Judge(judging));
+        let remarks = awaited.wait()?;
+        self.look().map_err(|error| error.to_string())?;
+        Ok(remarks)
+    }
+}
+
 /// Never seen: what Python raised is raised in its place.
 fn stopped() -> SourceError {
     SourceError::Other("stopped".into())
@@ -91,7 +105,7 @@ fn stopped() -> SourceError {
 
 impl Desk {
     /// Answers until the check is over. `pull` gives how many rows came before and the next ones; `take` gets lists of
-    /// issues.
+    /// issues; `judge` gets what the caller's own rules are to judge.
     ///
     /// # Errors
     /// What Python raised, a signal's exception included; the check has ended then too.
@@ -100,6 +114,7 @@ impl Desk {
         py: Python<'_>,
         pull: Option<&Bound<'_, PyAny>>,
         take: &Bound<'_, PyAny>,
+        judge: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let mut raised = None;
         let mut receiver = self.asked;
@@ -117,6 +132,7 @@ impl Desk {
                 Err(RecvTimeoutError::Timeout) if raised.is_some() => Ok(()),
                 Err(RecvTimeoutError::Timeout) => py.check_signals(),
                 Ok(Asked::Issues(issues)) => hand_over(py, take, &issues),
+                Ok(Asked::Judge(judging)) => judged(py, judge, judging),
                 Ok(Asked::Rows(answer)) => pulled(pull).map(|rows| {
                     let _ = answer.send(rows);
                 }),
@@ -138,6 +154,17 @@ fn hand_over(py: Python<'_>, take: &Bound<'_, PyAny>, issues: &[Issue]) -> PyRes
     take.call1((issues?,))?;
     // Native callbacks run no Python code in which a signal would be noticed.
     py.check_signals()
+}
+
+fn judged(py: Python<'_>, judge: Option<&Bound<'_, PyAny>>, judging: Judging) -> PyResult<()> {
+    let Some(judge) = judge else { return Ok(()) };
+    let judging = Bound::new(py, judging::Judging::new(judging))?;
+    let done = judge.call1((&judging,)).map(drop);
+    if done.is_err() {
+        // What was raised may hold the question as long as it lives, and the reading waits for an answer.
+        judging.get().fail("a rule ended with an error".into());
+    }
+    done
 }
 
 fn pulled(pull: Option<&Bound<'_, PyAny>>) -> PyResult<Handed> {

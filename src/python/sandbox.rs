@@ -15,7 +15,16 @@ use workos_importer_sandbox::{
 
 use crate::{errors, runtime};
 
-/// An in-process WorkOS with the documented limits and injectable faults.
+/// A WorkOS environment in this process, with the API's codes, rules and limits, and faults on demand.
+///
+/// Give it to `Importer(sandbox=…)`, or serve it over HTTP. The same settings and the same sequence of requests give
+/// the same answers.
+///
+/// >>> from workos_importer import Importer, Sandbox
+/// >>> sandbox = Sandbox()
+/// >>> summary = Importer(sandbox=sandbox).run([{"email": "ada@example.com"}]).wait()
+/// >>> [user["email"] for user in sandbox.dump()["users"]]
+/// ['ada@example.com']
 #[pyclass(frozen, module = "workos_importer")]
 pub struct Sandbox {
     inner: sandbox::Sandbox,
@@ -206,7 +215,12 @@ impl Sandbox {
     }
 }
 
-/// A sandbox that is served over HTTP; it stops when it is closed or forgotten.
+/// A sandbox on loopback. Use it in a `with` block, or close it.
+///
+/// >>> from workos_importer import Importer, Sandbox
+/// >>> with Sandbox().serve() as server:
+/// ...     Importer(api_key="sk_test_1", base_url=server.url).run([{"email": "ada@example.com"}]).wait().created
+/// 1
 #[pyclass(frozen, module = "workos_importer")]
 pub struct SandboxServer {
     /// The base URL.

@@ -41,7 +41,7 @@ pub(super) fn causes_in(store: &Store) -> rusqlite::Result<Vec<Cause>> {
     Ok(groups
         .into_iter()
         .map(|group| {
-            let (retry_helps, remedy) = remedy(&group.code);
+            let (retry_helps, remedy) = remedy(&group.error_type, &group.code);
             Cause {
                 retry_helps,
                 remedy: remedy.to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn causes_in(store: &Store) -> rusqlite::Result<Vec<Cause>> {
         .collect())
 }
 
-fn remedy(code: &str) -> (bool, &'static str) {
+fn remedy(error_type: &str, code: &str) -> (bool, &'static str) {
     if let Some(issue) = IssueCode::ALL
         .into_iter()
         .find(|issue| issue.as_str() == code)
@@ -107,6 +107,7 @@ fn remedy(code: &str) -> (bool, &'static str) {
             true,
             "It is not known whether the write was applied. Try again: what is there is found.",
         ),
+        _ if error_type == "validation" => (false, IssueCode::Own("own_rule").remedy()),
         _ => (
             true,
             "The API did not answer, or refused. Try again; if it stays, read what it says.",
@@ -121,8 +122,12 @@ mod tests {
     #[test]
     fn every_issue_has_its_own_remedy_and_no_retry_helps_a_wrong_row() {
         for issue in IssueCode::ALL {
-            assert_eq!(remedy(issue.as_str()), (false, issue.remedy()));
+            assert_eq!(
+                remedy("validation", issue.as_str()),
+                (false, issue.remedy())
+            );
         }
-        assert!(remedy("user_unavailable").0);
+        assert!(remedy("user", "user_unavailable").0);
+        assert!(!remedy("validation", "wrong_team").0);
     }
 }

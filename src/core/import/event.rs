@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::Comparison;
+use super::judging::Judging;
 use crate::journal::outcome::RowResult;
 use crate::journal::{UNDOING, UNDONE};
 use crate::row::Issue;
@@ -25,6 +26,8 @@ pub enum Event {
     Row(Box<RowResult>),
     /// The caller's rows are wanted ([`super::Import::feed`]); `rewind`: from the first one again.
     WantRows { rewind: bool },
+    /// The caller's own rules are to judge rows. Comes only where [`super::ImportOptions::rules`] names some.
+    Judge(Judging),
     /// What a comparison found; comes before the last event.
     Compared(Box<Comparison>),
     /// The import is over; the last event.

@@ -18,6 +18,7 @@ mod forecast;
 mod give_back;
 #[cfg(test)]
 mod give_back_tests;
+mod judging;
 mod kept_pace;
 mod lock;
 mod options;
@@ -52,6 +53,7 @@ pub use event::{Event, PaceNow, Progress, Started, Status, Stopped, Summary};
 use figures::{already_done, recorded};
 pub use forecast::Forecast;
 pub use give_back::{GiveBackError, Marked, give_back_failed, validate_marked};
+pub use judging::{Awaited, Judging};
 pub use kept_pace::PaceChange;
 pub use options::{Again, ImportOptions, Input, Purpose, Target};
 use prepare::Ready;

@@ -1,6 +1,7 @@
 //! Owns what a caller can ask of an import, and where it reads from and writes to.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use crate::directory::OnExisting;
 use crate::engine::MaxErrors;
 use crate::pace::Limit;
-use crate::row::OrganizationOptions;
+use crate::row::{OrganizationOptions, OwnRules};
 use crate::source::Format;
 use crate::wire::Connection;
 
@@ -34,6 +35,10 @@ pub struct ImportOptions {
     pub mapping: Vec<(String, String)>,
     /// `record_id=`: the column that says what the caller calls each row.
     pub record_id: Option<String>,
+    /// The names of rules of the caller's own. A run with rules asks them by [`super::Event::Judge`].
+    pub rules: Vec<String>,
+    /// Whom checks ask in their place, which have no events.
+    pub own_rules: Option<Arc<dyn OwnRules>>,
     /// Caps the requests in flight.
     pub concurrency: Option<usize>,
     /// The write window; default 500 in 10 s.
@@ -90,6 +95,9 @@ impl ImportOptions {
             let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             shape.insert(PLAN.into(), json!(path));
         }
+        if let (false, Some(shape)) = (self.rules.is_empty(), shape.as_object_mut()) {
+            shape.insert(RULES.into(), json!(self.rules));
+        }
         shape
     }
 
@@ -134,6 +142,14 @@ pub(super) const RECORD_ID: &str = "record_id";
 
 /// Where the shape of a run has its plan.
 const PLAN: &str = "plan";
+
+/// Where the shape of a run has the names of its rules, if it has any.
+const RULES: &str = "rules";
+
+/// The rules that a run was begun with.
+pub(super) fn rules_of(shape: &Value) -> Vec<String> {
+    serde_json::from_value(shape[RULES].clone()).unwrap_or_default()
+}
 
 /// The shape of a run without its plan: that of the plan itself.
 pub(super) fn without_plan(shape: &str) -> String {

@@ -13,8 +13,9 @@ use super::again::{Earlier, Identity, checked, earlier, goes_on};
 use super::event::Event;
 use super::fingerprint::ContentDigest;
 use super::folder::{Folder, Looking};
+use super::judging::AskedByEvents;
 use super::kept_pace::{KeptPace, check_pace};
-use super::options::{Again, ImportOptions, Input, Purpose, Target, without_plan};
+use super::options::{Again, ImportOptions, Input, Purpose, Target, rules_of, without_plan};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::{Counters, Errors};
 use super::runs::{FoundRun, export_results, find_run};
@@ -113,6 +114,9 @@ pub(super) fn prepare(
         None => input,
     };
     check_options(&options)?;
+    if !options.rules.is_empty() {
+        options.own_rules = Some(Arc::new(AskedByEvents(events.clone())));
+    }
     let knows_rows = match &named {
         Some(run) => run.info.knows_rows(),
         None => options.run_name.is_some() || matches!(input, Input::Fed { .. }),
@@ -300,6 +304,11 @@ fn source_of(
 ) -> Result<Input, StartError> {
     let shape = serde_json::from_str(&run.info.options).unwrap_or_default();
     let format = options.take_shape(&shape);
+    // Without them, rows that they refuse would be imported now.
+    let rules = rules_of(&shape);
+    if rules != options.rules {
+        return Err(other_rules(run, &rules));
+    }
     options.run_name.clone_from(&run.info.name);
     let what = match (given, run.info.source.as_str()) {
         (_, "-") => "its rows came from standard input, and cannot be read again",
@@ -318,6 +327,19 @@ fn source_of(
     };
     let (run, what) = (run.info.id.clone(), what.to_owned());
     Err(StartError::SourceChanged { run, what })
+}
+
+fn other_rules(run: &FoundRun, rules: &[String]) -> StartError {
+    let id = &run.info.id;
+    StartError::Options(match rules.is_empty() {
+        true => format!("Run {id} was begun without rules: go on with it without them."),
+        false => {
+            let rules = rules.join(", ");
+            format!(
+                "Run {id} was begun with rules of a program ({rules}): go on with it from there, with the same rules."
+            )
+        }
+    })
 }
 
 /// What the source is called, what it holds where that can be told, and the options that shape the result.

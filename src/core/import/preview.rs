@@ -42,6 +42,7 @@ impl ImportOptions {
                 create_organizations: !self.no_create_orgs,
                 clear_empty: self.clear_empty,
             },
+            own_rules: self.own_rules.clone(),
         }
     }
 }

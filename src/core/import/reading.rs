@@ -10,10 +10,12 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::Event;
+use super::judging::Stage;
 use crate::engine::{Claimed, ReadRow, Rows};
 use crate::journal::outcome::{ApiDetails, RowError};
 use crate::row::{
-    Columns, Interpreted, Issue, Kind, Mode, Rejected, Rules, fields_digest, interpret, row_digest,
+    Columns, Interpreted, Issue, Judged, Kind, Mode, OwnRules, Rejected, Rules, fields_digest,
+    interpret, row_digest, seen,
 };
 use crate::source::{Handed, Record, RecordBuilder, Source};
 
@@ -25,6 +27,8 @@ pub(super) struct Meaning {
     pub(super) columns: Columns,
     pub(super) mode: Mode,
     pub(super) rules: Rules,
+    /// Rules of the caller's own.
+    pub(super) own_rules: Option<Arc<dyn OwnRules>>,
     /// Keys the digests by which rows of one user are compared.
     pub(super) digest_key: [u8; 32],
     /// Rows are known by what they say, not by their place: each gets a digest of its own.
@@ -38,18 +42,37 @@ pub(super) struct Meaning {
 }
 
 impl Meaning {
-    fn read(&mut self, records: Vec<Record>, warnings: &mut Vec<Issue>) -> Vec<ReadRow> {
+    /// Leaves out what is not to be read.
+    fn drawn(&self, mut records: Vec<Record>) -> Vec<Record> {
+        if let Some(sample) = &self.sample {
+            records.retain(|record| sample.contains(&record.number));
+        }
+        records
+    }
+
+    /// What the caller's own rules say. May block.
+    fn judge(&self, records: &[Record]) -> Result<Judged, String> {
+        match &self.own_rules {
+            Some(rules) if !records.is_empty() => {
+                Ok(Judged::new(rules.judge(seen(&self.columns, records))?))
+            }
+            _ => Ok(Judged::default()),
+        }
+    }
+
+    fn read(
+        &mut self,
+        records: Vec<Record>,
+        mut judged: Judged,
+        warnings: &mut Vec<Issue>,
+    ) -> Vec<ReadRow> {
         let mut rows = Vec::with_capacity(records.len());
         for record in records {
-            let is_drawn = |sample: &HashSet<u64>| sample.contains(&record.number);
-            if !self.sample.as_ref().is_none_or(is_drawn) {
-                continue;
-            }
             let digest = self
                 .knows_rows
                 .then(|| row_digest(&record, &self.columns, &self.rules, &self.digest_key));
-            let Interpreted { row, warnings: odd } =
-                interpret(&self.columns, &self.mode, record, &self.rules);
+            let interpreted = interpret(&self.columns, &self.mode, record, &self.rules);
+            let Interpreted { row, warnings: odd } = judged.add_to(interpreted, &self.columns);
             if self.warn {
                 warnings.extend(odd);
             }
@@ -123,6 +146,9 @@ impl Warnings {
     }
 }
 
+/// Never seen: rows are read only when it is known what they mean.
+const UNKNOWN: &str = "the columns are not known yet";
+
 enum FromThread {
     Batch(Vec<ReadRow>),
     End,
@@ -172,13 +198,19 @@ fn read_file(
                 Ok(records) => {
                     let mut odd = Vec::new();
                     meaning.grow(source.columns(), &mut odd);
-                    let rows = meaning.read(records, &mut odd);
-                    odd.into_iter()
-                        .for_each(|issue| warnings.tell_blocking(issue));
-                    if rows.is_empty() {
-                        continue;
+                    let records = meaning.drawn(records);
+                    match meaning.judge(&records) {
+                        Ok(judged) => {
+                            let rows = meaning.read(records, judged, &mut odd);
+                            odd.into_iter()
+                                .for_each(|issue| warnings.tell_blocking(issue));
+                            if rows.is_empty() {
+                                continue;
+                            }
+                            FromThread::Batch(rows)
+                        }
+                        Err(error) => FromThread::Failed(error),
                     }
-                    FromThread::Batch(rows)
                 }
                 Err(error) => FromThread::Failed(error.to_string()),
             };
@@ -250,6 +282,8 @@ pub(super) struct FedRows {
     odd: VecDeque<Issue>,
     /// The records by which the mode was decided.
     first: Vec<Record>,
+    /// Those that are with the caller's own rules.
+    stage: Stage,
 }
 
 impl FedRows {
@@ -270,6 +304,7 @@ impl FedRows {
             ready: VecDeque::new(),
             odd: VecDeque::new(),
             first: Vec::new(),
+            stage: Stage::default(),
         }
     }
 
@@ -292,20 +327,13 @@ impl FedRows {
     pub(super) async fn has_invalid(&mut self) -> Result<bool, String> {
         let mut found = false;
         loop {
-            let mut records = std::mem::take(&mut self.first);
-            if records.is_empty() {
-                records = self.fetch().await?;
-            }
-            if records.is_empty() && self.ended {
+            let Some((records, judged)) = self.judged().await? else {
                 break;
-            }
-            let Some(meaning) = &mut self.meaning else {
-                return Err("the columns are not known yet".into());
             };
-            let mut odd = Vec::new();
-            meaning.grow(self.builder.columns(), &mut odd);
-            self.odd.extend(odd);
-            let rows = meaning.read(records, &mut Vec::new());
+            let Some(meaning) = &mut self.meaning else {
+                return Err(UNKNOWN.into());
+            };
+            let rows = meaning.read(records, judged, &mut Vec::new());
             found = found
                 || rows
                     .iter()
@@ -321,6 +349,37 @@ impl FedRows {
 
     pub(super) fn set_meaning(&mut self, meaning: Meaning) {
         self.meaning = Some(meaning);
+    }
+
+    /// The next records, and what the caller's own rules say of them; `None` at the end. What is new about columns is
+    /// noted. Nothing is lost if it is dropped before it is done.
+    async fn judged(&mut self) -> Result<Option<(Vec<Record>, Judged)>, String> {
+        if self.stage.is_empty() {
+            let mut records = std::mem::take(&mut self.first);
+            if records.is_empty() {
+                records = self.fetch().await?;
+            }
+            if records.is_empty() && self.ended {
+                return Ok(None);
+            }
+            let Some(meaning) = &mut self.meaning else {
+                return Err(UNKNOWN.into());
+            };
+            let mut odd = Vec::new();
+            meaning.grow(self.builder.columns(), &mut odd);
+            self.odd.extend(odd);
+            if meaning.own_rules.is_none() || records.is_empty() {
+                return Ok(Some((records, Judged::default())));
+            }
+            self.stage.put(records);
+        }
+        match &self.meaning {
+            Some(meaning) => {
+                let events = &self.warnings.events;
+                self.stage.judged(&meaning.columns, events).await.map(Some)
+            }
+            None => Err(UNKNOWN.into()),
+        }
     }
 
     async fn fetch(&mut self) -> Result<Vec<Record>, String> {
@@ -363,19 +422,14 @@ impl Rows for FedRows {
             if !self.ready.is_empty() {
                 return Ok(self.ready.drain(..).collect());
             }
-            let mut records = std::mem::take(&mut self.first);
-            if records.is_empty() {
-                records = self.fetch().await?;
-            }
-            if records.is_empty() && self.ended {
+            let Some((records, judged)) = self.judged().await? else {
                 return Ok(Vec::new());
-            }
+            };
             let Some(meaning) = &mut self.meaning else {
-                return Err("the columns are not known yet".into());
+                return Err(UNKNOWN.into());
             };
             let mut odd = Vec::new();
-            meaning.grow(self.builder.columns(), &mut odd);
-            self.ready.extend(meaning.read(records, &mut odd));
+            self.ready.extend(meaning.read(records, judged, &mut odd));
             self.odd.extend(odd);
         }
     }
@@ -385,6 +439,7 @@ impl Rows for FedRows {
             return Ok(false);
         }
         self.builder.rewind();
+        self.stage = Stage::default();
         self.rewinding = true;
         self.ended = false;
         if let Some(meaning) = &mut self.meaning {

@@ -339,6 +339,7 @@ impl Prepared {
             columns,
             mode: mode.clone(),
             rules: self.options.validation().rules,
+            own_rules: self.options.own_rules.clone(),
             digest_key: self.key,
             knows_rows: self.knows_rows,
             invalid_only,

@@ -1,6 +1,9 @@
 //! Owns the names of everything that can be wrong or odd in a source, each with its cause and remedy. The documentation
 //! is generated from here; a name is never changed.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 /// What an issue is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IssueCode {
@@ -40,7 +43,15 @@ pub enum IssueCode {
     UnmatchedMapping,
     NeverCleared,
     EncodingDoubt,
+    /// What a rule of the caller's own says, under a name of its own.
+    Own(&'static str),
 }
+
+/// How many names rules may use. They are kept as long as the program runs; a name that is made up for each row, which was
+/// never meant, is one of many then.
+const OWN_NAMES: usize = 1_000;
+
+static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 impl IssueCode {
     pub const ALL: [IssueCode; 36] = [
@@ -81,6 +92,29 @@ impl IssueCode {
         Self::NeverCleared,
         Self::EncodingDoubt,
     ];
+
+    /// The code of this name for what a rule of the caller's own says: one of ours if it has the name, else the caller's.
+    /// `None` unless the name has lower-case letters, digits and underscores only, 64 at most.
+    pub fn own(name: &str) -> Option<Self> {
+        let fits =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+            return None;
+        }
+        if let Some(ours) = Self::ALL.into_iter().find(|code| code.as_str() == name) {
+            return Some(ours);
+        }
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Self::Own(match names.get(name) {
+            Some(known) => known,
+            None if names.len() >= OWN_NAMES => "own_rule",
+            None => {
+                let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
+                names.insert(kept);
+                kept
+            }
+        }))
+    }
 
     /// The name in output and files.
     pub fn as_str(self) -> &'static str {
@@ -210,6 +244,9 @@ impl IssueCode {
             Self::EncodingDoubt => ("encoding_doubt",
                 "Some records are not UTF-8.",
                 "Save the file as UTF-8, or name its encoding with --encoding."),
+            Self::Own(name) => (name,
+                "A rule of the importing program says so.",
+                "Correct the row, or the rule."),
         }
     }
 }
@@ -224,12 +261,34 @@ mod tests {
     fn every_code_is_listed_once_and_explained() {
         let names: HashSet<_> = IssueCode::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(names.len(), IssueCode::ALL.len());
-        // The last variant's place says how many variants there are.
-        assert_eq!(IssueCode::EncodingDoubt as usize + 1, IssueCode::ALL.len());
+        let source = include_str!("code.rs");
+        let (_, variants) = source.split_once("pub enum IssueCode {").unwrap();
+        let (variants, _) = variants.split_once('}').unwrap();
+        let is_ours = |line: &&str| line.ends_with(',') && !line.contains('(');
+        assert_eq!(
+            variants.lines().filter(is_ours).count(),
+            IssueCode::ALL.len()
+        );
         for code in IssueCode::ALL {
             assert!(!code.cause().is_empty() && !code.remedy().is_empty());
             let is_snake = |letter: char| letter.is_ascii_lowercase() || letter == '_';
             assert!(code.as_str().chars().all(is_snake));
+        }
+    }
+
+    #[test]
+    fn a_rule_has_a_code_of_its_own_or_one_of_ours() {
+        assert_eq!(
+            IssueCode::own("invalid_email"),
+            Some(IssueCode::InvalidEmail)
+        );
+        let own = IssueCode::own("wrong_team_2").unwrap();
+        assert_eq!(
+            (own.as_str(), IssueCode::own("wrong_team_2")),
+            ("wrong_team_2", Some(own))
+        );
+        for name in ["", "Team", "a b", "é", &"x".repeat(65)] {
+            assert_eq!(IssueCode::own(name), None, "{name}");
         }
     }
 

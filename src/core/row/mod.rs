@@ -14,6 +14,7 @@ mod convert;
 mod metadata;
 mod near;
 mod organization;
+mod own;
 mod password;
 mod secrecy;
 #[cfg(test)]
@@ -29,5 +30,6 @@ pub use digest::{NOTHING_CLAIMED, fields_digest, row_digest};
 pub use interpret::{Interpreted, Rejected, Row, RowIdentity, Rules, interpret};
 pub use issue::{Issue, Severity};
 pub use mode::{Mode, ModeError, OrganizationOptions};
+pub use own::{Judged, OwnRules, Remark, SeenRow, seen};
 pub use secrecy::may_hold_secrets;
 pub use step::{Kind, Step, StepKey};

@@ -4,12 +4,12 @@ use std::hash::{BuildHasher, RandomState};
 
 use zeroize::Zeroizing;
 
+use super::Batch;
 use super::spill::Entry;
 use crate::row::digest::for_each_field;
 use crate::row::{
     Claim, Columns, Issue, Mode, OrganizationReference, Row, Rules, UserClaim, interpret,
 };
-use crate::source::Record;
 
 /// What a batch came to.
 #[derive(Default)]
@@ -40,8 +40,13 @@ impl Examiner {
         }
     }
 
-    /// `said` comes before what is found.
-    pub fn examine(&self, columns: &Columns, records: Vec<Record>, said: Vec<Issue>) -> Examined {
+    /// What was said before comes before what is found.
+    pub fn examine(&self, columns: &Columns, batch: Batch) -> Examined {
+        let Batch {
+            records,
+            said,
+            mut judged,
+        } = batch;
         let mut examined = Examined {
             issues: said,
             users: Vec::with_capacity(records.len()),
@@ -51,6 +56,7 @@ impl Examiner {
         let mut scratch = Zeroizing::new(Vec::with_capacity(512));
         for record in records {
             let interpreted = interpret(columns, &self.mode, record, &self.rules);
+            let interpreted = judged.add_to(interpreted, columns);
             examined.issues.extend(interpreted.warnings);
             match interpreted.row {
                 Ok(row) => {

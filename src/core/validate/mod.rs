@@ -14,7 +14,8 @@ use std::thread;
 use thiserror::Error;
 
 use crate::row::{
-    Columns, ColumnsError, Issue, IssueCode, Mode, ModeError, OrganizationOptions, Rules, Severity,
+    Columns, ColumnsError, Issue, IssueCode, Judged, Mode, ModeError, OrganizationOptions,
+    OwnRules, Rules, Severity, seen,
 };
 use crate::source::{Record, Source, SourceError};
 
@@ -41,6 +42,8 @@ pub struct ValidateOptions {
     pub rules: Rules,
     /// The column that says what the caller calls each row.
     pub record_id: Option<String>,
+    /// Rules of the caller's own.
+    pub own_rules: Option<Arc<dyn OwnRules>>,
 }
 
 /// What a check counted. Every number is of the whole source.
@@ -101,6 +104,7 @@ pub fn validate(
         source,
         first: Some(first),
         columns: Arc::new(columns),
+        own_rules: options.own_rules.as_deref(),
     };
     examine_all(reading, &examiner, &mut check)?;
     check.finish()
@@ -113,24 +117,48 @@ struct Reading<'source> {
     /// The batch that was read to know the columns.
     first: Option<Vec<Record>>,
     columns: Arc<Columns>,
+    own_rules: Option<&'source dyn OwnRules>,
+}
+
+/// A batch, and what is known of it before it is examined.
+struct Batch {
+    records: Vec<Record>,
+    /// What has to be said about columns that are new with it.
+    said: Vec<Issue>,
+    /// What the caller's own rules say of its records.
+    judged: Judged,
 }
 
 impl Reading<'_> {
-    /// The next records, and what has to be said about columns that are new with them.
-    fn next(&mut self, examiner: &Examiner) -> Result<(Vec<Record>, Vec<Issue>), SourceError> {
-        if let Some(first) = self.first.take() {
-            return Ok((first, Vec::new()));
-        }
-        let records = self.source.next_batch(BATCH)?;
+    /// The next records. The caller's own rules are asked here, so that they see rows in the order of the source.
+    fn next(&mut self, examiner: &Examiner) -> Result<Batch, SourceError> {
         let mut said = Vec::new();
-        if self.source.columns().len() > self.columns.names().len() {
-            said = Arc::make_mut(&mut self.columns).grow(
-                self.source.columns(),
-                &examiner.mode,
-                &examiner.rules,
-            );
+        let records = match self.first.take() {
+            Some(first) => first,
+            None => {
+                let records = self.source.next_batch(BATCH)?;
+                if self.source.columns().len() > self.columns.names().len() {
+                    said = Arc::make_mut(&mut self.columns).grow(
+                        self.source.columns(),
+                        &examiner.mode,
+                        &examiner.rules,
+                    );
+                }
+                records
+            }
+        };
+        let mut judged = Judged::default();
+        if let Some(rules) = self.own_rules
+            && !records.is_empty()
+        {
+            let remarks = rules.judge(seen(&self.columns, &records));
+            judged = Judged::new(remarks.map_err(SourceError::Other)?);
         }
-        Ok((records, said))
+        Ok(Batch {
+            records,
+            said,
+            judged,
+        })
     }
 }
 
@@ -181,12 +209,12 @@ fn work<'source>(
 ) {
     while let Ok(mut reading) = turn.recv() {
         let examined = match reading.next(examiner) {
-            Ok((records, _)) if records.is_empty() => return,
-            Ok((records, said)) => {
+            Ok(batch) if batch.records.is_empty() => return,
+            Ok(batch) => {
                 let columns = Arc::clone(&reading.columns);
                 // The next worker is gone only if the check has failed; then this result is not awaited either.
                 let _ = next.send(reading);
-                Ok(examiner.examine(&columns, records, said))
+                Ok(examiner.examine(&columns, batch))
             }
             Err(error) => Err(error),
         };

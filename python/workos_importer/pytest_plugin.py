@@ -1,0 +1,87 @@
+"""Owns the fixtures that pytest finds by itself once the package is installed. Uses the public names only.
+
+Loaded into every pytest of an environment that has this package, so it imports nothing: each fixture does when it is
+asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from . import Importer, Sandbox, ValidationReport
+
+# What the sandbox over HTTP lets in.
+_KEY = "sk_test_workos_sandbox"
+
+_MARKER = (
+    "workos_sandbox(**settings): settings of the sandbox that this test gets, such as fault_rate=0.1 or limits=True; "
+    "see workos_importer.Sandbox"
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the marker known, also where markers are strict."""
+    config.addinivalue_line("markers", _MARKER)
+
+
+@pytest.fixture
+def workos_sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """An empty WorkOS environment of this test's own, in this process: a `workos_importer.Sandbox`.
+
+    Without rate limits, unless the marker `workos_sandbox(limits=True)` says otherwise; the marker takes all settings
+    of a `Sandbox`.
+    """
+    from . import Sandbox
+
+    settings: dict[str, Any] = {"limits": False}
+    # The marker that is nearest to the test comes last, and counts.
+    for marker in reversed(list(request.node.iter_markers("workos_sandbox"))):
+        if marker.args:
+            raise pytest.UsageError("The marker workos_sandbox takes named settings only, such as fault_rate=0.1")
+        settings |= marker.kwargs
+    return Sandbox(**settings)
+
+
+@pytest.fixture
+def workos_importer_factory(workos_sandbox: Sandbox, tmp_path: Path) -> Callable[..., Importer]:
+    """Makes importers into this test's sandbox: `workos_importer_factory(on_existing="update")`.
+
+    Takes what `workos_importer.Importer` takes. Runs are kept in the test's own folder, so importers of one test know
+    each other's runs, and those of another test do not.
+    """
+    from . import Importer
+
+    def make(**options: Any) -> Importer:
+        places: dict[str, Any] = {"sandbox": workos_sandbox, "run_dir": tmp_path / "workos-importer-runs"}
+        return Importer(**places | options)
+
+    return make
+
+
+@pytest.fixture
+def workos_sandbox_url(workos_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of this test's sandbox over HTTP, for code that makes its own importer or uses another client.
+
+    Until the test ends, `WORKOS_API_URL` and `WORKOS_API_KEY` lead there, and runs are kept in the test's own folder.
+    """
+    with workos_sandbox.serve() as server:
+        monkeypatch.setenv("WORKOS_API_URL", server.url)
+        monkeypatch.setenv("WORKOS_API_KEY", _KEY)
+        # Another key, of somebody's shell, would contradict this one.
+        monkeypatch.delenv("WORKOS_SECRET_KEY", raising=False)
+        monkeypatch.setenv("WORKOS_IMPORTER_RUN_DIR", str(tmp_path / "workos-importer-runs"))
+        yield server.url
+
+
+@pytest.fixture
+def assert_importable() -> Callable[..., ValidationReport]:
+    """The function `workos_importer.testing.assert_importable`: fails with a table of what is wrong in a source."""
+    from .testing import assert_importable
+
+    return assert_importable
