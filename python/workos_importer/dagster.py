@@ -177,7 +177,7 @@ def name_of_run(context: AssetExecutionContext) -> str:
     elif context.has_partition_key_range:
         keys = context.partition_key_range
         partition = f"{keys.start}...{keys.end}"
-    return run_name(what, partition, context.run.root_run_id or context.run_id)
+    return run_name(what, partition, context.run.root_run_id or context.run.run_id)
 
 
 def metadata_of(summary: Summary, importer: Importer) -> dict[str, Any]:

@@ -69,6 +69,9 @@ def airflow() -> Iterator[None]:
     """Airflow's database."""
     DAGS.mkdir()
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    if major() < 3:
+        # Tables that others of Airflow 2 refer to, and that it does not load where DAGs are only run.
+        importlib.import_module("airflow.providers.fab.auth_manager.models")
     yield
     shutil.rmtree(HOME, ignore_errors=True)
 
@@ -169,16 +172,15 @@ with dag("functions") as found:
     WorkOSImportOperator(
         task_id="import",
         python_callable=rows,
-        op_args=["{{ 1 + 2 }}"],
-        op_kwargs={},
+        op_args=[3],
         organization=OrganizationRef(external_id="{{ dag.dag_id }}", name="Acme Inc.", create_if_missing=True),
         run_dir=RUNS,
         results_out=RUNS + "-{{ ds }}.csv",
     ) >> told()
-""".replace('op_args=["{{ 1 + 2 }}"]', "op_args=[3]"),
+""",
     )
     assert states == {"import": ("success", 1), "told": ("success", 1)}
-    assert users(sandbox) == [f"user{n}@2026-11-22.example.com" for n in range(3)]
+    assert sorted(users(sandbox)) == [f"user{n}@2026-11-22.example.com" for n in range(3)]
     assert [one["external_id"] for one in sandbox.dump()["organizations"]] == ["functions"]
     figures = told(work)
     assert (figures["created"], figures["memberships_created"], figures["ok"], figures["mode"]) == (
@@ -204,11 +206,12 @@ def test_another_attempt_goes_on_where_the_api_went_away(
     held = ModuleType("held")
     monkeypatch.setitem(sys.modules, "held", held)
     held.sandbox, held.server = sandbox, sandbox.serve()  # type: ignore[attr-defined]
-    url = held.server.url  # type: ignore[attr-defined]
+    url = held.server.url
     connect(monkeypatch, url, run_dir=str(work / "runs"), give_up_after="1s", concurrency="1")
     states = ran(
         "away",
         """
+import time
 import held
 
 def rows(ti):
@@ -217,9 +220,12 @@ def rows(ti):
         port = int(held.server.url.rpartition(":")[2])
         held.server = held.sandbox.serve(port)
     for n in range(10):
+        if first and n == 4:
+            # Longer than rows are gathered before they are handed over.
+            time.sleep(0.2)
         if first and n == 5:
             while len(held.sandbox.dump()["users"]) < 3:
-                pass
+                time.sleep(0.01)
             held.server.close()
         yield {"email": f"user{n}@example.com"}
 
@@ -227,13 +233,18 @@ with dag("away") as found:
     WorkOSImportOperator(task_id="import", python_callable=rows, **AGAIN) >> told()
 """,
     )
-    held.server.close()  # type: ignore[attr-defined]
+    held.server.close()
     assert states["import"] == ("success", 2)
     assert sorted(users(sandbox)) == [f"user{n}@example.com" for n in range(10)]
     figures = told(work)
     # The figures are those of both attempts, which are one run.
     assert (figures["created"], figures["total"], runs(work)) == (10, 10, [figures["run_id"]])
 
+
+SIMPLE = """
+with dag("NAME") as found:
+    WorkOSImportOperator(task_id="import", source="users.csv", run_dir=RUNS, **AGAIN)
+"""
 
 KILLED = """
 def rows():
@@ -270,19 +281,18 @@ def test_killed_in_the_middle_another_attempt_loses_no_row_and_doubles_none(
         while len(users(sandbox)) < 20 and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(getattr(signal, signal_name))
+        code_of_exit = process.wait(240)
         if signal_name == "SIGKILL":
-            assert process.wait(60) == -signal.SIGKILL
+            assert code_of_exit == -signal.SIGKILL
+        if signal_name == "SIGKILL" or major() < 3:
             assert 20 <= len(users(sandbox)) < 80
             # The same task of the same DAG run, once more.
-            states = ran(name, code)
-            assert states["import"][0] == "success"
-        else:
-            # It drains, and then the second attempt, which is in the same process here, does the rest.
-            process.wait(240)
+            assert ran(name, code)["import"][0] == "success"
+        # Else it has drained, and the second attempt, in the same process here, has done the rest.
     if signal_name == "SIGTERM":
         out = "".join(capfd.readouterr())
-        assert "what is in flight ends" in out and "were not reached" in out
-        assert "the answer was lost" not in out
+        assert "what is in flight ends" in out
+        assert ("were not reached" if major() >= 3 else "Task received SIGTERM") in out
     assert sorted(users(sandbox)) == sorted(f"user{n}@example.com" for n in range(80))
     dump = sandbox.dump()
     assert len(dump["organizations"]) == 3
@@ -326,8 +336,7 @@ with dag("final", max_active_tasks=1) as found:
     assert "No run folder is given" in out and "importer_options cannot have api_key" in out
 
     connect(monkeypatch, os.environ["AIRFLOW_CONN_WORKOS_DEFAULT"].split('"')[11], "sk_test_other_secret")
-    code = 'with dag("refused") as found:\n    WorkOSImportOperator(task_id="import", source="users.csv", run_dir=RUNS, **AGAIN)\n'
-    assert ran("refused", code) == {"import": ("failed", 1)}
+    assert ran("refused", SIMPLE.replace("NAME", "refused")) == {"import": ("failed", 1)}
     out = "".join(capfd.readouterr())
     assert "does not accept the key" in out and "other_secret" not in out
 

@@ -1,8 +1,8 @@
 """Owns the environments of the integrations' tests: one for each scheduler, kept under build/, with our wheel in it.
 
-`python tests/integrations/run.py airflow-3 dagster` runs the tests of these; without names those of all. Where a
-scheduler cannot be installed at all (no network, a Python that it does not know), its tests are skipped, and why is
-printed. Exits with 1 if any test fails.
+`python tests/integrations/environments.py airflow-3 dagster` runs the tests of these; without names those of all.
+Where a scheduler cannot be installed at all (no network, a Python that it does not know), its tests are skipped, and
+why is printed. Exits with 1 if any test fails.
 """
 
 from __future__ import annotations
