@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -412,6 +413,21 @@ def test_a_task_needs_one_source_and_a_known_fail_on() -> None:
         WorkOSImportOperator(task_id="import", run_dir="runs")
     with pytest.raises(ConfigError, match="fail_on must be"):
         WorkOSImportOperator(task_id="import", source="users.csv", fail_on="some")  # type: ignore[arg-type]
+
+
+def test_the_samples_of_the_documentation_run(work: Path, sandbox: Sandbox) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "airflow.md").read_text().replace("/mnt/shared", str(work))
+    samples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (work / "exports").mkdir()
+    for name in ("users-2026-11-22", "users"):
+        (work / "exports" / f"{name}.csv").write_text("email\nada@example.com\n")
+    for name, sample in zip(("sync_users", "sync_region"), samples[:2], strict=True):
+        code = re.sub(r"^(with DAG\(.*\)):$", r"\1 as found:", sample, count=1, flags=re.MULTILINE)
+        if major() < 3:
+            code = code.replace("from airflow.sdk import DAG", "from airflow import DAG")
+        assert ran(name, code) == {"import_users": ("success", 1)}
+    assert users(sandbox) == ["ada@example.com", "eu-2026-11-22@example.com"]
+    loaded(written("sample_hook", samples[2])).verify_users()
 
 
 def test_airflow_knows_the_connection_type(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

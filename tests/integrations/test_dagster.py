@@ -2,8 +2,10 @@
 
 # No `from __future__ import annotations`: Dagster reads the annotations of assets as they are.
 
+import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -272,6 +274,31 @@ def test_partitions_and_launches_have_runs_of_their_own(work: Path, sandbox: San
     assert len(set(names)) == 3 and sorted(names) == runs(work)
     assert [name.split(".")[:2] for name in names] == [["directory", "eu"], ["directory", "us"], ["directory", "us"]]
     assert users(sandbox) == ["eu@example.com", "us@example.com"]
+
+
+def test_the_samples_of_the_documentation_run(work: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "dagster.md").read_text().replace("/mnt/shared", str(work))
+    first, second = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (work / "exports").mkdir()
+    (work / "exports" / "users.csv").write_text("email\nada@example.com\n")
+    monkeypatch.setenv("WORKOS_API_KEY", KEY)
+    monkeypatch.setenv("WORKOS_API_URL", os.environ["SANDBOX_URL"])
+    for name, sample in {"sample_one": first, "sample_two": second}.items():
+        path = work / f"{name}.py"
+        path.write_text(sample)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        if name == "sample_one":
+            result = module.defs.resolve_implicit_global_asset_job_def().execute_in_process()
+        else:
+            result = ran(module.directory, workos=resource(api_key=dg.EnvVar("WORKOS_API_KEY")))
+        assert result.success
+        assert all(one.passed for one in result.get_asset_check_evaluations())
+        assert len(result.get_asset_check_evaluations()) == (2 if name == "sample_one" else 1)
+    assert users(sandbox) == ["ada@example.com"]
 
 
 def test_a_report_becomes_a_check_without_a_resource() -> None:
