@@ -11,7 +11,7 @@ endif
 RUST_SOURCES := $(shell find src -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi')
 
-.PHONY: demo test test-rust test-python bench bench-full lint format notebooks docs clean
+.PHONY: demo test test-rust test-python test-integrations bench bench-full lint format notebooks docs clean
 
 # Runs the main job on the sandbox, with a generated file of several organizations.
 demo: $(VENV)/.built
@@ -24,6 +24,15 @@ test-rust:
 
 test-python: $(VENV)/.built tests/node/node_modules/.installed
 	$(BIN)/python -m pytest tests/python tests/peers
+
+# Airflow 3, Airflow 2 and Dagster, each in an environment of its own under build/, with the wheel of the same build.
+test-integrations: build/wheels/.built
+	$(BIN)/python tests/integrations/environments.py
+
+build/wheels/.built: $(VENV)/.built
+	rm -rf build/wheels
+	. $(BIN)/activate && maturin build --locked --quiet --profile dev --strip --out build/wheels
+	touch $@
 
 # Ratios measured in one run; writes benches/RESULTS.md.
 bench: $(VENV)/.tools
