@@ -6,8 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas
+import polars
 import pytest
 
 import workos_importer
@@ -166,6 +170,14 @@ def test_it_works_without_pytest_and_with_options(folder: Path) -> None:
         "print('pytest' in sys.modules)"
     )
     assert python(code).stdout == "False\n"
+
+
+@pytest.mark.parametrize("frame", [pandas.DataFrame, polars.DataFrame])
+def test_frames_are_checked_as_they_are(frame: Callable[..., Any]) -> None:
+    assert assert_importable(frame({"email": ["ada@example.com"], "external_id": [7]})).valid == 1
+    with pytest.raises(AssertionError, match="1 of 2 rows") as caught:
+        assert_importable(frame({"email": ["ada@example.com", "nobody"]}))
+    assert "invalid_email" in str(caught.value)
 
 
 def test_warnings_count_if_they_are_to() -> None:
