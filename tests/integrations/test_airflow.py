@@ -326,11 +326,12 @@ with dag("final", max_active_tasks=1) as found:
     one("no_organization", "users.csv", organization={"external_id": "{{ var.value.get('nothing', '') }}"})
     one("unknown_organization", "users.csv", organization={"external_id": "acme"})
     one("no_run_folder", "users.csv", run_dir=None)
+    one("rows_in_a_template", [{"email": "ada@example.com"}])
     one("not_there_yet", "nowhere.csv")
 """,
     )
     assert states.pop("not_there_yet") == ("failed", 2)
-    assert states == dict.fromkeys(states, ("failed", 1)) and len(states) == 8
+    assert states == dict.fromkeys(states, ("failed", 1)) and len(states) == 9
     assert users(sandbox) == ["ada@example.com"]
     out = "".join(capfd.readouterr())
     assert "Importer has no option on_exist" in out and "neither id nor external_id" in out
