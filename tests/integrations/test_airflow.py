@@ -259,6 +259,7 @@ with dag("NAME") as found:
         python_callable=rows,
         run_dir=RUNS,
         importer_options={"concurrency": 2},
+        progress_every=0.2,
         **AGAIN,
     ) >> told()
 
@@ -292,7 +293,7 @@ def test_killed_in_the_middle_another_attempt_loses_no_row_and_doubles_none(
         # Else it has drained, and the second attempt, in the same process here, has done the rest.
     if signal_name == "SIGTERM":
         out = "".join(capfd.readouterr())
-        assert "what is in flight ends" in out
+        assert "what is in flight ends" in out and "rows, 0 failed" in out
         assert ("were not reached" if major() >= 3 else "Task received SIGTERM") in out
     assert sorted(users(sandbox)) == sorted(f"user{n}@example.com" for n in range(80))
     dump = sandbox.dump()
