@@ -419,7 +419,7 @@ def test_a_task_needs_one_source_and_a_known_fail_on() -> None:
 
 def test_the_samples_of_the_documentation_run(work: Path, sandbox: Sandbox) -> None:
     text = (Path(__file__).parents[2] / "docs" / "airflow.md").read_text().replace("/mnt/shared", str(work))
-    samples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    samples = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
     (work / "exports").mkdir()
     for name in ("users-2026-11-22", "users"):
         (work / "exports" / f"{name}.csv").write_text("email\nada@example.com\n")
