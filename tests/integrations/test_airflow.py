@@ -259,6 +259,7 @@ with dag("NAME") as found:
         python_callable=rows,
         run_dir=RUNS,
         importer_options={"concurrency": 2},
+        progress_every=0.2,
         **AGAIN,
     ) >> told()
 
@@ -292,7 +293,7 @@ def test_killed_in_the_middle_another_attempt_loses_no_row_and_doubles_none(
         # Else it has drained, and the second attempt, in the same process here, has done the rest.
     if signal_name == "SIGTERM":
         out = "".join(capfd.readouterr())
-        assert "what is in flight ends" in out
+        assert "what is in flight ends" in out and "rows, 0 failed" in out
         assert ("were not reached" if major() >= 3 else "Task received SIGTERM") in out
     assert sorted(users(sandbox)) == sorted(f"user{n}@example.com" for n in range(80))
     dump = sandbox.dump()
@@ -326,11 +327,12 @@ with dag("final", max_active_tasks=1) as found:
     one("no_organization", "users.csv", organization={"external_id": "{{ var.value.get('nothing', '') }}"})
     one("unknown_organization", "users.csv", organization={"external_id": "acme"})
     one("no_run_folder", "users.csv", run_dir=None)
+    one("rows_in_a_template", [{"email": "ada@example.com"}])
     one("not_there_yet", "nowhere.csv")
 """,
     )
     assert states.pop("not_there_yet") == ("failed", 2)
-    assert states == dict.fromkeys(states, ("failed", 1)) and len(states) == 8
+    assert states == dict.fromkeys(states, ("failed", 1)) and len(states) == 9
     assert users(sandbox) == ["ada@example.com"]
     out = "".join(capfd.readouterr())
     assert "Importer has no option on_exist" in out and "neither id nor external_id" in out
@@ -417,7 +419,7 @@ def test_a_task_needs_one_source_and_a_known_fail_on() -> None:
 
 def test_the_samples_of_the_documentation_run(work: Path, sandbox: Sandbox) -> None:
     text = (Path(__file__).parents[2] / "docs" / "airflow.md").read_text().replace("/mnt/shared", str(work))
-    samples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    samples = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
     (work / "exports").mkdir()
     for name in ("users-2026-11-22", "users"):
         (work / "exports" / f"{name}.csv").write_text("email\nada@example.com\n")

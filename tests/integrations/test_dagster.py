@@ -278,7 +278,7 @@ def test_partitions_and_launches_have_runs_of_their_own(work: Path, sandbox: San
 
 def test_the_samples_of_the_documentation_run(work: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (Path(__file__).parents[2] / "docs" / "dagster.md").read_text().replace("/mnt/shared", str(work))
-    first, second = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    first, second = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
     (work / "exports").mkdir()
     (work / "exports" / "users.csv").write_text("email\nada@example.com\n")
     monkeypatch.setenv("WORKOS_API_KEY", KEY)

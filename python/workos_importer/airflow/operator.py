@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,6 @@ from .hook import WorkOSHook
 
 if TYPE_CHECKING:
     from .. import Importer, ImportRun, Summary
-
-Rows = Iterable[Mapping[str, Any]]
 
 # Airflow 3 kills a task five seconds after it has asked it to end.
 _SECONDS_TO_STOP = 3.0
@@ -71,7 +69,7 @@ class WorkOSImportOperator(BaseOperator):
     def __init__(
         self,
         *,
-        source: str | os.PathLike[str] | Rows | None = None,
+        source: str | os.PathLike[str] | None = None,
         python_callable: Callable[..., Any] | None = None,
         op_args: Sequence[Any] | None = None,
         op_kwargs: Mapping[str, Any] | None = None,
@@ -90,7 +88,7 @@ class WorkOSImportOperator(BaseOperator):
     ) -> None:
         """Takes what is imported, where to, and when the task has failed.
 
-        - `source`: a path, often a template. Or `python_callable`: a function that returns a path or rows; it is called
+        - `source`: a path, often a template. Or `python_callable`: a function that returns rows or a path; it is called
           with `op_args`, `op_kwargs`, and what it names of the task's context.
         - `workos_conn_id`: a connection of type `workos`.
         - `organization`: all users are added to this one: an `OrganizationRef`, or a mapping with its parts.
@@ -134,11 +132,10 @@ class WorkOSImportOperator(BaseOperator):
         run: ImportRun | None = None
         try:
             importer = self._importer()
-            source: Any = self.source if self.python_callable is None else self._called(context)
+            source = self._path() if self.python_callable is None else self._called(context)
             run = importer.run(source, run_id=self._name(context), delimiter=self.delimiter, encoding=self.encoding)
             summary = follower.follow(run)
-            self._tell(summary)
-            self._hand_on_if_failing(summary, context)
+            self._judge(summary, context)
             return figures(summary)
         except AirflowNotFoundException as error:
             raise AirflowFailException(str(error)) from error
@@ -172,6 +169,14 @@ class WorkOSImportOperator(BaseOperator):
             **more,
         )
 
+    def _path(self) -> str | os.PathLike[str]:
+        if not isinstance(self.source, str | os.PathLike):
+            raise ConfigError(
+                f"source must be a path, not of type {type(self.source).__name__}. Rows come from a python_callable: "
+                "what is in source is kept in Airflow's database, and shown."
+            )
+        return self.source
+
     def _called(self, context: Mapping[str, Any]) -> Any:
         """What the function returns: it gets its own arguments, and those of the context that it names."""
         function = self.python_callable
@@ -195,19 +200,18 @@ class WorkOSImportOperator(BaseOperator):
         index = getattr(instance, "map_index", -1)
         return run_name(self.dag_id, self.task_id, when, index if index is not None and index >= 0 else None)
 
-    def _tell(self, summary: Summary) -> None:
+    def _judge(self, summary: Summary, context: Mapping[str, Any]) -> None:
+        """Fails the task if it has failed; its figures go to XCom then too, for callbacks and later tasks."""
         for line in str(summary).splitlines():
             self.log.info(line)
-        for row in summary.first_failures:
-            self.log.error("Record %s, %s: %s", row.record_number, row.email, row.error and row.error.message)
-
-    def _hand_on_if_failing(self, summary: Summary, context: Mapping[str, Any]) -> None:
-        """Judges the run; the figures of one that fails go to XCom too, where callbacks and later tasks find them."""
         try:
             judge(summary, self.fail_on)
         except ImporterError:
             context["ti"].xcom_push(key="return_value", value=figures(summary))
             raise
+        # The error of a task that fails names them; those of one that does not are told all the same.
+        for row in summary.first_failures:
+            self.log.warning("Record %s, %s: %s", row.record_number, row.email, row.error and row.error.message)
 
 
 def _compact(moment: datetime) -> str:
