@@ -17,6 +17,9 @@ from jupyter_client.manager import start_new_kernel
 from conftest import environment, people, python, write
 from workos_importer import ConfigError, Importer, OrganizationRef, RunInfo, Sandbox
 
+# On Windows the kernel's client says how it helps itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Proactor event loop:RuntimeWarning")
+
 posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals and signals of POSIX")
 
 #: In an address, in names, in a column, in a path.

@@ -9,6 +9,9 @@ import pytest
 
 from books import BOOKS, executed, formats, same, shown
 
+# On Windows the kernel's client says how it helps itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Proactor event loop:RuntimeWarning")
+
 
 @pytest.mark.parametrize("book", BOOKS, ids=[book.stem for book in BOOKS])
 def test_a_notebook_shows_what_is_stored_in_it(book: Path, folder: Path) -> None:
