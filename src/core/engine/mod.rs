@@ -5,6 +5,7 @@ mod deleting;
 mod drive;
 mod ensure;
 mod memo;
+mod owed;
 mod pass;
 mod planned;
 mod rehearse;

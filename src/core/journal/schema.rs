@@ -2,7 +2,7 @@
 //! DuckDB or pandas. The tables are written for size (numbers for words); the views `results` and `steps` are for reading.
 
 /// Raised with every change that an older reader would not understand.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// The tables. No password, hash, key or whole row is ever stored in them.
 pub const SCHEMA: &str = "
@@ -37,6 +37,7 @@ CREATE TABLE step (
     key_rest     INTEGER,              -- 64 more bits of the digest, where there is no name
     first_record INTEGER,              -- the row whose fields count
     fields       INTEGER,              -- keyed digest of that row's fields
+    owed         INTEGER,              -- 1: that row ended without it, and what it says is still to be written
     label        TEXT,                 -- the first name that a row gave to it (organizations)
     intent       INTEGER,              -- what a write that was about to be sent was to do (see `effect`)
     intent_at    INTEGER,              -- when the first one was about to be sent

@@ -82,6 +82,16 @@ impl Known {
         Ok(known)
     }
 
+    /// The first row of the user with this email, if that ended without the user.
+    pub fn owed_to(&self, email: &str) -> Option<u64> {
+        self.steps.get(&(Kind::User, email.to_owned()))?.owed_to
+    }
+
+    /// All of these.
+    pub fn owed(&self) -> impl Iterator<Item = u64> {
+        self.steps.values().filter_map(|known| known.owed_to)
+    }
+
     /// The id under which the journal has it.
     pub fn id(&self, kind: Kind, name: &str) -> Option<&str> {
         self.steps.get(&(kind, name.to_owned()))?.id.as_deref()
