@@ -31,6 +31,7 @@ use crate::pace::Backoff;
 use crate::row::{Kind, RowIdentity, Step, StepKey};
 use memo::Memo;
 use pass::{Pass, until_halted};
+pub use snapshot::FRESH;
 pub use tally::Tally;
 pub use undo::Undo;
 
@@ -371,6 +372,11 @@ impl<'a> Engine<'a> {
 
     /// The counts of what earlier attempts did and this one does not look at again.
     async fn tally_so_far(&mut self) -> Result<Tally, JournalError> {
+        if self.rehearses {
+            // Rows are rehearsed from the first on; what was read before that is used, and what it has cost.
+            let before = self.journal.ask(|store| store.run_info()).await?.counters;
+            self.earlier = before.of_reading();
+        }
         if !self.goes_on {
             return Ok(Tally::default());
         }

@@ -377,8 +377,11 @@ impl Prepared {
 
     /// The counts of earlier attempts that the journal's tables do not tell.
     fn counters_so_far(&self) -> journal::Counters {
-        let info = self.going_on.as_ref().map(|going_on| &going_on.info);
-        info.map(|info| info.counters.clone()).unwrap_or_default()
+        match (&self.going_on, &self.compared) {
+            (Some(going_on), _) => going_on.info.counters.clone(),
+            (None, Some(compared)) => compared.clone().of_reading(),
+            (None, None) => journal::Counters::default(),
+        }
     }
 
     async fn open_journal(

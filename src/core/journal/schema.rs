@@ -107,7 +107,9 @@ CREATE TABLE seen (
 );
 CREATE TABLE seen_name (
     name TEXT PRIMARY KEY,             -- such as `user.email:alice@acme.com`
-    seen INTEGER                       -- absent: it was looked for, and is not there
+    seen INTEGER,                      -- absent: it was looked for, and is not there
+    was  INTEGER                       -- what the directory showed, where a rehearsed write has changed it: the number in
+                                       -- `seen`, 0 not there, -1 nothing
 ) WITHOUT ROWID;
 -- names that the source's rows use
 CREATE TABLE wanted (
@@ -125,6 +127,7 @@ CREATE TABLE listing (
     oldest   TEXT,                     -- where the next page from this end begins
     newest   TEXT,
     pages    INTEGER NOT NULL,
+    found    INTEGER NOT NULL,         -- how many objects on them rows name
     begun_at INTEGER NOT NULL,         -- milliseconds since 1970, UTC
     complete INTEGER NOT NULL          -- 1: what is not in `seen_name` is not there
 );

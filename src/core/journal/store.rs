@@ -100,6 +100,25 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the journal of a comparison that was killed, to make it again with what it had read of the directory. What it
+    /// had made of that is forgotten: reading is what takes time.
+    ///
+    /// # Errors
+    /// As of [`Store::reopen`].
+    pub fn compare_again(path: &Path) -> rusqlite::Result<Self> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let store = Self::configured(Connection::open_with_flags(path, flags)?)?;
+        store.check_version()?;
+        let transaction = store.connection.unchecked_transaction()?;
+        store.forget_imagined()?;
+        transaction.execute_batch(
+            "DELETE FROM step; DELETE FROM detail; DELETE FROM outcome; DELETE FROM outcome_step; DELETE FROM parked;
+             DELETE FROM planned; UPDATE run SET status = NULL, ended_at = NULL, total = NULL",
+        )?;
+        transaction.commit()?;
+        Ok(store)
+    }
+
     /// Opens the journal of a run to undo it. Nothing is changed yet.
     ///
     /// # Errors

@@ -140,6 +140,14 @@ impl Scenario {
                 let directory = (self.told)(directory);
                 let goes_on = !lives.is_empty();
                 let journal = match (goes_on, &path) {
+                    (true, Some(path)) if self.rehearses => {
+                        drop(Store::compare_again(path).unwrap());
+                        sink = Collected {
+                            forgets: sink.forgets,
+                            ..(self.sink)()
+                        };
+                        Journal::reopen_inline(path).unwrap()
+                    }
                     (true, Some(path)) => Journal::reopen_inline(path).unwrap(),
                     _ => Journal::inline(path.as_deref(), &record()).unwrap(),
                 };
@@ -168,7 +176,7 @@ impl Scenario {
                     &directory,
                     &journal,
                     &clock,
-                    goes_on.then_some(retry),
+                    (goes_on && !self.rehearses).then_some(retry),
                     &mut sink,
                     halted.clone(),
                 );
@@ -271,6 +279,9 @@ impl Scenario {
                 }
                 if self.rehearses {
                     engine = engine.rehearsing();
+                }
+                if self.keeps_all {
+                    engine = engine.keeping_all();
                 }
                 let running = engine.run(
                     rows.as_mut(),

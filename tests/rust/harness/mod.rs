@@ -77,6 +77,8 @@ pub struct Scenario {
     pub compares: bool,
     /// Writes are imagined instead of sent.
     pub rehearses: bool,
+    /// What lists show is kept, whether or not a row names it.
+    pub keeps_all: bool,
     /// Whether exchanges and results are kept; a large run has too many.
     pub logs: bool,
     /// What the caller does with results.
@@ -149,6 +151,7 @@ impl Scenario {
             seams: None,
             compares: false,
             rehearses: false,
+            keeps_all: false,
             logs: true,
             sink: Collected::default,
         }
