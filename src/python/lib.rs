@@ -6,6 +6,7 @@ mod connection;
 mod doctor;
 mod errors;
 mod events;
+mod handle;
 mod import;
 mod logging;
 mod options;

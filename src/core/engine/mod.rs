@@ -4,6 +4,7 @@
 mod deleting;
 mod drive;
 mod ensure;
+mod left;
 mod memo;
 mod owed;
 mod pass;

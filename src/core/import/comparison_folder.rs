@@ -137,3 +137,67 @@ fn remove(path: &Path, lock: RunLock) {
     let _ = fs::remove_dir_all(path);
     drop(lock);
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+
+    use super::*;
+    use crate::journal::RunRecord;
+
+    /// What a comparison leaves when it is killed that began so many minutes ago.
+    fn leave(parent: &Path, name: &str, minutes: i64, status: Option<&str>) -> PathBuf {
+        let path = parent.join(format!("{COMPARISON}{name}"));
+        fs::create_dir_all(&path).unwrap();
+        let started_at = Clock::System.now() - minutes.minutes();
+        let record = RunRecord {
+            id: ID.into(),
+            name: Some(name.into()),
+            source: "users.csv".into(),
+            mode: "user-only".into(),
+            target: "workos".into(),
+            options: "{}".into(),
+            key: [7; 32],
+            source_digest: Some([1; 32]),
+            environment: [2; 32],
+            started_at: started_at.to_string(),
+        };
+        let store = Store::create(Some(&path.join("journal.sqlite3")), &record).unwrap();
+        if let Some(status) = status {
+            store.finish(status, "2026-11-22T10:00:00Z").unwrap();
+        }
+        path
+    }
+
+    #[test]
+    fn the_same_comparison_takes_over_what_is_fresh_and_removes_what_nobody_can_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let parent = folder.path();
+        let same = leave(parent, "same", 14, None);
+        let other = leave(parent, "other", 14, None);
+        let old = leave(parent, "old", 16, None);
+        let over = leave(parent, "over", 1, Some("Success"));
+        let broken = parent.join(".comparison-broken");
+        fs::create_dir_all(&broken).unwrap();
+        fs::write(broken.join("journal.sqlite3"), "people").unwrap();
+        let is_same =
+            |info: &RunInfo| ["same", "old", "over"].contains(&info.name.as_deref().unwrap());
+        let (taken, info) = comparison_folder(Some(parent), is_same).unwrap();
+        assert_eq!(
+            (taken.path.as_path(), info.unwrap().key),
+            (same.as_path(), [7; 32])
+        );
+        assert!(other.exists());
+        for gone in [&old, &over, &broken] {
+            assert!(!gone.exists(), "{}", gone.display());
+        }
+        // As long as somebody works on it, nobody else takes it or removes it.
+        let (new, info) = comparison_folder(Some(parent), is_same).unwrap();
+        assert!(info.is_none() && new.path != same && new.journal().exists());
+        remove_left_behind(Some(parent));
+        assert!(same.exists() && new.path.exists() && !other.exists());
+        let path = new.path.clone();
+        drop((taken, new));
+        assert!(!same.exists() && !path.exists());
+    }
+}

@@ -69,6 +69,20 @@ pub(super) fn run(
     Ok(drain(&import, no_rows))
 }
 
+#[test]
+fn nothing_stays_beside_the_journal_of_a_run_that_is_over() {
+    let folder = TempDir::new().unwrap();
+    let options = options(folder.path());
+    let input = file(folder.path(), "email\na@x.com\n");
+    let (_, summary) = run(options.clone(), input, &sandbox()).unwrap();
+    let found = super::find_run(options.run_dir.as_deref(), "latest").unwrap();
+    assert_eq!(super::failed_rows(&found, 0, 10).unwrap(), []);
+    let entries = fs::read_dir(&summary.folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let logs: Vec<String> = names.filter(|name| name.contains("sqlite3-")).collect();
+    assert!(logs.is_empty(), "{logs:?}");
+}
+
 const MULTI: &str = "email,org_external_id,org_name\na@x.com,acme,Acme\nbroken,acme,Acme\nb@x.com,acme,\nc@x.com,nowhere,\n";
 
 #[test]

@@ -422,14 +422,9 @@ impl Work {
                 ),
                 3,
             ),
-            // What is said of an import, in the words of an undo.
-            Ended::Unreachable(message) => (
-                "api",
-                message
-                    .replace("Import the same file again", "Undo the run again")
-                    .replace("and import again", "and undo the run again"),
-                4,
-            ),
+            Ended::Unreachable(message) => {
+                ("api", format!("{message} Undo the run again to go on."), 4)
+            }
             Ended::Journal(message) => (
                 "journal",
                 format!(

@@ -1,6 +1,7 @@
 //! Owns the SQLite file of a run: how it is made, opened and closed. Synchronous; the drivers decide on which thread.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
@@ -164,6 +165,15 @@ impl Store {
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISMATCH),
             Some(message),
         ))
+    }
+
+    /// Leaves nothing beside the journal's file: who opens it for reading would else make its log anew, and leave that
+    /// there. Whoever reads it at this moment keeps that from happening, and nothing is lost with it.
+    pub(super) fn leave_one_file(&self) {
+        let _ = self.connection.busy_timeout(Duration::ZERO);
+        let _ = self
+            .connection
+            .pragma_update(None, "journal_mode", "DELETE");
     }
 
     /// Notes how the run ended.
