@@ -209,6 +209,7 @@ async fn one_row(journal: Arc<Journal>, row: Claimed) -> Result<(), JournalError
             done: Some((number, Effect::Created)),
             detail: detail.map(str::to_owned),
             content: (key.kind == Kind::User).then_some(number as i32 | 0x4000_0000),
+            owed_to: None,
         };
         let kept = key.clone();
         journal.note(move |store| store.remember(&kept, &known))?;

@@ -1,7 +1,6 @@
 //! Owns the handle of a running import. Python pulls from it; it is useless in a forked child, and says so there.
 
 use std::path::PathBuf;
-use std::process;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -11,13 +10,11 @@ use workos_importer_core::import::{self as core, Again, Input, Purpose, Target};
 use workos_importer_core::journal::AnswerLine;
 
 use crate::connection::Connection;
+use crate::handle::{Handle, SLICE};
 use crate::options::{Options, format, pace_change};
 use crate::rows::handed;
 use crate::sandbox::Sandbox;
 use crate::{errors, events, runtime};
-
-/// How long one wait lasts before Python's signals are looked at: Ctrl-C is felt within this.
-const SLICE: Duration = Duration::from_millis(50);
 
 /// Empty answers that come at once mean that nothing will ever come: the run's task is gone.
 const EMPTY_ANSWERS: u32 = 20;
@@ -25,31 +22,7 @@ const EMPTY_ANSWERS: u32 = 20;
 /// An import that is under way.
 #[pyclass(frozen, module = "workos_importer._native")]
 pub struct Import {
-    /// Always there; taken out only to be forgotten in a forked child.
-    inner: Option<core::Import>,
-    process: u32,
-}
-
-impl Import {
-    fn inner(&self, py: Python<'_>) -> PyResult<&core::Import> {
-        match &self.inner {
-            Some(inner) if self.process == process::id() => Ok(inner),
-            _ => Err(errors::run(
-                py,
-                "forked",
-                "A run cannot be used in a forked process. Start it there.",
-            )),
-        }
-    }
-}
-
-impl Drop for Import {
-    fn drop(&mut self) {
-        if self.process != process::id() {
-            // Its threads, locks and files belong to the parent.
-            std::mem::forget(self.inner.take());
-        }
-    }
+    inner: Handle<core::Import>,
 }
 
 /// Where an import writes to, as Python gives it.
@@ -144,8 +117,7 @@ pub fn start(
     let started = py.detach(|| core::start(options, input, target, &runtime));
     let inner = started.map_err(|error| errors::start(py, &error))?;
     Ok(Import {
-        inner: Some(inner),
-        process: process::id(),
+        inner: Handle::new(inner),
     })
 }
 
@@ -158,7 +130,7 @@ impl Import {
         most: usize,
         timeout: f64,
     ) -> PyResult<Bound<'py, PyList>> {
-        let inner = self.inner(py)?;
+        let inner = self.inner.get(py)?;
         let patience = Duration::try_from_secs_f64(timeout).unwrap_or(SLICE);
         let begun = Instant::now();
         let mut empty = 0;
@@ -194,32 +166,33 @@ impl Import {
 
     /// Hands rows over; none mean the end.
     fn feed(&self, py: Python<'_>, rows: &Bound<'_, PyAny>, before: u64) -> PyResult<()> {
-        self.inner(py)?.feed(handed(rows, before)?);
+        self.inner.get(py)?.feed(handed(rows, before)?);
         Ok(())
     }
 
     /// Says that the caller's rows ended with an error.
     fn feed_failed(&self, py: Python<'_>, message: String) -> PyResult<()> {
-        self.inner(py)?.feed_failed(message);
+        self.inner.get(py)?.feed_failed(message);
         Ok(())
     }
 
     /// Answers `asks`.
     fn confirm(&self, py: Python<'_>, yes: bool) -> PyResult<()> {
-        self.inner(py)?.confirm(yes);
+        self.inner.get(py)?.confirm(yes);
         Ok(())
     }
 
     /// Asks the run to stop: at once with `now`, else when what is in flight has ended.
     fn halt(&self, py: Python<'_>, now: bool) -> PyResult<()> {
-        self.inner(py)?
+        self.inner
+            .get(py)?
             .halt(if now { Halt::Now } else { Halt::Drain });
         Ok(())
     }
 
     /// Where the run is, in the order of `Progress`.
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        events::progress(py, &self.inner(py)?.progress())
+        events::progress(py, &self.inner.get(py)?.progress())
     }
 
     /// Keeps another pace from now on.
@@ -230,7 +203,7 @@ impl Import {
         headroom: Option<f64>,
     ) -> PyResult<()> {
         let change = pace_change(py, rate_limit, headroom)?;
-        let changed = self.inner(py)?.pace(change);
+        let changed = self.inner.get(py)?.pace(change);
         changed.map_err(|error| errors::start(py, &error))
     }
 
@@ -241,7 +214,7 @@ impl Import {
         after: u64,
         limit: usize,
     ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        let inner = self.inner(py)?;
+        let inner = self.inner.get(py)?;
         let rows = py.detach(|| inner.verified(after, limit));
         let rows = rows.map_err(|error| errors::journal(py, &error.to_string()))?;
         rows.into_iter()
@@ -269,7 +242,7 @@ impl Import {
         after: i64,
         limit: usize,
     ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        let inner = self.inner(py)?;
+        let inner = self.inner.get(py)?;
         let found = py.detach(|| inner.extra(after, limit));
         let found = found.map_err(|error| errors::journal(py, &error.to_string()))?;
         found
@@ -296,14 +269,14 @@ impl Import {
         after: (i64, String),
         limit: usize,
     ) -> PyResult<Vec<AnswerLine>> {
-        let inner = self.inner(py)?;
+        let inner = self.inner.get(py)?;
         let lines = py.detach(|| inner.answers(&after, limit));
         lines.map_err(|error| errors::journal(py, &error.to_string()))
     }
 
     /// Writes the plan into a file.
     fn save_plan(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        let inner = self.inner(py)?;
+        let inner = self.inner.get(py)?;
         let saved = py.detach(|| inner.save_plan(&path));
         saved.map_err(|reason| {
             let text = format!("{}: cannot be written: {reason}.", path.display());
@@ -318,7 +291,7 @@ impl Import {
         after: u64,
         limit: usize,
     ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        let inner = self.inner(py)?;
+        let inner = self.inner.get(py)?;
         let lines = py.detach(|| inner.results(after, limit));
         let lines = lines.map_err(|error| errors::journal(py, &error.to_string()))?;
         lines

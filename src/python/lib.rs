@@ -9,6 +9,7 @@ mod connection;
 mod doctor;
 mod errors;
 mod events;
+mod handle;
 mod import;
 mod judging;
 mod logging;

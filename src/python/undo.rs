@@ -1,7 +1,6 @@
 //! Owns the handle of a run that is being undone, and what undoing would do, as Python sees them.
 
 use std::path::{Path, PathBuf};
-use std::process;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -10,12 +9,10 @@ use workos_importer_core::engine::Halt;
 use workos_importer_core::import::{self as core, Target, UndoPlan, UndoSummary};
 use workos_importer_core::journal::UndoneCount;
 
+use crate::handle::{Handle, SLICE};
 use crate::import::GivenTarget;
 use crate::options::Options;
 use crate::{errors, runtime};
-
-/// As of an import: Ctrl-C is felt within this.
-const SLICE: Duration = Duration::from_millis(50);
 
 /// Kind, record number, name, id, reason, and more about it.
 type Line = (
@@ -30,30 +27,7 @@ type Line = (
 /// A run that is being undone.
 #[pyclass(frozen, module = "workos_importer._native")]
 pub struct Undoing {
-    /// Always there; taken out only to be forgotten in a forked child.
-    inner: Option<core::Undoing>,
-    process: u32,
-}
-
-impl Undoing {
-    fn inner(&self, py: Python<'_>) -> PyResult<&core::Undoing> {
-        match &self.inner {
-            Some(inner) if self.process == process::id() => Ok(inner),
-            _ => Err(errors::run(
-                py,
-                "forked",
-                "A run cannot be used in a forked process. Start it there.",
-            )),
-        }
-    }
-}
-
-impl Drop for Undoing {
-    fn drop(&mut self) {
-        if self.process != process::id() {
-            std::mem::forget(self.inner.take());
-        }
-    }
+    inner: Handle<core::Undoing>,
 }
 
 /// Begins to undo a run, or goes on with that.
@@ -74,8 +48,7 @@ pub fn undo(
     let begun = py.detach(|| core::undo(options, &run, organizations, target, &runtime));
     let inner = begun.map_err(|error| errors::start(py, &error))?;
     Ok(Undoing {
-        inner: Some(inner),
-        process: process::id(),
+        inner: Handle::new(inner),
     })
 }
 
@@ -83,7 +56,7 @@ pub fn undo(
 impl Undoing {
     /// Waits up to `timeout` seconds for the end, whose figures are given once.
     fn poll<'py>(&self, py: Python<'py>, timeout: f64) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let inner = self.inner(py)?;
+        let inner = self.inner.get(py)?;
         let patience = Duration::try_from_secs_f64(timeout).unwrap_or(SLICE);
         let begun = Instant::now();
         loop {
@@ -102,20 +75,21 @@ impl Undoing {
 
     /// Asks for a stop: at once with `now`, else when what is in flight has ended.
     fn halt(&self, py: Python<'_>, now: bool) -> PyResult<()> {
-        self.inner(py)?
+        self.inner
+            .get(py)?
             .halt(if now { Halt::Now } else { Halt::Drain });
         Ok(())
     }
 
     /// Objects that are settled, and all of them.
     fn progress(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
-        let progress = self.inner(py)?.progress();
+        let progress = self.inner.get(py)?.progress();
         Ok((progress.settled, progress.total))
     }
 
     /// The run's id, and its folder.
     fn place(&self, py: Python<'_>) -> PyResult<(String, String)> {
-        let inner = self.inner(py)?;
+        let inner = self.inner.get(py)?;
         Ok((inner.run_id().to_owned(), shown(inner.folder())))
     }
 }

@@ -1,7 +1,9 @@
 //! Comparing source and directory: a rehearsal ends as the import then does, and an import over a directory that is as it
 //! should be costs little more than reading it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -11,10 +13,13 @@ use serde_json::json;
 use workos_importer_core::directory::OnExisting;
 use workos_importer_core::engine::Ended;
 use workos_importer_core::journal::outcome::{Effect, RowResult, StepResult};
+use workos_importer_core::journal::{ComparedRow, Store};
 use workos_importer_core::row::Kind;
-use workos_importer_sandbox::{Limits, Sandbox, Settings};
+use workos_importer_sandbox::{Faults, Limits, Sandbox, Settings};
 
-use crate::harness::{Death, Done, Meddle, Scenario, World, emails, memberships, unlimited};
+use crate::harness::{
+    Collected, Death, Done, Meddle, Scenario, World, emails, memberships, unlimited,
+};
 use crate::schedules::{Schedule, on_all_cores, source};
 
 const MIXES: u64 = 1_000;
@@ -54,13 +59,14 @@ fn seeds(most: u64) -> std::ops::Range<u64> {
 }
 
 fn mix(seed: u64) -> Scenario {
+    mix_with(seed, unlimited())
+}
+
+fn mix_with(seed: u64, settings: Settings) -> Scenario {
     let mut random = StdRng::seed_from_u64(seed);
     let single = random.random_bool(0.15);
     let lines = source::lines(&mut random, single);
-    let sandbox = Sandbox::new(Settings {
-        seed,
-        ..unlimited()
-    });
+    let sandbox = Sandbox::new(Settings { seed, ..settings });
     let mut scenario = Scenario::on(sandbox, &source::csv(&lines, single));
     source::populate(&scenario.sandbox, &mut random);
     scenario.limits = None;
@@ -202,12 +208,32 @@ fn a_list_is_read_as_long_as_that_pays() {
 }
 
 #[test]
+fn what_many_rows_name_is_looked_up_once() {
+    let sandbox = Sandbox::new(Settings {
+        latency: (Duration::from_millis(50), Duration::from_millis(200)),
+        ..unlimited()
+    });
+    let organization = sandbox.organization("acme", "Acme");
+    let rows = (0..50).map(|number| format!("u{number}@x.com,{organization}\n"));
+    let csv = format!("email,org_id\n{}", rows.collect::<String>());
+    let mut scenario = Scenario::on(sandbox, &csv);
+    scenario.rehearses = true;
+    scenario.limits = None;
+    let done = scenario.run();
+    assert_eq!(done.tally.outcomes["created"], 50);
+    let looked_up = done.log.iter().filter(|one| {
+        let path = one.target.strip_prefix("/organizations/");
+        path.is_some_and(|id| id == organization)
+    });
+    assert_eq!(looked_up.count(), 1, "{:?}", done.calls);
+}
+
+#[test]
 fn after_an_import_with_faults_and_kills_nothing_is_left_to_do() {
     on_all_cores(seeds(MIXES), |seed| {
         let schedule = Schedule::draw(seed);
-        // Another writer leaves it otherwise than the import did. Of rows that failed and are tried again, those of one
-        // user may have been written in another order than that of the source.
-        if schedule.writer.is_some() || !schedule.scenario.retries.is_empty() {
+        // Another writer leaves it otherwise than the import did.
+        if schedule.writer.is_some() {
             return;
         }
         let done = schedule.run();
@@ -272,6 +298,173 @@ fn an_import_that_compares_and_is_killed_ends_as_one_that_does_neither() {
     });
 }
 
+/// All that a comparison has found, as its journal has it: how each row stands, which fields differ, what the directory
+/// showed, and what it has that no row names.
+fn found(
+    journal: &Path,
+) -> (
+    Vec<ComparedRow>,
+    Vec<(String, u64)>,
+    Vec<String>,
+    Vec<String>,
+) {
+    let store = Store::reopen(journal).unwrap();
+    let answers = store.answers(&(-1, String::new()), 10_000).unwrap();
+    let mut extra: Vec<String> = store
+        .extra(0, 10_000)
+        .unwrap()
+        .into_iter()
+        .map(|one| format!("{} {}", one.membership_id, one.details))
+        .collect();
+    extra.sort();
+    (
+        store.compared(0, 10_000).unwrap(),
+        store.changed_fields("fields").unwrap(),
+        answers.into_iter().map(|(_, line)| line).collect(),
+        extra,
+    )
+}
+
+/// A caller between whose results there is time to die.
+fn slow() -> Collected {
+    Collected {
+        pause: Duration::from_millis(1),
+        ..Collected::default()
+    }
+}
+
+/// People of whom the file says nothing, some of them in its organizations: lists of several pages.
+fn strangers(sandbox: &Sandbox, seed: u64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let dump = sandbox.dump();
+    let organizations = dump["organizations"].as_array().unwrap();
+    for number in 0..random.random_range(100..400) {
+        let user = sandbox.user(json!({"email": format!("stranger{number}@x.com")}));
+        if let Some(organization) = organizations.get(random.random_range(0..6)) {
+            sandbox.membership(&user, organization["id"].as_str().unwrap(), &[]);
+        }
+    }
+}
+
+/// Calls that were answered; a fault has cost nothing but itself.
+fn answered(done: &Done) -> usize {
+    let answered = |status: u16| status < 429;
+    let log = done.log.iter();
+    log.filter(|one| one.status.is_some_and(answered)).count()
+}
+
+#[test]
+fn a_comparison_with_faults_and_kills_says_what_an_undisturbed_one_says() {
+    let counts: Mutex<BTreeMap<&str, usize>> = Mutex::default();
+    on_all_cores(seeds(MIXES), |seed| {
+        let folder = tempfile::tempdir().unwrap();
+        let drawn = |name: &str, rate: f64| {
+            let faults = Faults {
+                rate,
+                ..Faults::default()
+            };
+            let latency = (Duration::from_millis(1), Duration::from_millis(100));
+            let mut scenario = mix_with(
+                seed,
+                Settings {
+                    faults,
+                    latency,
+                    ..unlimited()
+                },
+            );
+            if seed.is_multiple_of(4) {
+                strangers(&scenario.sandbox, seed);
+            }
+            scenario.can_rewind = true;
+            scenario.rehearses = true;
+            scenario.stubborn = true;
+            scenario.keeps_all = seed.is_multiple_of(3);
+            scenario.journal = Some(folder.path().join(name));
+            scenario
+        };
+        let calm = drawn("calm", 0.0);
+        let expected = calm.run();
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut killed = drawn("killed", random.random_range(0.0..0.15));
+        killed.sink = slow;
+        let longest = random.random_range(5..80);
+        killed.deaths = (0..random.random_range(1..5))
+            .map(|_| Death {
+                polls: random.random_range(1..longest),
+                unwritten: match random.random_range(0..4) {
+                    0 | 1 => 0,
+                    2 => random.random_range(1..20),
+                    _ => Death::POWER,
+                },
+            })
+            .collect();
+        let before = killed.sandbox.dump();
+        let done = killed.run();
+        assert_eq!(killed.sandbox.dump(), before);
+        assert!(done.log.iter().all(|one| one.method == "GET"));
+        assert_eq!(done.ended, expected.ended);
+        assert_eq!(ends(&done), ends(&expected));
+        let path = |scenario: &Scenario| scenario.journal.clone().unwrap();
+        assert_eq!(found(&path(&killed)), found(&path(&calm)));
+        // What was read and is on disk is not read again: an attempt costs its first reads, what was under way, and what a
+        // power cut has taken.
+        let deaths = done.lives.iter().filter_map(|life| life.death);
+        let lost: usize = deaths
+            .clone()
+            .map(|death| match death.unwritten {
+                Death::POWER => answered(&expected),
+                polls => polls as usize,
+            })
+            .sum();
+        let most = answered(&expected) + 2 * (done.lives.len() - 1) + lost;
+        assert!(answered(&done) <= most, "{} of {most}", answered(&done));
+        let mut counts = counts.lock().unwrap();
+        *counts.entry("deaths").or_default() += deaths.count();
+        *counts.entry("calls").or_default() += answered(&done);
+        *counts.entry("calls undisturbed").or_default() += answered(&expected);
+    });
+    let counts = counts.into_inner().unwrap();
+    println!("{counts:?}");
+    // They are about something.
+    assert!(counts["deaths"] as u64 > MIXES / 2 || seeds(MIXES).end - seeds(MIXES).start == 1);
+}
+
+#[test]
+fn a_long_list_that_was_read_in_part_is_read_to_where_its_ends_meet() {
+    const USERS: u64 = 5_000;
+    let run = |polls: Option<u32>| {
+        let sandbox = Sandbox::new(Settings {
+            latency: (Duration::from_millis(50), Duration::from_millis(50)),
+            ..unlimited()
+        });
+        for number in 0..USERS {
+            sandbox.user(json!({"email": format!("u{number}@x.com")}));
+        }
+        let rows = (0..USERS).map(|number| format!("u{number}@x.com\n"));
+        let mut scenario = Scenario::on(sandbox, &format!("email\n{}", rows.collect::<String>()));
+        scenario.rehearses = true;
+        scenario.limits = None;
+        let deaths = polls.map(|polls| Death {
+            polls,
+            unwritten: 0,
+        });
+        scenario.deaths = deaths.into_iter().collect();
+        let done = scenario.run();
+        assert_eq!(done.tally.outcomes["unchanged"], USERS);
+        (answered(&done), done.lives.len() - 1)
+    };
+    let (undisturbed, _) = run(None);
+    // One of these comes when all but a page or two is read.
+    on_all_cores(45..60, |polls| {
+        let (calls, deaths) = run(Some(polls as u32));
+        // The first read, and what was under way.
+        assert!(
+            calls <= undisturbed + 4 * deaths,
+            "{polls}: {calls} of {undisturbed}"
+        );
+    });
+}
+
 #[test]
 fn who_is_put_out_after_the_lists_were_read_is_not_let_in() {
     let sandbox = Sandbox::new(unlimited());
@@ -322,6 +515,17 @@ fn rows_that_come_to_each_others_users_are_rehearsed_as_they_are_imported() {
             scenario.concurrency = Some(1);
             scenario.rehearses = true;
             let planned = scenario.run();
+            scenario.sink = slow;
+            for polls in 1..12 {
+                scenario.deaths = vec![Death {
+                    polls,
+                    unwritten: 0,
+                }];
+                let killed = scenario.run();
+                assert_eq!(ends(&killed), ends(&planned), "{polls} {policy:?} {csv}");
+            }
+            scenario.deaths.clear();
+            scenario.sink = Collected::default;
             scenario.rehearses = false;
             let done = scenario.run();
             assert_eq!(ends(&planned), ends(&done), "{policy:?} {csv}");

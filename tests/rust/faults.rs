@@ -269,6 +269,84 @@ fn what_a_failed_row_made_stays_its_doing_when_it_is_tried_again() {
     assert_eq!(done.lives.len(), 2);
 }
 
+/// The first of two rows of one user fails before it comes to the user, and is tried again after the other one.
+fn first_row_comes_last(on_existing: OnExisting, was_there: bool, changed_since: bool) -> Done {
+    let csv =
+        "email,first_name,last_name,org_external_id\na@x.com,First,,acme\na@x.com,Second,S,beta\n";
+    let mut scenario = Scenario::fast(csv);
+    let sandbox = &scenario.sandbox;
+    let organizations = ["acme", "beta"].map(|name| sandbox.organization(name, name));
+    if was_there {
+        sandbox.user(json!({"email": "a@x.com", "first_name": "Before", "last_name": "B"}));
+    }
+    let unavailable = Fault::Status {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        applied: false,
+    };
+    sandbox.fail_next(
+        Method::GET,
+        "/organizations/external_id/acme",
+        unavailable,
+        6,
+    );
+    scenario.policy.on_existing = on_existing;
+    scenario.retries = vec![Vec::new()];
+    scenario.meddle(move |sandbox, request| {
+        // Once the second row has its membership.
+        let user = sandbox.find_user("a@x.com");
+        let joined = memberships(sandbox).len() == 1;
+        if changed_since && joined && request.target.contains("limit=1") {
+            let path = format!("{USERS}/{}", user["id"].as_str().unwrap());
+            sandbox.seed(Method::PUT, &path, json!({"first_name": "Theirs"}));
+        }
+        Meddle::Pass
+    });
+    let done = scenario.run();
+    assert_eq!(done.lives.len(), 2);
+    assert_eq!(memberships(&scenario.sandbox).len(), 2, "{organizations:?}");
+    let user = scenario.sandbox.find_user("a@x.com");
+    let name = user["first_name"].as_str().unwrap();
+    let expected = match (on_existing, was_there, changed_since) {
+        (OnExisting::Update, ..) | (_, false, false) => "First",
+        (_, true, _) => "Before",
+        (_, false, true) => "Theirs",
+    };
+    assert_eq!(
+        name, expected,
+        "{on_existing:?} {was_there} {changed_since}"
+    );
+    done
+}
+
+#[test]
+fn what_the_first_row_says_counts_also_when_it_comes_after_another_one() {
+    for was_there in [true, false] {
+        for changed_since in [true, false] {
+            let done = first_row_comes_last(OnExisting::Update, was_there, changed_since);
+            let second = if was_there { "updated" } else { "created" };
+            assert_eq!(done.outcomes(), ["updated", second]);
+            assert_eq!(done.effect(1, Kind::User), "updated");
+            // Looked at, and written to, once more.
+            assert_eq!(done.calls_of("update user"), 1 + u64::from(was_there));
+        }
+    }
+}
+
+#[test]
+fn who_was_made_by_the_run_gets_what_the_first_row_says_and_nobody_else_does() {
+    for (was_there, changed_since, expected) in [
+        (false, false, ["updated", "created"]),
+        (false, true, ["updated", "created"]),
+        (true, false, ["updated", "updated"]),
+    ] {
+        let done = first_row_comes_last(OnExisting::Skip, was_there, changed_since);
+        assert_eq!(done.outcomes(), expected);
+        let wrote = !was_there && !changed_since;
+        let effect = if wrote { "updated" } else { "existing" };
+        assert_eq!(done.effect(1, Kind::User), effect);
+    }
+}
+
 #[test]
 fn what_was_written_in_part_is_told_although_the_rest_failed() {
     let mut scenario = Scenario::fast("email,org_external_id,role_slugs\na@x.com,acme,wizard\n");

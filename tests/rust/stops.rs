@@ -78,6 +78,38 @@ fn a_403_on_the_first_answer_is_about_the_key_and_nothing_is_sent() {
 }
 
 #[test]
+fn too_many_errors_stop_nothing_where_every_row_has_ended() {
+    // The last of many rows, and one that is followed by rows which ended in an earlier attempt only.
+    let mut rows = many(400);
+    rows.push_str("broken,o1,O\n");
+    let mut last = Scenario::fast(&rows);
+    last.max_errors = Some(MaxErrors::Count(0));
+    let done = last.run();
+    assert_eq!((done.ended, done.tally.failed()), (Ended::Complete, 1));
+    rows.push_str("late@x.com,o1,O\n");
+    rows.push_str(
+        &many(400)
+            .replace("email,org_external_id,org_name\n", "")
+            .replace('u', "v"),
+    );
+    let mut middle = Scenario::fast(&rows);
+    middle.max_errors = Some(MaxErrors::Count(0));
+    assert_eq!(middle.run().ended, Ended::TooManyErrors);
+
+    let mut again = slow(&many(200).replacen("u3@x.com,o3,O", "u3@x.com,nowhere,", 1));
+    again.policy.create_organizations = false;
+    for number in 0..5 {
+        again.sandbox.organization(&format!("o{number}"), "O");
+    }
+    again.max_errors = Some(MaxErrors::Count(0));
+    again.retries = vec![Vec::new()];
+    let done = again.run();
+    assert_eq!(done.lives[0].ended, Some(Ended::Complete));
+    assert_eq!((done.ended, done.tally.failed()), (Ended::Complete, 1));
+    assert_eq!(done.lives.len(), 2);
+}
+
+#[test]
 fn max_errors_counts_validation_errors_too_and_rows_in_flight_still_end() {
     let mut csv = "email,first_name\n".to_owned();
     for number in 0..300 {

@@ -86,6 +86,8 @@ def _telling(importer: Importer, streams: Streams) -> Iterator[Callable[[ImportR
             at = run.progress
             rows = f"{at.ended}/{at.total}" if at.total is not None else str(at.ended)
             streams.note(f"{rows} rows compared, {time.monotonic() - begun:.0f} s")
+        if run.started is not None and run.started.note:
+            streams.note(run.started.note)
 
     def follow(run: ImportRun) -> None:
         telling.append(threading.Thread(target=tell, args=(run,), daemon=True))

@@ -180,6 +180,10 @@ impl Engine<'_> {
             again.take_over(way, gone);
             way = again;
         }
+        let has_subject = way.steps.iter().any(|step| step.kind == row.subject);
+        if !has_subject && !matches!(stopped, Err(Stopped::Parked(_))) {
+            self.owe(&row)?;
+        }
         let error = match stopped {
             Ok(()) => way.shortfall.take().map(error_of),
             Err(Stopped::Refused { at, refusal }) => {

@@ -88,13 +88,16 @@ impl Engine<'_> {
             return Ok(ensured);
         }
         let _flight = self.memo.flight(key).await;
-        let mut progress = Progress::new(record);
+        let mut progress = Progress::new(record, self.options.policy);
         let known = match is_new {
             true => None,
             false => self.memo.get(key).await?,
         };
+        let is_owed = known
+            .as_ref()
+            .is_some_and(|known| self.is_owed(known, record));
         if let Some(known) = &known {
-            if let Some(ensured) = self.recalled(key, ask, known, record) {
+            if !is_owed && let Some(ensured) = self.recalled(key, ask, known, record) {
                 return Ok(ensured);
             }
             progress.goes_on_from(known);
@@ -110,6 +113,9 @@ impl Engine<'_> {
             progress.sent = as_it_was_sent(ask.claim, label.as_deref());
         }
         let state = match known {
+            Some(known) if is_owed => {
+                Some(self.look_for_first(key, ask, &known, &mut progress).await?)
+            }
             Some(known) => recall(&known),
             // Look before anything is sent.
             None if progress.in_doubt.is_some() => None,
@@ -134,6 +140,11 @@ impl Engine<'_> {
             },
         };
         let settled = self.settle(key, ask, state, &mut progress).await;
+        if is_owed && settled.is_ok() {
+            let key = key.clone();
+            self.journal
+                .note(move |store| store.owe(&key, record, false))?;
+        }
         match (settled, progress.seen.take()) {
             // What was written stays written, and stays this row's doing, although the rest of it failed.
             (Err(Failure::Row(refusal)), Some(found)) => {
@@ -245,7 +256,7 @@ impl Engine<'_> {
             if let (State::Absent, Some(refusal)) = (&current, progress.looked_because.take()) {
                 return Err(Failure::Row(refusal));
             }
-            let write = match self.directory.diff(ask, &current, &self.options.policy) {
+            let write = match self.directory.diff(ask, &current, &progress.policy) {
                 Change::None { found, differs } => {
                     return Ok(self.done(key, found, differs, progress)?);
                 }
@@ -287,7 +298,7 @@ impl Engine<'_> {
     }
 
     /// Looks at what is there. While a write is in doubt, a look that fails leaves the doubt unsettled.
-    async fn look(
+    pub(super) async fn look(
         &self,
         key: &StepKey,
         ask: &Ask<'_>,

@@ -4,7 +4,9 @@
 mod deleting;
 mod drive;
 mod ensure;
+mod left;
 mod memo;
+mod owed;
 mod pass;
 mod planned;
 mod rehearse;
@@ -33,6 +35,7 @@ use crate::row::{Kind, RowIdentity, Step, StepKey};
 use memo::Memo;
 use pass::{Pass, until_halted};
 use roles::KnownRoles;
+pub use snapshot::FRESH;
 pub use tally::Tally;
 pub use undo::Undo;
 
@@ -389,6 +392,11 @@ impl<'a> Engine<'a> {
 
     /// The counts of what earlier attempts did and this one does not look at again.
     async fn tally_so_far(&mut self) -> Result<Tally, JournalError> {
+        if self.rehearses {
+            // Rows are rehearsed from the first on; what was read before that is used, and what it has cost.
+            let before = self.journal.ask(|store| store.run_info()).await?.counters;
+            self.earlier = before.of_reading();
+        }
         if !self.goes_on {
             return Ok(Tally::default());
         }

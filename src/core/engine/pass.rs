@@ -76,7 +76,12 @@ impl Engine<'_> {
             }
             let drained = under_way.is_empty() && held.is_empty();
             if drained && (ending.is_some() || (at_end && waiting.is_empty())) {
-                return why(ending, Ended::Complete);
+                let why = why(ending, Ended::Complete);
+                if why != Ended::TooManyErrors || !waiting.is_empty() {
+                    return why;
+                }
+                let end = self.end_of_errors(rows, (pass, at_end, reading), sink, tally);
+                return until_halted(end, &mut halt).await.unwrap_or(why);
             }
             let deadline = ending.as_ref().map(|ending| ending.deadline);
             let mut driven = None;
@@ -198,7 +203,7 @@ impl Engine<'_> {
     }
 
     /// Gives rows that are known by what they say the numbers that the journal has for them.
-    async fn numbered(
+    pub(super) async fn numbered(
         &self,
         mut batch: Vec<ReadRow>,
         reading: &mut Option<i64>,
@@ -242,7 +247,7 @@ impl Engine<'_> {
     }
 
     /// Leaves out the rows that ended in an earlier attempt of the run.
-    async fn still_open(
+    pub(super) async fn still_open(
         &self,
         batch: Vec<ReadRow>,
         sink: &mut dyn Sink,

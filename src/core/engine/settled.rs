@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Engine;
-use crate::directory::{Details, Doubt, Found, Refusal, State};
+use crate::directory::{Details, Doubt, Found, Policy, Refusal, State};
 use crate::journal::outcome::{Effect, Evidence, StepResult};
 use crate::journal::{JournalError, Remembered};
 use crate::row::{Claim, Kind, StepKey};
@@ -47,12 +47,15 @@ pub(super) struct Progress {
     pub(super) last_error: Option<Refusal>,
     /// A part of the claim that the environment does not allow.
     pub(super) shortfall: Option<Refusal>,
+    /// What to do with what is there already.
+    pub(super) policy: Policy,
 }
 
 impl Progress {
-    pub(super) fn new(record: u64) -> Self {
+    pub(super) fn new(record: u64, policy: Policy) -> Self {
         Self {
             record,
+            policy,
             ..Self::default()
         }
     }
@@ -145,6 +148,7 @@ impl Engine<'_> {
                 content: (effect != Effect::Existing || progress.made_through.is_some())
                     .then(|| content(self.journal.key(), &found.details))
                     .flatten(),
+                owed_to: None,
             },
         )
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::{Ended, Engine, ReadRow, Rows};
+use super::{Ended, Engine, ReadRow, Rows, Tally};
 use crate::directory::{Ask, CallError, Details, End, Found, Listed, Listing, Name, Page, State};
 use crate::journal::{Before, JournalError, ListingState, SeenName, SeenObject};
-use crate::row::Kind;
+use crate::row::{Kind, StepKey};
 
 /// How many organizations are looked up, or have their memberships listed, at the same time. The pace decides how many
 /// requests are in flight.
@@ -24,8 +24,8 @@ const LONG: u64 = 5_000;
 /// How many names are taken from the journal at once.
 const NAMES: usize = 256;
 
-/// What an earlier attempt of the run has read is used for so long.
-const FRESH: Duration = Duration::from_secs(15 * 60);
+/// What an earlier attempt has read is used for so long.
+pub const FRESH: Duration = Duration::from_secs(15 * 60);
 
 /// Whether paging a list still pays: how many of the wanted objects are found, in how many pages.
 struct Paying {
@@ -70,6 +70,17 @@ struct Ends {
 impl Ends {
     /// While one end waits for a page, the other may read so many.
     const KEPT: usize = 64;
+
+    /// What an earlier attempt had read. A place to go on from is mostly the id of the object before it: where it is, the
+    /// other end sees that it has come there.
+    fn of(state: &ListingState) -> Self {
+        let last =
+            |place: &Option<String>| place.iter().map(|id| HashSet::from([id.clone()])).collect();
+        Self {
+            oldest: last(&state.oldest),
+            newest: last(&state.newest),
+        }
+    }
 
     fn have_met(&mut self, end: End, page: &Page) -> bool {
         let ids: HashSet<String> = page
@@ -207,11 +218,11 @@ impl Engine<'_> {
                 // What no row names is in these lists only.
                 is_due: self.keeps_all && matches!(listing, Listing::MembershipsOf(_)),
                 wanted,
-                found: 0,
-                pages: 0,
+                found: state.found,
+                pages: state.pages,
             },
             complete: state.complete,
-            ends: Ends::default(),
+            ends: Ends::of(&state),
             state,
         });
         if begins {
@@ -289,6 +300,8 @@ impl Engine<'_> {
     ) -> Result<u64, JournalError> {
         let (text, next) = (listing.text(), page.next.clone());
         let now = self.clock.now();
+        // What a comparison has cost is told also of one that was killed and goes on.
+        let counters = self.rehearses.then(|| self.counters(&Tally::default(), 0));
         let is_about_users = matches!(listing, Listing::MembershipsOf(_));
         let keeps_all = self.keeps_all;
         self.journal
@@ -314,7 +327,10 @@ impl Engine<'_> {
                     }
                 }
                 // Together with what was on the page: a list that is gone on with leaves nothing out.
-                store.note_page(&text, end == End::Newest, next.as_deref(), now)?;
+                store.note_page(&text, end == End::Newest, next.as_deref(), kept, now)?;
+                if let Some(counters) = &counters {
+                    store.note_counters(counters, None)?;
+                }
                 Ok(kept)
             })
             .await
@@ -362,6 +378,14 @@ impl Engine<'_> {
         &self,
         name: &Name,
     ) -> Result<Option<Found>, CallErrorOrJournal> {
+        match self.recall_name(name).await? {
+            Recalled::Found(found) => return Ok(Some(*found)),
+            Recalled::Absent => return Ok(None),
+            Recalled::Unknown => {}
+        }
+        // Many rows may need it at the same time: the first one asks for all of them.
+        let flight = StepKey::new(name.kind, name.text());
+        let _flight = self.memo.flight(&flight).await;
         match self.recall_name(name).await? {
             Recalled::Found(found) => return Ok(Some(*found)),
             Recalled::Absent => return Ok(None),
@@ -431,7 +455,7 @@ impl Engine<'_> {
         let object = object(&after.found);
         self.journal.note(move |store| {
             for name in &freed {
-                store.see_nothing(name)?;
+                store.see_nothing_instead(name)?;
             }
             store.see_instead(kind, &object, &names)
         })

@@ -34,7 +34,12 @@ pub(super) struct Figures {
     pub(super) organization_by_id: bool,
     /// What to say of a source without rows.
     pub(super) no_rows: &'static str,
+    /// What to do when it has not come to its end.
+    pub(super) advice: &'static str,
 }
+
+/// What to do when an import has not come to its end.
+pub(super) const GO_ON: &str = "Import the same file again to go on.";
 
 impl Figures {
     fn imported(tally: &Tally) -> u64 {
@@ -78,21 +83,21 @@ impl Figures {
             Ended::Complete => None,
             Ended::Halted if self.time_is_up => stopped(
                 "stop_at",
-                "The time that --stop-at names has come. Import the same file again to go on."
-                    .into(),
+                format!("The time that --stop-at names has come. {}", self.advice),
                 4,
             ),
             Ended::Halted if self.declined => stopped("declined", "Nothing was sent.".into(), 1),
             Ended::Halted => stopped(
                 "interrupted",
-                "The run was interrupted. Import the same file again to go on.".into(),
+                format!("The run was interrupted. {}", self.advice),
                 130,
             ),
             Ended::TooManyErrors => stopped(
                 "max_errors",
                 format!(
-                    "{} rows failed: --max-errors stops the run. Import the same file again to go on.",
-                    tally.failed()
+                    "{} rows failed: --max-errors stops the run. {}",
+                    tally.failed(),
+                    self.advice
                 ),
                 4,
             ),
@@ -105,7 +110,7 @@ impl Figures {
                 ),
                 3,
             ),
-            Ended::Unreachable(message) => stopped("api", message.clone(), 4),
+            Ended::Unreachable(message) => stopped("api", format!("{message} {}", self.advice), 4),
             Ended::Journal(message) => stopped(
                 "journal",
                 format!(
@@ -208,6 +213,7 @@ pub(super) fn recorded(run: &FoundRun) -> Result<Summary, JournalError> {
         declined: false,
         organization_by_id: false,
         no_rows: "",
+        advice: GO_ON,
     };
     let mut summary = figures.summary(ended, &tally, counters.duration_seconds);
     // Its figures stay those of the import: what it did is history.

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use super::StartError;
 use super::beside;
+use super::comparison_folder::Temporary;
 use super::lock::RunLock;
 use super::runs::{FoundRun, run_folder};
 use crate::journal::Store;
@@ -18,23 +17,14 @@ use crate::journal::Store;
 /// The name of the journal in its folder.
 const JOURNAL: &str = "journal.sqlite3";
 
-/// How the names of comparisons' folders begin.
-const COMPARISON: &str = ".comparison-";
-
 /// The folder of one run.
 pub(super) struct Folder {
     pub(super) id: String,
     pub(super) path: PathBuf,
     /// Nobody else works on the run while it is held.
-    lock: Arc<RunLock>,
+    pub(super) lock: Arc<RunLock>,
     /// Removes the folder when nobody needs it any more, where it is that of a comparison.
     pub(super) temporary: Option<Arc<Temporary>>,
-}
-
-/// The folder of a comparison, which is removed and then let go of.
-pub(super) struct Temporary {
-    _folder: TempDir,
-    _lock: Arc<RunLock>,
 }
 
 impl Folder {
@@ -65,45 +55,28 @@ impl Folder {
         Err(StartError::NoRun("no name is free for the run".into()))
     }
 
-    /// The folder of a comparison, which is removed with it. It is where runs are: there is room for what it holds, and
-    /// it is on no disk that is memory.
-    pub(super) fn temporary(run_dir: Option<&Path>) -> Result<Self, StartError> {
-        let parent = run_folder(run_dir);
-        // Nobody else is between making a folder and locking it.
-        let _looking = Looking::begin(run_dir)?;
-        remove_left_behind(&parent);
-        let made = tempfile::Builder::new()
-            .prefix(COMPARISON)
-            .tempdir_in(&parent)
-            .map_err(|error| refused(&parent, error))?;
-        let mut folder = Self::locked("comparison".to_owned(), made.path().to_owned())?;
-        folder.temporary = Some(Arc::new(Temporary {
-            _folder: made,
-            _lock: Arc::clone(&folder.lock),
-        }));
-        make_file(&folder.journal()).map_err(|error| refused(&folder.path, error))?;
-        Ok(folder)
-    }
-
     /// The folder of a run that goes on.
     pub(super) fn of(run: &FoundRun) -> Result<Self, StartError> {
         Self::locked(run.info.id.clone(), run.folder.clone())
     }
 
-    fn locked(id: String, path: PathBuf) -> Result<Self, StartError> {
+    pub(super) fn locked(id: String, path: PathBuf) -> Result<Self, StartError> {
         match RunLock::take(&path) {
-            Ok(Some(lock)) => {
-                // What an attempt before left when it was killed is not meant for this one.
-                beside::clear(&path);
-                Ok(Self {
-                    id,
-                    path,
-                    lock: Arc::new(lock),
-                    temporary: None,
-                })
-            }
+            Ok(Some(lock)) => Ok(Self::with(id, path, lock)),
             Ok(None) => Err(StartError::Locked(id)),
             Err(error) => Err(refused(&path, error)),
+        }
+    }
+
+    /// The folder whose lock is held.
+    pub(super) fn with(id: String, path: PathBuf, lock: RunLock) -> Self {
+        // What an attempt before left when it was killed is not meant for this one.
+        beside::clear(&path);
+        Self {
+            id,
+            path,
+            lock: Arc::new(lock),
+            temporary: None,
         }
     }
 
@@ -138,21 +111,6 @@ impl Looking {
     }
 }
 
-/// Removes the folders of comparisons that were killed: they hold what the directory said about people.
-fn remove_left_behind(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let is_one = entry.file_name().to_string_lossy().starts_with(COMPARISON);
-        // Locked as long as its process lives.
-        if is_one && matches!(RunLock::take(&entry.path()), Ok(Some(_))) {
-            // What cannot be removed is tried again by the next comparison.
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 /// Makes the folder of all runs, and keeps it out of version control.
 fn prepare_parent(parent: &Path) -> Result<(), StartError> {
     make_private(parent).map_err(|error| refused(parent, error))?;
@@ -164,7 +122,7 @@ fn prepare_parent(parent: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
-fn refused(path: &Path, error: io::Error) -> StartError {
+pub(super) fn refused(path: &Path, error: io::Error) -> StartError {
     StartError::Folder {
         path: path.display().to_string(),
         reason: error.to_string(),

@@ -8,6 +8,7 @@ mod beat;
 mod beside;
 mod causes;
 mod comparison;
+mod comparison_folder;
 mod consent;
 pub mod doctor;
 mod event;
@@ -128,7 +129,7 @@ pub struct Import {
     journal: PathBuf,
     run_id: String,
     /// The folder of a comparison: its journal is read as long as this handle lives.
-    _temporary: Option<Arc<folder::Temporary>>,
+    _temporary: Option<Arc<comparison_folder::Temporary>>,
     /// The run whose rows are verified.
     verified: Option<PathBuf>,
     /// Users who were there are left as they are: that they differ from their rows is no fault of theirs.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::StartError;
 use super::again::{Earlier, Identity, checked, earlier, goes_on};
+use super::comparison_folder::{comparison_folder, remove_left_behind};
 use super::event::Event;
 use super::fingerprint::ContentDigest;
 use super::folder::{Folder, Looking};
@@ -23,7 +24,7 @@ use super::sent_lately::sent_lately;
 use crate::clock::Clock;
 use crate::directory::OnExisting;
 use crate::directory::workos::Limits;
-use crate::journal::{JournalError, RunInfo, RunRecord, Store};
+use crate::journal::{Counters as Counted, JournalError, RunInfo, RunRecord, Store};
 use crate::report::ErrorFile;
 use crate::row::{Columns, Issue, Mode};
 use crate::source::{self, Format, Source};
@@ -43,6 +44,8 @@ pub(super) struct Prepared {
     pub(super) plan: Option<Store>,
     /// The journal of the run whose rows are verified.
     pub(super) verified: Option<PathBuf>,
+    /// What the comparison had counted that was killed and goes on.
+    pub(super) compared: Option<Counted>,
     /// What has to be said of earlier runs.
     pub(super) note: Option<String>,
     pub(super) options: ImportOptions,
@@ -182,10 +185,32 @@ pub(super) fn prepare(
             }
             None => None,
         };
-        let folder = Folder::temporary(run_dir.as_deref())?;
-        let key = rand::random();
-        let record = run_record(&folder, &identity, &source_name, key);
-        Store::create(Some(&folder.journal()), &record).map_err(JournalError::from)?;
+        let kind = kind_of_comparison(&options);
+        let (folder, before) = comparison_folder(run_dir.as_deref(), |info| {
+            kind.is_some_and(|kind| info.name.as_deref() == Some(kind))
+                && info.options == identity.options
+                && identity.same_content(info)
+                && identity.same_environment(info)
+        })?;
+        let journal = folder.journal();
+        let key = before
+            .as_ref()
+            .map_or_else(rand::random, |before| before.key);
+        let store = match &before {
+            Some(_) => Store::compare_again(&journal),
+            None => {
+                let mut record = run_record(&folder, &identity, &source_name, key);
+                record.name = kind.map(str::to_owned);
+                Store::create(Some(&journal), &record)
+            }
+        };
+        drop(store.map_err(JournalError::from)?);
+        let note = before.as_ref().map(|before| {
+            format!(
+                "An earlier comparison was killed: what it had read since {} is used.",
+                before.started_at
+            )
+        });
         return Ok(Ready::Import(Box::new(Prepared {
             folder,
             key,
@@ -194,7 +219,8 @@ pub(super) fn prepare(
             identity,
             plan: None,
             verified,
-            note: None,
+            compared: before.map(|before| before.counters),
+            note,
             options,
             origin: Some(origin),
             events,
@@ -211,6 +237,7 @@ pub(super) fn prepare(
     };
     // Until the run is there for others to see, nobody else looks for it.
     let looking = Looking::begin(run_dir.as_deref())?;
+    remove_left_behind(run_dir.as_deref());
     let seen = match (&options.again, named) {
         (Again::New, _) => Earlier::New(None),
         (_, Some(run)) => checked(run, &identity, &options)?,
@@ -259,6 +286,7 @@ pub(super) fn prepare(
         identity,
         plan,
         verified: None,
+        compared: None,
         note,
         options,
         origin: Some(origin),
@@ -269,6 +297,28 @@ pub(super) fn prepare(
         sent_lately,
         connection,
     })))
+}
+
+/// By what a comparison knows its like again, beside source, options and environment: what it reads, and keeps of that.
+/// `None`: it is made from the beginning.
+fn kind_of_comparison(options: &ImportOptions) -> Option<&'static str> {
+    match options.purpose {
+        _ if options.again == Again::New => None,
+        Purpose::Plan => Some("plan"),
+        Purpose::Verify {
+            extra: false,
+            sample: None,
+        } => Some("verify"),
+        Purpose::Verify {
+            extra: true,
+            sample: None,
+        } => Some("verify with extra"),
+        // Each draws rows of its own.
+        Purpose::Verify {
+            sample: Some(_), ..
+        } => None,
+        Purpose::Import | Purpose::Planned(_) => None,
+    }
 }
 
 /// Opens a plan; refuses one that is of another source, of other options or of another environment.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::beat::Beat;
 use super::comparison::Comparison;
 use super::event::{Event, Started};
-use super::figures::Figures;
+use super::figures::{Figures, GO_ON};
 use super::kept_pace::PaceChange;
 use super::options::{Again, Purpose};
 use super::prepare::{OpenFile, Origin, Prepared};
@@ -56,6 +56,10 @@ impl Prepared {
             declined: false,
             organization_by_id: self.options.organization.id.is_some(),
             no_rows: "The file has a header but no rows.",
+            advice: match self.options.purpose.only_looks() {
+                true => "Compare again.",
+                false => GO_ON,
+            },
         };
         let earlier = self.counters_so_far().duration_seconds;
         let counters = Arc::clone(&self.counters);
@@ -383,8 +387,11 @@ impl Prepared {
 
     /// The counts of earlier attempts that the journal's tables do not tell.
     fn counters_so_far(&self) -> journal::Counters {
-        let info = self.going_on.as_ref().map(|going_on| &going_on.info);
-        info.map(|info| info.counters.clone()).unwrap_or_default()
+        match (&self.going_on, &self.compared) {
+            (Some(going_on), _) => going_on.info.counters.clone(),
+            (None, Some(compared)) => compared.clone().of_reading(),
+            (None, None) => journal::Counters::default(),
+        }
     }
 
     async fn open_journal(
@@ -451,13 +458,13 @@ pub(super) async fn check(directory: &dyn Directory) -> Result<(), Ended> {
         Ok(_) => Ok(()),
         Err(CallError::Key(error)) => Err(Ended::Key(error)),
         Err(CallError::Refused(error)) => Err(Ended::Unreachable(format!(
-            "The API refuses the first read (HTTP {}): {}",
+            "The API refuses the first read (HTTP {}): {}.",
             error.status(),
-            error.message
+            error.message.trim_end_matches('.')
         ))),
         Err(CallError::Away(message)) => Err(Ended::Unreachable(message)),
         Err(CallError::Unavailable { message, .. }) => Err(Ended::Unreachable(format!(
-            "The API cannot be reached: {message}. Check the network, the proxy and the base URL, and import again."
+            "The API cannot be reached: {message}. Check the network, the proxy and the base URL."
         ))),
     }
 }

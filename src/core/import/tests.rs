@@ -8,8 +8,11 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use workos_importer_sandbox::{Limits, Sandbox, Settings};
 
-use super::{Event, Import, ImportOptions, Input, StartError, Status, Summary, Target, start};
+use super::{
+    Event, Import, ImportOptions, Input, Purpose, StartError, Status, Summary, Target, start,
+};
 use crate::engine::Halt;
+use crate::journal::Store;
 use crate::source::{Cell, Format, Handed};
 
 pub(super) fn sandbox() -> Sandbox {
@@ -67,6 +70,91 @@ pub(super) fn run(
         runtime.handle(),
     )?;
     Ok(drain(&import, no_rows))
+}
+
+#[test]
+fn a_comparison_that_was_killed_goes_on_with_what_it_had_read() {
+    let folder = TempDir::new().unwrap();
+    let latency = Duration::from_millis(100);
+    let sandbox = Sandbox::new(Settings {
+        latency: (latency, latency),
+        limits: Limits::none(),
+        ..Settings::default()
+    });
+    let mut rows = "email\n".to_owned();
+    for number in 0..450 {
+        let email = format!("u{number}@x.com");
+        let body = serde_json::json!({ "email": email });
+        sandbox.seed(http::Method::POST, "/user_management/users", body);
+        rows.push_str(&format!("{email}\n"));
+    }
+    let mut options = options(folder.path());
+    options.purpose = Purpose::Verify {
+        extra: false,
+        sample: None,
+    };
+    let input = || file(folder.path(), &rows);
+    let compared = |events: &[Event]| {
+        let mut calls = events.iter().filter_map(|event| match event {
+            Event::Compared(comparison) => Some(comparison.calls_made["list users"]),
+            _ => None,
+        });
+        let mut notes = events.iter().filter_map(|event| match event {
+            Event::Started(started) => started.note.clone(),
+            _ => None,
+        });
+        (calls.next(), notes.next())
+    };
+    let before = sandbox.counters().total;
+    let (events, _) = run(options.clone(), input(), &sandbox).unwrap();
+    let undisturbed = sandbox.counters().total - before;
+    assert_eq!(compared(&events), (Some(5), None));
+
+    // What is on disk in the middle of it is what a kill leaves.
+    let runtime = Runtime::new().unwrap();
+    let target = Target::Sandbox(sandbox.clone());
+    let import = start(options.clone(), input(), target, runtime.handle()).unwrap();
+    let pages = || Store::open(import.journal()).and_then(|store| store.listing("users"));
+    while pages().unwrap().pages < 2 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let runs = options.run_dir.clone().unwrap();
+    let left = runs.join(".comparison-left");
+    fs::create_dir(&left).unwrap();
+    for name in ["journal.sqlite3", "journal.sqlite3-wal"] {
+        fs::copy(import.journal().with_file_name(name), left.join(name)).unwrap();
+    }
+    drop(import);
+    drop(runtime);
+
+    let before = sandbox.counters().total;
+    let (events, summary) = run(options, input(), &sandbox).unwrap();
+    let (calls, note) = compared(&events);
+    assert!(note.unwrap().contains("was killed"));
+    assert_eq!((calls, summary.unchanged), (Some(5), 450));
+    // The first two pages are not read again.
+    assert!(sandbox.counters().total - before <= undisturbed - 2);
+    let names = fs::read_dir(runs)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = names
+        .filter(|name| name.to_string_lossy().starts_with(".comparison"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn nothing_stays_beside_the_journal_of_a_run_that_is_over() {
+    let folder = TempDir::new().unwrap();
+    let options = options(folder.path());
+    let input = file(folder.path(), "email\na@x.com\n");
+    let (_, summary) = run(options.clone(), input, &sandbox()).unwrap();
+    let found = super::find_run(options.run_dir.as_deref(), "latest").unwrap();
+    assert_eq!(super::failed_rows(&found, 0, 10).unwrap(), []);
+    let entries = fs::read_dir(&summary.folder).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let logs: Vec<String> = names.filter(|name| name.contains("sqlite3-")).collect();
+    assert!(logs.is_empty(), "{logs:?}");
 }
 
 const MULTI: &str = "email,org_external_id,org_name\na@x.com,acme,Acme\nbroken,acme,Acme\nb@x.com,acme,\nc@x.com,nowhere,\n";

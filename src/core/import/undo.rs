@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::StartError;
 use super::again::Identity;
+use super::comparison_folder::remove_left_behind;
 use super::event::Stopped;
 use super::figures::day;
 use super::folder::{Folder, Looking};
@@ -185,6 +186,7 @@ pub fn undo(
     let run_dir = options.run_dir.clone();
     let run = find_run(run_dir.as_deref(), name)?;
     let looking = Looking::begin(run_dir.as_deref())?;
+    remove_left_behind(run_dir.as_deref());
     let folder = Folder::of(&run)?;
     // Somebody may have worked on it until now.
     let run = find_run(run_dir.as_deref(), &run.info.id)?;
@@ -420,14 +422,9 @@ impl Work {
                 ),
                 3,
             ),
-            // What is said of an import, in the words of an undo.
-            Ended::Unreachable(message) => (
-                "api",
-                message
-                    .replace("Import the same file again", "Undo the run again")
-                    .replace("and import again", "and undo the run again"),
-                4,
-            ),
+            Ended::Unreachable(message) => {
+                ("api", format!("{message} Undo the run again to go on."), 4)
+            }
             Ended::Journal(message) => (
                 "journal",
                 format!(

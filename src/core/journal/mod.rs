@@ -101,7 +101,10 @@ impl Journal {
         let shared = Arc::clone(&failed);
         let thread = std::thread::Builder::new()
             .name("workos-importer-journal".into())
-            .spawn(move || thread::drive(&store, &queue, &shared))
+            .spawn(move || {
+                thread::drive(&store, &queue, &shared);
+                store.leave_one_file();
+            })
             .map_err(|error| JournalError(error.to_string()))?;
         Ok(Self {
             driver: Driver::Thread {

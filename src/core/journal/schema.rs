@@ -37,6 +37,7 @@ CREATE TABLE step (
     key_rest     INTEGER,              -- 64 more bits of the digest, where there is no name
     first_record INTEGER,              -- the row whose fields count
     fields       INTEGER,              -- keyed digest of that row's fields
+    owed         INTEGER,              -- 1: that row ended without it, and what it says is still to be written
     label        TEXT,                 -- the first name that a row gave to it (organizations)
     intent       INTEGER,              -- what a write that was about to be sent was to do (see `effect`)
     intent_at    INTEGER,              -- when the first one was about to be sent
@@ -112,7 +113,9 @@ CREATE TABLE seen (
 );
 CREATE TABLE seen_name (
     name TEXT PRIMARY KEY,             -- such as `user.email:alice@acme.com`
-    seen INTEGER                       -- absent: it was looked for, and is not there
+    seen INTEGER,                      -- absent: it was looked for, and is not there
+    was  INTEGER                       -- what the directory showed, where a rehearsed write has changed it: the number in
+                                       -- `seen`, 0 not there, -1 nothing
 ) WITHOUT ROWID;
 -- names that the source's rows use
 CREATE TABLE wanted (
@@ -130,6 +133,7 @@ CREATE TABLE listing (
     oldest   TEXT,                     -- where the next page from this end begins
     newest   TEXT,
     pages    INTEGER NOT NULL,
+    found    INTEGER NOT NULL,         -- how many objects on them rows name
     begun_at INTEGER NOT NULL,         -- milliseconds since 1970, UTC
     complete INTEGER NOT NULL          -- 1: what is not in `seen_name` is not there
 );

@@ -30,6 +30,8 @@ pub struct ListingState {
     pub oldest: Option<String>,
     pub newest: Option<String>,
     pub pages: u64,
+    /// How many objects on them are wanted.
+    pub found: u64,
     pub complete: bool,
 }
 
@@ -103,21 +105,41 @@ impl Store {
                 "UPDATE seen SET was = coalesce(was, details) WHERE kind = ? AND remote_id = ?",
             )?
             .execute(params![kind_number(kind), object.remote_id])?;
-        self.see(kind, object, names)
+        let id = self.see_object(kind, object)?;
+        for name in names {
+            self.name_instead(name, Some(id))?;
+        }
+        Ok(())
+    }
+
+    /// A name that nobody would have any more after a write that is imagined.
+    pub fn see_nothing_instead(&self, name: &str) -> rusqlite::Result<()> {
+        self.name_instead(name, None)
+    }
+
+    fn name_instead(&self, name: &str, seen: Option<i64>) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO seen_name (name, seen, was) VALUES (?1, ?2, -1)
+                 ON CONFLICT (name) DO UPDATE SET was = coalesce(was, seen, 0), seen = excluded.seen",
+            )?
+            .execute(params![name, seen])?;
+        Ok(())
+    }
+
+    /// Goes back to what the directory showed, from what it would be after the writes that were imagined.
+    pub(super) fn forget_imagined(&self) -> rusqlite::Result<()> {
+        self.connection.execute_batch(
+            "DELETE FROM seen_name WHERE was = -1;
+             UPDATE seen_name SET seen = nullif(was, 0), was = NULL WHERE was IS NOT NULL;
+             UPDATE seen SET details = was, was = NULL WHERE was IS NOT NULL;
+             DELETE FROM seen WHERE remote_id LIKE 'planned:%'",
+        )
     }
 
     /// Keeps an object under its names.
     pub fn see(&self, kind: Kind, object: &SeenObject, names: &[String]) -> rusqlite::Result<()> {
-        let id: i64 = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO seen (kind, remote_id, details) VALUES (?, ?, ?)
-                 ON CONFLICT (kind, remote_id) DO UPDATE SET details = excluded.details RETURNING id",
-            )?
-            .query_row(
-                params![kind_number(kind), object.remote_id, object.details],
-                |row| row.get(0),
-            )?;
+        let id = self.see_object(kind, object)?;
         let mut statement = self
             .connection
             .prepare_cached("INSERT OR REPLACE INTO seen_name (name, seen) VALUES (?, ?)")?;
@@ -127,7 +149,19 @@ impl Store {
         Ok(())
     }
 
-    /// A name that an object had, and that belongs to nobody now.
+    fn see_object(&self, kind: Kind, object: &SeenObject) -> rusqlite::Result<i64> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO seen (kind, remote_id, details) VALUES (?, ?, ?)
+                 ON CONFLICT (kind, remote_id) DO UPDATE SET details = excluded.details RETURNING id",
+            )?
+            .query_row(
+                params![kind_number(kind), object.remote_id, object.details],
+                |row| row.get(0),
+            )
+    }
+
+    /// A name that belongs to nobody.
     pub fn see_nothing(&self, name: &str) -> rusqlite::Result<()> {
         self.connection
             .prepare_cached("INSERT OR REPLACE INTO seen_name (name, seen) VALUES (?, NULL)")?
@@ -164,34 +198,39 @@ impl Store {
     pub fn listing(&self, name: &str) -> rusqlite::Result<ListingState> {
         let found = self
             .connection
-            .prepare_cached("SELECT oldest, newest, pages, complete FROM listing WHERE name = ?")?
+            .prepare_cached(
+                "SELECT oldest, newest, pages, found, complete FROM listing WHERE name = ?",
+            )?
             .query_row([name], |row| {
                 Ok(ListingState {
                     oldest: row.get(0)?,
                     newest: row.get(1)?,
                     pages: row.get(2)?,
-                    complete: row.get(3)?,
+                    found: row.get(3)?,
+                    complete: row.get(4)?,
                 })
             })
             .optional()?;
         Ok(found.unwrap_or_default())
     }
 
-    /// Notes that a page of a list was read, and where the next one from that end begins.
+    /// Notes that a page of a list was read, how many of its objects are wanted, and where the next one from that end
+    /// begins.
     pub fn note_page(
         &self,
         name: &str,
         from_newest: bool,
         next: Option<&str>,
+        found: u64,
         at: Timestamp,
     ) -> rusqlite::Result<()> {
         let end = if from_newest { "newest" } else { "oldest" };
         self.connection
             .prepare_cached(&format!(
-                "INSERT INTO listing (name, {end}, pages, begun_at, complete) VALUES (?1, ?2, 1, ?3, 0)
-                 ON CONFLICT (name) DO UPDATE SET {end} = ?2, pages = pages + 1"
+                "INSERT INTO listing (name, {end}, pages, found, begun_at, complete) VALUES (?1, ?2, 1, ?3, ?4, 0)
+                 ON CONFLICT (name) DO UPDATE SET {end} = ?2, pages = pages + 1, found = found + ?3"
             ))?
-            .execute(params![name, next, at.as_millisecond()])?;
+            .execute(params![name, next, found, at.as_millisecond()])?;
         Ok(())
     }
 

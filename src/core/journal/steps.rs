@@ -55,6 +55,9 @@ pub struct Remembered {
     pub detail: Option<String>,
     /// Digest of what this run left it like, where it wrote it; see [`super::Journal::key`].
     pub content: Option<i32>,
+    /// The first row that named it, where that row ended without it: what it says is still to be written. Changed by
+    /// [`Store::owe`] alone.
+    pub owed_to: Option<u64>,
 }
 
 impl Remembered {
@@ -67,6 +70,7 @@ impl Remembered {
             done: None,
             detail: None,
             content: None,
+            owed_to: None,
         }
     }
 }
@@ -205,7 +209,8 @@ impl Store {
         };
         self.connection
             .prepare_cached(
-                "SELECT s.remote_id, s.state, s.inferred, d.text, s.by_record, s.effect, s.content FROM step s
+                "SELECT s.remote_id, s.state, s.inferred, d.text, s.by_record, s.effect, s.content,
+                        CASE s.owed WHEN 1 THEN s.first_record END FROM step s
                  LEFT JOIN detail d ON d.id = s.detail WHERE s.id = ? AND s.state IS NOT NULL",
             )?
             .query_row([id], remembered_from)
@@ -350,6 +355,18 @@ impl Store {
         Ok(())
     }
 
+    /// Notes, of a row that was the first to name a key, that it ended without it, or (`false`) that it came to it after
+    /// all. Does nothing for other rows: they claim what the first one does, or do not count.
+    pub fn owe(&self, key: &StepKey, record_number: u64, is_owed: bool) -> rusqlite::Result<()> {
+        let Some(id) = self.step_id(key)? else {
+            return Ok(());
+        };
+        self.connection
+            .prepare_cached("UPDATE step SET owed = ? WHERE id = ? AND first_record = ?")?
+            .execute(params![is_owed.then_some(1), id, record_number])?;
+        Ok(())
+    }
+
     /// Forgets what the directory said: the next row asks again.
     pub fn forget(&self, key: &StepKey) -> rusqlite::Result<()> {
         let id = self.ensure_step(key)?;
@@ -371,6 +388,7 @@ fn remembered_from(row: &Row<'_>) -> rusqlite::Result<Remembered> {
         },
         detail: row.get(3)?,
         content: row.get(6)?,
+        owed_to: row.get(7)?,
         done: row
             .get::<_, Option<u64>>(4)?
             .zip(row.get::<_, Option<i64>>(5)?.and_then(Effect::of_code)),

@@ -1,6 +1,7 @@
 //! Owns the SQLite file of a run: how it is made, opened and closed. Synchronous; the drivers decide on which thread.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
@@ -100,6 +101,25 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the journal of a comparison that was killed, to make it again with what it had read of the directory. What it
+    /// had made of that is forgotten: reading is what takes time.
+    ///
+    /// # Errors
+    /// As of [`Store::reopen`].
+    pub fn compare_again(path: &Path) -> rusqlite::Result<Self> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let store = Self::configured(Connection::open_with_flags(path, flags)?)?;
+        store.check_version()?;
+        let transaction = store.connection.unchecked_transaction()?;
+        store.forget_imagined()?;
+        transaction.execute_batch(
+            "DELETE FROM step; DELETE FROM detail; DELETE FROM outcome; DELETE FROM outcome_step; DELETE FROM parked;
+             DELETE FROM planned; UPDATE run SET status = NULL, ended_at = NULL, total = NULL",
+        )?;
+        transaction.commit()?;
+        Ok(store)
+    }
+
     /// Opens the journal of a run to undo it. Nothing is changed yet.
     ///
     /// # Errors
@@ -145,6 +165,15 @@ impl Store {
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISMATCH),
             Some(message),
         ))
+    }
+
+    /// Leaves nothing beside the journal's file: who opens it for reading would else make its log anew, and leave that
+    /// there. Whoever reads it at this moment keeps that from happening, and nothing is lost with it.
+    pub(super) fn leave_one_file(&self) {
+        let _ = self.connection.busy_timeout(Duration::ZERO);
+        let _ = self
+            .connection
+            .pragma_update(None, "journal_mode", "DELETE");
     }
 
     /// Notes how the run ended.

@@ -61,6 +61,19 @@ pub struct Counters {
     pub waits: Waits,
 }
 
+impl Counters {
+    /// What reading has cost, without what was made of it.
+    #[must_use]
+    pub fn of_reading(self) -> Self {
+        Self {
+            duration_seconds: self.duration_seconds,
+            calls: self.calls,
+            waits: self.waits,
+            ..Self::default()
+        }
+    }
+}
+
 /// What the calls of a run had to wait for, besides their turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

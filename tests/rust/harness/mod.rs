@@ -81,6 +81,8 @@ pub struct Scenario {
     pub foresees_roles: bool,
     /// Empty cells clear their fields.
     pub clear_empty: bool,
+    /// What lists show is kept, whether or not a row names it.
+    pub keeps_all: bool,
     /// Whether exchanges and results are kept; a large run has too many.
     pub logs: bool,
     /// What the caller does with results.
@@ -155,6 +157,7 @@ impl Scenario {
             rehearses: false,
             foresees_roles: false,
             clear_empty: false,
+            keeps_all: false,
             logs: true,
             sink: Collected::default,
         }

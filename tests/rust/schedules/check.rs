@@ -144,17 +144,18 @@ impl<'a> End<'a> {
         let is_its_user = user["email"] == line.email.as_str()
             || (!line.external_id.is_empty() && user["external_id"] == line.external_id.as_str());
         assert!(is_its_user, "record {number}: {user}");
-        // The first row of a user counts, and so does the row that made the user. A first row that failed and is tried
-        // again comes after the others.
-        let first = self
-            .schedule
-            .lines
-            .iter()
-            .position(|other| other.email == line.email);
+        // The first row of a user counts; where that did not come to the user, the row that made the user.
+        let lines = &self.schedule.lines;
+        let first = lines.iter().position(|other| other.email == line.email);
+        let first = first.unwrap_or(index);
+        let has_come = self
+            .done
+            .result(first as u64 + 1)
+            .step(Kind::User)
+            .is_some();
         let made = result.step(Kind::User).unwrap().effect == Effect::Created;
         let updates = self.schedule.scenario.policy.on_existing == OnExisting::Update;
-        let retried = !self.schedule.scenario.retries.is_empty();
-        if made || (first == Some(index) && updates && !retried) {
+        if (made && (first == index || !has_come)) || (first == index && updates) {
             self.has_the_fields(user, line, number);
         }
         if line.organization.is_empty() {

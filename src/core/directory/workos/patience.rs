@@ -105,7 +105,7 @@ impl Caller {
         let given_up = self.pace.last_success().is_some() && lasts > self.give_up_after;
         given_up.then(|| {
             CallError::Away(format!(
-                "No call has succeeded for {} ({}). Import the same file again to go on.",
+                "No call has succeeded for {} ({}).",
                 in_words(lasts),
                 error.message.trim_end_matches('.')
             ))
