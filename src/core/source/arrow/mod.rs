@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use super::cell::Packing;
+use super::cells::Packing;
 use super::{Broken, BrokenKind, CELL_LIMIT, Cells, Handed, RECORD_LIMIT, SourceError};
 use column::{Column, open};
 use value::Value;
