@@ -11,7 +11,7 @@ endif
 RUST_SOURCES := $(shell find src -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi')
 
-.PHONY: demo test test-rust test-python bench bench-full lint format docs clean
+.PHONY: demo test test-rust test-python test-integrations bench bench-full lint format notebooks docs clean
 
 # Runs the main job on the sandbox, with a generated file of several organizations.
 demo: $(VENV)/.built
@@ -25,6 +25,15 @@ test-rust:
 test-python: $(VENV)/.built tests/node/node_modules/.installed
 	$(BIN)/python -m pytest tests/python tests/peers
 
+# Airflow 3, Airflow 2 and Dagster, each in an environment of its own under build/, with the wheel of the same build.
+test-integrations: build/wheels/.built
+	$(BIN)/python tests/integrations/environments.py
+
+build/wheels/.built: $(VENV)/.built
+	rm -rf build/wheels
+	. $(BIN)/activate && maturin build --locked --quiet --profile dev --strip --out build/wheels
+	touch $@
+
 # Ratios measured in one run; writes benches/RESULTS.md.
 bench: $(VENV)/.tools
 	$(BIN)/python benches/run.py
@@ -36,14 +45,18 @@ bench-full: $(VENV)/.tools
 lint: $(VENV)/.built
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-	$(BIN)/ruff check python tests benches examples docs
-	$(BIN)/ruff format --check python tests benches examples docs
+	$(BIN)/ruff check python tests benches examples notebooks docs
+	$(BIN)/ruff format --check python tests benches examples notebooks docs
 	$(BIN)/mypy
 
 format: $(VENV)/.tools
 	cargo fmt --all
-	$(BIN)/ruff check --fix python tests benches examples docs
-	$(BIN)/ruff format python tests benches examples docs
+	$(BIN)/ruff check --fix python tests benches examples notebooks docs
+	$(BIN)/ruff format python tests benches examples notebooks docs
+
+# Runs the notebooks and stores what they show.
+notebooks: $(VENV)/.built
+	$(BIN)/python tests/python/books.py
 
 # The reference is made out of the package and its commands.
 docs: $(VENV)/.built

@@ -90,7 +90,7 @@ def prepare() -> None:
     if not PYTHON.exists():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "pandas>=2"], check=True)
+    subprocess.run([*pip, "pandas>=2", "polars>=1.30", "pyarrow>=20"], check=True)
     subprocess.run([*pip, "--force-reinstall", "--no-deps", str(ROOT)], check=True)
     subprocess.run([*pip, "rich>=13"], check=True)
     build = ["cargo", "build", "--release", "--quiet", "--locked", "--package", "workos-importer-core"]

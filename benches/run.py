@@ -18,7 +18,7 @@ from pathlib import Path
 import measuring
 
 RESULTS = measuring.ROOT / "benches" / "RESULTS.md"
-CASES = ("reading", "importing", "journal", "starting", "pace", "economy")
+CASES = ("reading", "frames", "importing", "journal", "starting", "pace", "economy", "outage")
 
 
 def main() -> None:

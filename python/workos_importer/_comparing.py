@@ -38,6 +38,7 @@ class Comparing(ABC):
         written: tuple[str | None, str | None],
         again: tuple[str, str | None, bool],
         purpose: Purpose = IMPORT,
+        record_id: str | None = None,
     ) -> ImportRun:
         """Starts a run, or a comparison."""
 
@@ -51,10 +52,13 @@ class Comparing(ABC):
         *,
         delimiter: str | None = None,
         encoding: str | None = None,
+        record_id: str | None = None,
         out: str | os.PathLike[str] | None = None,
         on_start: Callable[[ImportRun], None] | None = None,
     ) -> Plan:
         """What an import of the source would do to the directory as it is now. Reads, and writes nothing.
+
+        `source`, `delimiter`, `encoding` and `record_id` are as in `run`.
 
         Waits until all rows have been compared. `out`: a file for the plan, which `run(plan=)` then carries out; its
         owner alone can read it (it holds email addresses, no passwords). `on_start` gets the comparison while it is
@@ -67,9 +71,9 @@ class Comparing(ABC):
         """
         if out is not None and isinstance(recognise(source), RowsSource):
             raise ConfigError("out needs a file as the source: only its content is known again", "contradiction")
-        run, found = self._compare(
-            recognise(source), (delimiter, encoding), None, ("plan", None, False, None), on_start
-        )
+        purpose = ("plan", None, False, None)
+        given = recognise(source, record_id)
+        run, found = self._compare(given, (delimiter, encoding), None, purpose, on_start, record_id)
         from ._comparison import plan_of
 
         plan = plan_of(found, _named(source), run.summary.mode, run.summary.total, run._native)
@@ -86,6 +90,7 @@ class Comparing(ABC):
         run: str | None = None,
         delimiter: str | None = None,
         encoding: str | None = None,
+        record_id: str | None = None,
         sample: int | None = None,
         extra: bool = False,
         new_key: bool = False,
@@ -93,9 +98,9 @@ class Comparing(ABC):
     ) -> Verification:
         """Whether the directory holds what a source says, row by row. Reads, and writes nothing.
 
-        `source` as in `run`, with this importer's options; or `run`, whose source and options are taken. `sample`: so
-        many rows, drawn at random, stand for all (files only). `extra`: memberships of the source's organizations that
-        no row names are found too. `on_start` as in `plan`; `new_key` as in `resume`.
+        `source` and `record_id` as in `run`, with this importer's options; or `run`, whose source and options are
+        taken. `sample`: so many rows, drawn at random, stand for all (files only). `extra`: memberships of the source's
+        organizations that no row names are found too. `on_start` as in `plan`; `new_key` as in `resume`.
 
         Raises what `run` and its results raise; `SourceChangedError` if the run's source has changed; `RunError`
         (`not_ended`) if the comparison was stopped.
@@ -106,9 +111,9 @@ class Comparing(ABC):
             raise ConfigError("sample must be a whole number from 1 on")
         again = None if run is None else ("resume", run, new_key)
         info = None if run is None else self._run_folder.find(run)
-        given = None if source is None else recognise(source)
+        given = None if source is None else recognise(source, record_id)
         purpose = ("verify", None, extra, sample)
-        comparing, found = self._compare(given, (delimiter, encoding), again, purpose, on_start)
+        comparing, found = self._compare(given, (delimiter, encoding), again, purpose, on_start, record_id)
         from ._comparison import verification_of
 
         started = comparing.started
@@ -130,9 +135,12 @@ class Comparing(ABC):
         again: tuple[str, str | None, bool] | None,
         purpose: Purpose,
         on_start: Callable[[ImportRun], None] | None,
+        record_id: str | None,
     ) -> tuple[ImportRun, dict[str, Any]]:
-        run = self._start(source, written, again or ("go_on", None, False), purpose)
+        run = self._start(source, written, again or ("go_on", None, False), purpose, record_id)
         if on_start is not None:
+            # Who follows it shows what there is to see.
+            run._display = None
             on_start(run)
         summary = run.wait()
         if run._compared is None or summary.status in ("Interrupted", "Stopped"):

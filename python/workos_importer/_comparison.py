@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +31,7 @@ _VERIFIED: Columns = (
     ("verdict", "text"),
     ("fields", "texts"),
     ("message", "text"),
+    ("record_id", "text"),
 )
 _VERDICT = 4
 _EXTRA: Columns = (
@@ -178,7 +178,11 @@ class Plan(_Brief):
         return draw(self._lines(), "PLAN")
 
     def _repr_html_(self) -> str:
-        return _table(self._lines())
+        from ._html import SHOWN, report, table
+
+        rows = [(one.code, one.count, one.records[0], one.example, one.remedy) for one in self.failures[:SHOWN]]
+        columns = ("code", "rows", "such as record", "message", "what to do")
+        return report("Plan", self._lines(), table(columns, rows, len(self.failures) - len(rows)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = [getattr(self, name) for name in self.__slots__ if name != "_native"]
@@ -206,6 +210,8 @@ class VerifiedRow(_Brief):
     fields: tuple[str, ...] = ()
     #: Why an import would fail the row.
     message: str | None = None
+    #: What the source calls the row, where `record_id=` names the column.
+    record_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -327,7 +333,9 @@ class Verification(_Brief):
         return draw(self._lines(), "VERIFICATION")
 
     def _repr_html_(self) -> str:
-        return _table(self._lines())
+        from ._html import report
+
+        return report("Verification", self._lines())
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = [getattr(self, name) for name in self.__slots__ if name != "_native"]
@@ -399,8 +407,8 @@ def _verified(native: _native.Import | None) -> Iterator[Page]:
 
 
 def _verified_row(values: tuple[Any, ...]) -> VerifiedRow:
-    number, line, email, external_id, verdict, names, message = values
-    return VerifiedRow(number, line, email, external_id, verdict, tuple(names), message)
+    number, line, email, external_id, verdict, names, message, record_id = values
+    return VerifiedRow(number, line, email, external_id, verdict, tuple(names), message, record_id)
 
 
 def _extra_membership(values: tuple[Any, ...]) -> ExtraMembership:
@@ -418,11 +426,3 @@ def _with_fields(count: int, fields: dict[str, int]) -> str:
         return str(count)
     named = ", ".join(f"{name} {number}" for name, number in sorted(fields.items(), key=lambda one: -one[1]))
     return f"{count} ({named})"
-
-
-def _table(lines: list[Line]) -> str:
-    rows = (
-        f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
-        for name, value in lines
-    )
-    return f"<table>{''.join(rows)}</table>"

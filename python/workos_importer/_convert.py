@@ -27,6 +27,7 @@ RESULT_COLUMNS = (
     "membership_id",
     "error_code",
     "error_message",
+    "record_id",
 )
 
 #: The same, with what their values are.
@@ -36,7 +37,7 @@ RESULT_TABLE: Columns = tuple((name, "integer" if name == "record_number" else "
 def row_result(value: tuple[Any, ...]) -> RowResult:
     """A row's result; the native module gives its parts in this order."""
     number, line, email, external_id, outcome, user, membership, evidence, *rest = value
-    user_id, organization_id, membership_id, milliseconds, failure = rest
+    user_id, organization_id, membership_id, milliseconds, failure, record_id = rest
     error = None
     if failure is not None:
         kind, code, message, status, workos_code, request_id, errors = failure
@@ -58,13 +59,14 @@ def row_result(value: tuple[Any, ...]) -> RowResult:
         membership_id=membership_id,
         at=at,
         error=error,
+        record_id=record_id,
     )
 
 
 def issue(value: tuple[Any, ...]) -> Issue:
     """An issue, likewise."""
-    severity, code, message, record_number, line, column = value
-    return Issue(severity, code, message, record_number, line, column)
+    severity, code, message, record_number, line, column, record_id = value
+    return Issue(severity, code, message, record_number, line, column, record_id)
 
 
 def progress(value: tuple[Any, ...]) -> Progress:

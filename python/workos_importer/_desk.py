@@ -39,6 +39,11 @@ class Desk:
         #: What the caller's own code has raised.
         self.failure: BaseException | None = None
 
+    @property
+    def count(self) -> int | None:
+        """How many rows the caller hands over, where that is known from the beginning."""
+        return None if self._rows is None else self._rows.count
+
     def takes(self, name: str, value: Any) -> bool:
         """Notes an event if it is a question; whether it is one."""
         if name == "want_rows":

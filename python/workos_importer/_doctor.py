@@ -91,14 +91,25 @@ class DoctorReport(_Brief):
         """The checks as plain values, as `--json` prints them."""
         return {"ready": self.ready, "exit_code": self.exit_code, "checks": [asdict(check) for check in self.checks]}
 
+    def _wanting(self) -> list[Check]:
+        """The checks with a remedy, what stands in the way first."""
+        return sorted((check for check in self.checks if check.remedy), key=lambda check: check.status != "problem")
+
     def __str__(self) -> str:
         lines = [str(check) for check in self.checks]
-        # What stands in the way first.
-        wanting = sorted((check for check in self.checks if check.remedy), key=lambda check: check.status != "problem")
+        wanting = self._wanting()
         verdict = "Ready" if self.ready else "Not ready"
         if wanting:
             verdict += ". Worth a look:" if self.ready else ". What to do:"
         return "\n".join([*lines, "", verdict, *(f"- {check.title}: {check.remedy}" for check in wanting)])
+
+    def _repr_html_(self) -> str:
+        from ._html import report, sentence, table
+
+        lines = [(check.title, f"{_MARKS[check.status]} {check.message}") for check in self.checks]
+        remedies = [(check.title, check.remedy) for check in self._wanting()]
+        verdict = sentence("Ready" if self.ready else "Not ready")
+        return report("Doctor", lines, verdict, table(("check", "what to do"), remedies))
 
 
 def examine(

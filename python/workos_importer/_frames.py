@@ -66,10 +66,13 @@ class PandasSource(RowsSource):
     """A pandas frame whose columns may hold anything, also what Arrow has no type for: slices of rows are made into
     Python objects, column by column."""
 
-    def __init__(self, frame: Any) -> None:
-        """Takes the frame."""
+    def __init__(self, frame: Any, index: str | None) -> None:
+        """Takes the frame; `index` is what its index is called, where that is a column too."""
         self._names = list(frame.columns)
-        self._columns = [frame.iloc[:, place].array for place in range(len(self._names))]
+        self._columns: list[Any] = [frame.iloc[:, place].array for place in range(len(self._names))]
+        if index is not None:
+            self._names.append(index)
+            self._columns.append(frame.index)
         self._count = len(frame)
         self._taken = 0
 
@@ -91,12 +94,15 @@ class PandasSource(RowsSource):
         return start, (self._names, [column[start:end].tolist() for column in self._columns])
 
 
-def table_of(source: Any) -> RowsSource:
-    """How this table is read. Raises `SourceError` for what is none, such as a single column."""
+def table_of(source: Any, record_id: str | None) -> RowsSource:
+    """How this table is read; a pandas frame's index is a column too where `record_id` names it.
+
+    Raises `SourceError` for what is no table, such as a single column.
+    """
     library, _, _ = type(source).__module__.partition(".")
     kind = type(source).__name__
     if library == "pandas" and kind == "DataFrame":
-        return _of_pandas(source)
+        return _of_pandas(source, record_id)
     # What most tables are: one piece.
     pieces: Callable[[], Iterable[object]] = partial(iter, (source,))
     if library == "polars" and kind == "LazyFrame":
@@ -118,16 +124,19 @@ def table_of(source: Any) -> RowsSource:
     return BatchesSource(pieces, _comes_again(source))
 
 
-def _of_pandas(frame: Any) -> RowsSource:
+def _of_pandas(frame: Any, record_id: str | None) -> RowsSource:
     if not all(isinstance(name, str) for name in frame.columns):
         raise SourceError(
             "The frame has a column whose name is no text. Name its columns, such as "
             'df.columns = ["email", "first_name"].',
             "data_frame",
         )
-    if frame.columns.is_unique and all(map(_is_plain, frame.dtypes)) and _has_pyarrow():
-        return BatchesSource(partial(_pandas_batches, frame), can_rewind=True)
-    return PandasSource(frame)
+    is_index = record_id is not None and record_id not in frame.columns and record_id in ("index", frame.index.name)
+    index = record_id if is_index else None
+    is_plain = all(map(_is_plain, frame.dtypes)) and (index is None or _is_plain(frame.index.dtype))
+    if frame.columns.is_unique and is_plain and _has_pyarrow():
+        return BatchesSource(partial(_pandas_batches, frame, index), can_rewind=True)
+    return PandasSource(frame, index)
 
 
 def _exports(source: object) -> bool:
@@ -159,12 +168,14 @@ def _is_plain(dtype: Any) -> bool:
     return is_numpy and dtype.kind in "biufM" and dtype.itemsize <= 8
 
 
-def _pandas_batches(frame: Any) -> Iterator[object]:
+def _pandas_batches(frame: Any, index: str | None) -> Iterator[object]:
     """The rows of a pandas frame by slices, as pyarrow has them; one without rows at least, for the columns."""
     import pyarrow as pa
 
     for start in range(0, max(len(frame), 1), _ROWS_AT_ONCE):
-        yield pa.Table.from_pandas(frame.iloc[start : start + _ROWS_AT_ONCE], preserve_index=False)
+        rows = frame.iloc[start : start + _ROWS_AT_ONCE]
+        rows = rows if index is None else rows.assign(**{index: rows.index})
+        yield pa.Table.from_pandas(rows, preserve_index=False)
 
 
 def _slices(frame: Any) -> Iterable[object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from ._credentials import Key, checked_sandbox, find_key, given_key
 from ._exceptions import ConfigError
 from ._mapping import ColumnMapping, columns_of, renaming_of
 from ._native import Sandbox
-from ._options import OnExisting, Options, OrganizationRef, base_url_of, path_of
+from ._options import OnExisting, Options, OrganizationRef, base_url_of, checked_progress, path_of
 from ._reports import DryRunReport, GivenBack, Issues, KeptIssues, ValidationReport, warned
 from ._results import Issue, Started
 from ._rules import Rule, Rules
@@ -24,6 +25,7 @@ from ._runs_on_disk import RunsOnDisk
 from ._sources import PathSource, Pulled, RowsSource, Source, recognise
 
 if TYPE_CHECKING:
+    from ._display import Display
     from ._doctor import DoctorReport
     from ._run import ImportRun
     from ._undo import UndoRun
@@ -71,6 +73,7 @@ class Importer(Comparing, RunsOnDisk):
         results_out: str | os.PathLike[str] | None = None,
         run_dir: str | os.PathLike[str] | None = None,
         confirm: Callable[[Started], bool] | None = None,
+        progress: bool | None = None,
     ) -> None:
         """Checks the options; reads no key and opens no connection before `run`.
 
@@ -114,6 +117,8 @@ class Importer(Comparing, RunsOnDisk):
           time), `"2026-11-23T06:00"`, or a `time` or `datetime`.
         - `confirm`: called once before a run writes with a live key, with what it is about to do; where it does not
           return True, nothing is sent, and `summary.stopped.kind` is `declined`.
+        - `progress`: whether a bar shows how far a run, a plan or a verification is while it is waited for; default: in
+          notebooks. Elsewhere it is drawn on standard error.
 
         What it leaves behind:
 
@@ -155,6 +160,7 @@ class Importer(Comparing, RunsOnDisk):
         self._renaming = renaming_of(mapping)
         self._run_folder = RunFolder(run_dir)
         self._confirm = confirm
+        self._progress = checked_progress(progress)
         _native.check_options(self._native_options)
 
     def validate(
@@ -163,14 +169,15 @@ class Importer(Comparing, RunsOnDisk):
         *,
         delimiter: str | None = None,
         encoding: str | None = None,
+        record_id: str | None = None,
         max_issues: int = 10_000,
         on_issue: Callable[[Issue], None] | None = None,
         marked: str | os.PathLike[str] | None = None,
     ) -> ValidationReport:
         """Checks all rows of a source: no key, no connection. Memory does not grow with the source.
 
-        `source`, `delimiter` and `encoding` are as in `run`. The report keeps the first `max_issues` issues;
-        `on_issue` is called with each one as it is found.
+        `source`, `delimiter`, `encoding` and `record_id` are as in `run`. The report keeps the first `max_issues`
+        issues; `on_issue` is called with each one as it is found.
 
         `marked`: a file in which all rows of the source, which must be a file, are given back as they are written, with
         errors and warnings in a first column `problem`, which imports ignore. It has the passwords that the source has;
@@ -180,7 +187,7 @@ class Importer(Comparing, RunsOnDisk):
         each other, or the marked file cannot be written.
         """
         kept = KeptIssues(max_issues, on_issue)
-        options, path, pull = self._opened(source, delimiter, encoding)
+        options, path, pull = self._opened(source, (delimiter, encoding), record_id)
         out = None if marked is None else path_of(marked)
         if out is not None and path in (None, "-"):
             raise ConfigError("marked needs a file as the source: other rows can be read only once", "contradiction")
@@ -200,12 +207,13 @@ class Importer(Comparing, RunsOnDisk):
         *,
         delimiter: str | None = None,
         encoding: str | None = None,
+        record_id: str | None = None,
         max_issues: int = 10_000,
         on_issue: Callable[[Issue], None] | None = None,
     ) -> DryRunReport:
         """What `validate` finds, and what a run would do: no key, no connection, no run folder."""
         kept = KeptIssues(max_issues, on_issue)
-        opened = self._opened(source, delimiter, encoding)
+        opened = self._opened(source, (delimiter, encoding), record_id)
         found = _native.dry_run(*opened, delimiter, encoding, kept.take, self._rules.judge_if_any)
         return DryRunReport(**found, issues=Issues(kept.issues), issues_omitted=kept.omitted)
 
@@ -215,6 +223,7 @@ class Importer(Comparing, RunsOnDisk):
         *,
         delimiter: str | None = None,
         encoding: str | None = None,
+        record_id: str | None = None,
         resume: bool = True,
         run_id: str | None = None,
         plan: str | os.PathLike[str] | None = None,
@@ -234,9 +243,13 @@ class Importer(Comparing, RunsOnDisk):
         `plan`: a file that `plan(out=)` has written: the run does exactly that. A row whose user, organization or
         membership is not any more as it was then fails (`directory_moved`), and nothing is written for it.
 
-        `source` is a path (`-` for standard input), or an iterable of mappings from column names to values, which is
-        pulled lazily. `delimiter` (one character) and `encoding` (such as `windows-1252`) are told from the file
-        unless given.
+        `source` is a path (`-` for standard input); a table of pandas, polars (also lazy), pyarrow or DuckDB, or
+        anything with Arrow's PyCapsule interface, which is read in batches; or an iterable of mappings from column
+        names to values, which is pulled lazily. `delimiter` (one character) and `encoding` (such as `windows-1252`)
+        are told from the file unless given.
+
+        `record_id` names the column that says what each row is called, such as `"crm_id"`; or `"index"`, for the index
+        of a pandas frame. Results, errors and issues have it beside the record number.
 
         Raises `ConfigError` (no key, contradictions, no place for the run's folder or files), `SourceError` (the
         source as a whole cannot be read) and `RunLockedError` (another process works on the run). Of rows, the columns
@@ -246,7 +259,7 @@ class Importer(Comparing, RunsOnDisk):
             raise ConfigError(f"run_id must be a text, not {type(run_id).__name__}")
         again = ("go_on" if resume else "new", run_id, False)
         purpose = IMPORT if plan is None else ("planned", path_of(plan), False, None)
-        return self._start(recognise(source), (delimiter, encoding), again, purpose)
+        return self._start(recognise(source, record_id), (delimiter, encoding), again, purpose, record_id)
 
     def resume(self, run: str = "latest", *, source: Source | None = None, new_key: bool = False) -> ImportRun:
         """Goes on with a run that did not come to its end, and returns at once.
@@ -261,11 +274,11 @@ class Importer(Comparing, RunsOnDisk):
         raises. Rows of a program are compared one by one as they are read: where the run had read all of its rows, the
         first one that is not among them ends it with `SourceChangedError` when results are waited for.
         """
-        return self._start(_given(source), (None, None), ("resume", run, new_key))
+        return self._start(self._given(source, run), (None, None), ("resume", run, new_key))
 
     def retry(self, run: str = "latest", *, source: Source | None = None, new_key: bool = False) -> ImportRun:
         """Tries the failed rows of a run again, and returns at once. Takes and raises what `resume` does."""
-        return self._start(_given(source), (None, None), ("retry", run, new_key))
+        return self._start(self._given(source, run), (None, None), ("retry", run, new_key))
 
     def undo(self, run: str = "latest", *, organizations: bool = False, new_key: bool = False) -> UndoRun:
         """Takes back what a run created, and nothing else; returns at once.
@@ -292,6 +305,7 @@ class Importer(Comparing, RunsOnDisk):
         written: tuple[str | None, str | None],
         again: tuple[str, str | None, bool],
         purpose: Purpose = IMPORT,
+        record_id: str | None = None,
     ) -> ImportRun:
         """Starts a run; without a source it is the one that the named run was begun with."""
         path = source.path if isinstance(source, PathSource) else None
@@ -301,31 +315,52 @@ class Importer(Comparing, RunsOnDisk):
         from ._desk import Desk
         from ._run import ImportRun
 
-        options: _native.Options = {**self._options_for(source, written), "asks_first": self._confirm is not None}
+        options = self._options_for(source, written, record_id)
+        options["asks_first"] = self._confirm is not None
         target = self._target()
         native = _native.start(options, path, can_rewind, written, target, (again, purpose))
-        return ImportRun(native, Desk(native, rows, self._confirm, self._rules))
+        return ImportRun(native, Desk(native, rows, self._confirm, self._rules), self._display(purpose))
+
+    def _display(self, purpose: Purpose) -> Display | None:
+        # Who wants no bar and is in no notebook does not wait for it to be loaded.
+        if self._progress is False or (self._progress is None and "IPython" not in sys.modules):
+            return None
+        from ._display import chosen
+
+        display = chosen(self._progress)
+        if display is not None:
+            display.sums_up = purpose[0] in ("import", "planned")
+        return display
 
     def _options_for(
-        self, source: PathSource | RowsSource | None, written: tuple[str | None, str | None]
+        self,
+        source: PathSource | RowsSource | None,
+        written: tuple[str | None, str | None],
+        record_id: str | None,
     ) -> _native.Options:
-        """The options with what a mapping function says of this source's columns."""
-        if self._renaming is None or source is None:
-            return self._native_options
-        if isinstance(source, RowsSource):
-            pairs = source.rename(self._renaming)
-        else:
-            pairs = self._renaming.pairs(columns_of(source.path, *written))
-        return {**self._native_options, "mapping": pairs}
+        """The options with what is said of this source: its record id, and a function's names for its columns."""
+        if record_id is not None and (not isinstance(record_id, str) or not record_id.strip()):
+            raise ConfigError("record_id must be the name of a column.")
+        options: _native.Options = {**self._native_options, "record_id": record_id}
+        if self._renaming is not None and source is not None:
+            if isinstance(source, RowsSource):
+                options["mapping"] = source.rename(self._renaming)
+            else:
+                options["mapping"] = self._renaming.pairs(columns_of(source.path, *written))
+        return options
 
     def _opened(
-        self, source: Source, delimiter: str | None, encoding: str | None
+        self, source: Source, written: tuple[str | None, str | None], record_id: str | None
     ) -> tuple[_native.Options, str | None, Callable[[], Pulled] | None]:
-        recognised = recognise(source)
-        options = self._options_for(recognised, (delimiter, encoding))
+        recognised = recognise(source, record_id)
+        options = self._options_for(recognised, written, record_id)
         if isinstance(recognised, PathSource):
             return options, recognised.path, None
         return options, None, recognised.pull
+
+    def _given(self, source: Source | None, run: str) -> PathSource | RowsSource | None:
+        """The source of a run that goes on; the run knows what its rows are called by."""
+        return None if source is None else recognise(source, self._run_folder.record_id(run))
 
     def doctor(self) -> DoctorReport:
         """Looks whether an import would work from here, with three small reads; leaves nothing behind."""
@@ -379,7 +414,3 @@ class Importer(Comparing, RunsOnDisk):
                 "and set WORKOS_API_KEY where it works."
             )
         return self.__dict__.copy()
-
-
-def _given(source: Source | None) -> PathSource | RowsSource | None:
-    return None if source is None else recognise(source)

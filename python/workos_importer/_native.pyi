@@ -52,6 +52,7 @@ class Options(TypedDict):
     max_errors_count: int | None
     max_errors_percent: float | None
     mapping: list[tuple[str, str]]
+    record_id: str | None
     concurrency: int | None
     rate_limit: tuple[int, float] | None
     headroom: float | None
@@ -66,9 +67,10 @@ class Options(TypedDict):
     # the names of the caller's own rules; `judge` asks them
     rules: list[str]
 
-# severity, code, message, record number, line, column
-_Issue: TypeAlias = tuple[str, str, str, int | None, int | None, str | None]
-# record number; then record_number … membership_id as in the results; milliseconds since 1970; the error's parts
+# severity, code, message, record number, line, column, record id
+_Issue: TypeAlias = tuple[str, str, str, int | None, int | None, str | None, str | None]
+# record number; then record_number … membership_id as in the results; milliseconds since 1970; the error's parts; the
+# record id
 _Row: TypeAlias = tuple[Any, ...]
 # `go_on` or `new` and None, or `resume` or `retry` and which run; whether the key may be another one
 _Again: TypeAlias = tuple[str, str | None, bool]
@@ -134,7 +136,7 @@ class Import:
 
     def verified(
         self, after: int, limit: int
-    ) -> list[tuple[int, int | None, str | None, str | None, Any, list[str], str | None]]:
+    ) -> list[tuple[int, int | None, str | None, str | None, Any, list[str], str | None, str | None]]:
         """Up to `limit` rows of a verification after a record number. Raises JournalError."""
 
     def extra(self, after: int, limit: int) -> list[tuple[int, str | None, str, str, str, list[str], bool]]:
@@ -214,6 +216,9 @@ class FoundRun:
 
     def info(self) -> dict[str, Any]:
         """What the run is, in the names of `RunInfo`; times as texts."""
+
+    def record_id(self) -> str | None:
+        """The column of its source that says what each row is called."""
 
     def summary(self) -> dict[str, Any]:
         """The figures, as the run's own summary has them. Raises JournalError."""

@@ -95,6 +95,8 @@ class Options:
             "max_errors_count": count,
             "max_errors_percent": percent,
             "mapping": pairs_of(self.mapping),
+            # Of a source, not of an importer.
+            "record_id": None,
             "concurrency": self.concurrency,
             "rate_limit": None if self.rate_limit is None else parse_rate_limit(self.rate_limit),
             "headroom": None if self.headroom is None else parse_share(self.headroom),
@@ -278,3 +280,10 @@ def _path(path: str | os.PathLike[str] | None) -> str | None:
 def path_of(path: str | os.PathLike[str]) -> str:
     """Where a file is to be, `~` expanded."""
     return str(Path(path).expanduser())
+
+
+def checked_progress(value: bool | None) -> bool | None:
+    """Whether a bar is wanted; None: where it is usual. Raises `ConfigError` for anything else."""
+    if value is not None and not isinstance(value, bool):
+        raise ConfigError("progress must be True, False or None")
+    return value

@@ -25,6 +25,7 @@ _ISSUE: Columns = (
     ("record_number", "integer"),
     ("line", "integer"),
     ("column", "text"),
+    ("record_id", "text"),
 )
 
 
@@ -116,6 +117,15 @@ class ValidationReport(_Brief):
     def __str__(self) -> str:
         return draw(validation_lines(self))
 
+    def _repr_html_(self) -> str:
+        from ._html import issues, report, sentence
+
+        said = [self.mode_sentence]
+        if self.marked is not None:
+            said += [f"{self.marked.rows} rows are given back in {self.marked.path}.", self.marked.warning or ""]
+        found = issues(self.issues, self.issues_omitted)
+        return report("Check", validation_lines(self), *map(sentence, said), found)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DryRunReport(_Brief):
@@ -160,6 +170,12 @@ class DryRunReport(_Brief):
 
     def __str__(self) -> str:
         return draw(dry_run_lines(self))
+
+    def _repr_html_(self) -> str:
+        from ._html import issues, report, sentence
+
+        found = issues(self.issues, self.issues_omitted)
+        return report("Dry run", dry_run_lines(self), sentence(self.mode_sentence), found)
 
 
 class KeptIssues:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
-from html import escape
 from typing import Any, Literal
 
 from ._box import draw, summary_lines
 from ._exceptions import RowsFailedError
 
 Outcome = Literal["created", "updated", "unchanged", "failed", "pending"]
+
+
+def _called(record_id: str) -> str:
+    """What a row is called, on one line."""
+    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in record_id[:60])
+    return f"id {shown}{'…' if len(record_id) > 60 else ''}"
 
 
 class _Brief:
@@ -22,7 +27,7 @@ class _Brief:
         shown = []
         for one in fields(self):  # type: ignore[arg-type]  # each subclass is a dataclass
             value = getattr(self, one.name)
-            if value is not None and value != ():
+            if value is not None and value != () and not one.name.startswith("_"):
                 shown.append(f"{one.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -79,6 +84,8 @@ class RowResult(_Brief):
     #: When the row ended, in UTC.
     at: datetime | None = None
     error: RowError | None = None
+    #: What the source calls the row, where `record_id=` names the column.
+    record_id: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -106,13 +113,18 @@ class Issue(_Brief):
     line: int | None = None
     #: As it is written in the source.
     column: str | None = None
+    #: What the source calls the row, where `record_id=` names the column.
+    record_id: str | None = None
 
     def __str__(self) -> str:
         if self.record_number is None:
             return self.message
         where = f"record {self.record_number}"
+        more = [] if self.record_id is None else [_called(self.record_id)]
         if self.line is not None:
-            where += f" (line {self.line})"
+            more.append(f"line {self.line}")
+        if more:
+            where += f" ({', '.join(more)})"
         if self.column is not None:
             where += f", column {self.column}"
         return f"{where}: {self.message}"
@@ -168,6 +180,16 @@ class Progress:
     eta_seconds: float | None = None
     #: None before anything was sent, and after the end.
     pace: Pace | None = None
+
+
+def expecting(progress: Progress, total: int | None) -> Progress:
+    """The same with a total that is known from elsewhere, and what it says about the time."""
+    if total is None:
+        return progress
+    total = max(total, progress.ended)
+    away = progress.pace is not None and progress.pace.away_for is not None
+    left = None if away or not progress.rate else (total - progress.ended) / progress.rate
+    return replace(progress, total=total, eta_seconds=left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +305,8 @@ class Summary(_Brief):
         lines = [self._verdict()]
         for row in self.first_failures:
             message = row.error.message if row.error else ""
-            lines.append(f"  {row.record_number} {row.email or ''}: {message}")
+            called = "" if row.record_id is None else f" ({_called(row.record_id)})"
+            lines.append(f"  {row.record_number}{called} {row.email or ''}: {message}")
         if self.failed > len(self.first_failures) > 0:
             lines.append(f"  and {self.failed - len(self.first_failures)} more")
         raise RowsFailedError("\n".join(lines), failures=self.first_failures)
@@ -308,7 +331,7 @@ class Summary(_Brief):
         return draw(summary_lines(self))
 
     def _repr_html_(self) -> str:
-        rows = []
-        for name, value in summary_lines(self):
-            rows.append(f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>")
-        return f"<table>{''.join(rows)}</table>"
+        from ._html import failures, report, sentence
+
+        said = (sentence(self.note), sentence(None if self.stopped is None else self.stopped.message))
+        return report("Summary", summary_lines(self), *said, failures(self.first_failures, self.failed))

@@ -107,8 +107,8 @@ def _of_frame(rule: Callable[[Any], Any], frame: Frame, rows: list[_Row], name: 
         said_of = [(rows[_place(index, len(rows))][0], said) for index, said in pairs]
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise ConfigError(
-            f"The rule {name} gave no issues by index for {where}. Give a mapping such as {{0: 'no such team'}}; its keys "
-            "are from 0 to below the number of rows.",
+            f"The rule {name} gave no issues by index for {where}. Give a mapping such as {{0: 'no such team'}}; its "
+            "keys are from 0 to below the number of rows.",
             "rule",
         ) from error
     for number, said in said_of:

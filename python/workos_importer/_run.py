@@ -20,17 +20,18 @@ from ._exceptions import (
     SourceError,
 )
 from ._options import parse_pace
-from ._results import Issue, Progress, RowResult, Started, Summary
+from ._results import Issue, Progress, RowResult, Started, Summary, expecting
+from ._waiting import Pulls
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from concurrent.futures import ThreadPoolExecutor
     from types import TracebackType
 
     from typing_extensions import Self
 
     from . import _native
     from ._desk import Desk
+    from ._display import Display
     from ._tables import Table
 
 #: What `ImportRun.events` gives, in the order in which it happens.
@@ -64,14 +65,15 @@ class ImportRun:
 
     Rows that fail are results. What ends the run as a whole raises at the end of the iteration: `AuthError`,
     `APIError`, `SourceError`, `RunError`, or whatever the caller's own iterable raised. A cancelled `await` or
-    `async for` asks the run to stop and loses no result: iterating again gives the rest.
+    `async for` asks the run to stop and loses no result: iterating again gives the rest. Both work under asyncio (also
+    on uvloop, in Jupyter, and with AnyIO) and under Trio.
 
     >>> from workos_importer import Importer, Sandbox
     >>> [result.outcome for result in Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}])]
     ['created']
     """
 
-    def __init__(self, native: _native.Import, desk: Desk) -> None:
+    def __init__(self, native: _native.Import, desk: Desk, display: Display | None = None) -> None:
         """Made by `Importer.run`."""
         self._native = native
         self._desk = desk
@@ -83,7 +85,8 @@ class ImportRun:
         self._raised = False
         self._warnings: deque[Issue] = deque(maxlen=_KEPT_ISSUES)
         self._failures: list[RowResult] = []
-        self._executor: ThreadPoolExecutor | None = None
+        self._pulls = Pulls()
+        self._display = display
         #: What a comparison found, where the run is one.
         self._compared: dict[str, Any] | None = None
 
@@ -115,7 +118,12 @@ class ImportRun:
     def progress(self) -> Progress:
         """How many rows have ended, how fast, when the last one will have, and where the pace is."""
         self._refuse_fork()
-        return convert.progress(self._native.progress())
+        progress = convert.progress(self._native.progress())
+        count = self._desk.count
+        if progress.total is not None or count is None or self.ended:
+            return progress
+        # The engine counts rows that are handed to it when all are there; a list knows it from the beginning.
+        return expecting(progress, count)
 
     def results(self) -> Table[dict[str, Any]]:
         """Every outcome so far, by record number, as the results file has it. Read page by page from the run's folder.
@@ -163,6 +171,7 @@ class ImportRun:
 
         For loops that have other things to do. Raises nothing about the run: its summary tells how it ended.
         """
+        self._refuse_fork()
         if not self._events and self._summary is None:
             self._fill_or_drain(timeout)
         with self._lock:
@@ -176,15 +185,17 @@ class ImportRun:
         Raises at the end what iterating over the run raises.
         """
         while True:
-            with self._lock:
-                event = self._events.popleft() if self._events else None
+            # Asked first: what comes meanwhile is taken in the next round.
+            ended = self.ended
+            event = self._next_event()
             if event is not None:
                 yield event
-            elif self._summary is not None:
+            elif ended:
                 self._raise_failure()
                 return
             else:
                 self._fill_or_drain()
+                self._show()
 
     def __iter__(self) -> Self:
         return self
@@ -219,14 +230,11 @@ class ImportRun:
 
     async def __anext__(self) -> RowResult:
         while True:
-            while True:
-                with self._lock:
-                    event = self._events.popleft() if self._events else None
-                if event is None:
-                    break
+            ended = self.ended
+            while (event := self._next_event()) is not None:
                 if isinstance(event, RowResult):
                     return event
-            if self._summary is not None:
+            if ended:
                 self._raise_failure()
                 raise StopAsyncIteration
             await self._fill_async()
@@ -239,52 +247,51 @@ class ImportRun:
     ) -> Literal[False]:
         if not self.ended:
             self._native.halt(False)
-            await self._end_async()
+            await self._end_async(broken_off=kind is not None)
             if kind is None:
                 self._raise_failure()
         return False
 
     async def _wait_async(self) -> Summary:
-        import asyncio
-
+        self._refuse_fork()
         try:
-            while self._summary is None:
+            while not self.ended:
                 await self._fill_async()
-                with self._lock:
-                    self._events.clear()
-        except asyncio.CancelledError:
-            await self._end_async()
+                self._events.clear()
+        except GeneratorExit:
+            # Nobody can wait any more.
+            raise
+        except BaseException:
+            await self._end_async(broken_off=True)
             raise
         self._raise_failure()
         return self.summary
 
     async def _fill_async(self) -> None:
-        # Here, not above: who does not use asyncio does not pay for it.
-        import asyncio
-        from concurrent.futures import ThreadPoolExecutor
-
-        if self._executor is None:
-            # Its own, so that pulls never wait behind other work of the program.
-            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="workos-importer")
-        loop = asyncio.get_running_loop()
         try:
-            # What a pull brings is put aside by the pull itself: a cancelled wait for it loses nothing.
-            await loop.run_in_executor(self._executor, self._fill)
-        except asyncio.CancelledError:
+            await self._pulls.one(self._fill)
+        except BaseException:
             self._native.halt(False)
             raise
+        self._show()
 
-    async def _end_async(self) -> None:
+    async def _end_async(self, broken_off: bool) -> None:
         """Waits for the end of a run that was asked to stop, even if this task is cancelled again meanwhile."""
-        import asyncio
-
-        while self._summary is None:
-            try:
-                await self._fill_async()
-            except asyncio.CancelledError:
-                self._native.halt(True)
+        try:
+            await self._pulls.to_the_end(self._fill, lambda: self._native.halt(True))
+        finally:
+            if self.ended:
+                self._show(broken_off)
 
     # Pulling
+
+    def _next_event(self) -> Event | None:
+        self._refuse_fork()
+        # Without the lock: a pull that nobody waits for any more may hold it, and an event loop must not wait for that.
+        try:
+            return self._events.popleft()
+        except IndexError:
+            return None
 
     def _fill_or_drain(self, timeout: float = _PATIENCE) -> None:
         try:
@@ -301,21 +308,32 @@ class ImportRun:
                 self._fill()
             except KeyboardInterrupt:
                 self._native.halt(True)
+        self._show(broken_off=True)
 
-    def _fill(self, timeout: float = _PATIENCE) -> None:
-        """Pulls once: puts events aside, and hands rows over when the engine wants them."""
+    def _show(self, broken_off: bool = False) -> None:
+        """Shows where the run is, if somebody wants to see it."""
+        display = self._display
+        if display is None:
+            return
+        if not self.ended:
+            display.at(self)
+            return
+        self._display = None
+        display.end(self, broken_off)
+
+    def _fill(self, timeout: float = _PATIENCE) -> bool:
+        """Pulls once: puts events aside, and hands rows over when the engine wants them. Whether the run is over."""
         self._refuse_fork()
         with self._lock:
             if self._summary is not None:
-                return
+                return True
             for name, value in self._native.poll(_BATCH, timeout):
                 if not self._desk.takes(name, value):
                     self._take(name, value)
             # Last: the caller's own code may raise, and what came with the questions is put aside by now.
             self._desk.answer()
             native_module.drain_logs()
-            if self._summary is not None and self._executor is not None:
-                self._executor.shutdown(wait=False)
+            return self.ended
 
     def _take(self, name: str, value: Any) -> None:
         if name == "row":
@@ -333,8 +351,10 @@ class ImportRun:
         elif name == "compared":
             self._compared = json.loads(value)
         elif name == "ended":
-            self._summary = convert.summary(value, tuple(self._failures))
-            self._events.append(self._summary)
+            summary = convert.summary(value, tuple(self._failures))
+            self._events.append(summary)
+            # Last: who sees that the run is over finds all of its events.
+            self._summary = summary
 
     # Ends
 
@@ -358,6 +378,16 @@ class ImportRun:
         if self._summary is not None:
             return f"ImportRun({self._summary.run_id}, {self._summary.status})"
         return "ImportRun(under way)"
+
+    def _repr_html_(self) -> str:
+        if self._summary is not None:
+            return self._summary._repr_html_()
+        self._refuse_fork()
+        from ._display import bar
+        from ._standing import progress_line
+
+        progress = self.progress
+        return bar(progress, progress_line(progress))
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("A run is not pickled. Its summary and its results are.")

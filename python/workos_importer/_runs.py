@@ -122,6 +122,10 @@ class RunFolder:
         """The figures of a run."""
         return convert.summary(self._found(name).summary(), ())
 
+    def record_id(self, name: str) -> str | None:
+        """The column of a run's source that says what each row is called."""
+        return self._found(name).record_id()
+
     def progress(self, name: str) -> Progress | None:
         """Where a run is, as the process that works on it says; None if none does."""
         return self.watched(name)()

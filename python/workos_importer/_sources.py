@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -62,6 +62,9 @@ class PathSource:
 
 class RowsSource(ABC):
     """The caller's rows, pulled only when the engine wants them."""
+
+    #: How many there are, where that is known from the beginning.
+    count: int | None = None
 
     @property
     @abstractmethod
@@ -128,8 +131,8 @@ class MappingsSource(RowsSource):
         return before, rows
 
 
-def recognise(source: object) -> PathSource | RowsSource:
-    """Tells what was given.
+def recognise(source: object, record_id: str | None = None) -> PathSource | RowsSource:
+    """Tells what was given; `record_id` names the column, or the index, that says what each row is called.
 
     Raises `SourceError` for what is neither a path, nor a table, nor an iterable of mappings: one column of a table,
     bytes, one mapping by itself, an open file, an asynchronous iterable.
@@ -145,11 +148,21 @@ def recognise(source: object) -> PathSource | RowsSource:
         # Loaded for tables only.
         from ._frames import table_of
 
-        return table_of(source)
+        table = table_of(source, record_id)
+        table.count = _length(source)
+        return table
     problem = _no_rows(source)
     if problem is not None:
         raise SourceError(f"{problem} Give a path, a table, or an iterable of mappings.", "not_rows")
-    return MappingsSource(source)  # type: ignore[arg-type]  # checked just above
+    rows = MappingsSource(source)  # type: ignore[arg-type]  # checked just above
+    rows.count = _length(source)
+    return rows
+
+
+def _length(source: object) -> int | None:
+    """How many rows there are, where saying it costs nothing: DuckDB would run the query."""
+    costs = type(source).__module__.partition(".")[0] in ("duckdb", "_duckdb")
+    return len(source) if isinstance(source, Sized) and not costs else None
 
 
 def _is_table(source: object) -> bool:

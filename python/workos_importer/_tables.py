@@ -97,6 +97,13 @@ class Table(Frames, Generic[Row]):
     def __repr__(self) -> str:
         return f"Table({', '.join(self.columns)})"
 
+    def _repr_html_(self) -> str:
+        from ._html import SHOWN, sentence, table
+
+        first: Page = next(self._read(), [])
+        more = "and more: .to_pandas() or .to_polars() has them all" if len(first) > SHOWN else None
+        return f"<div>{table(self.columns, first[:SHOWN]) or sentence('No rows')}{sentence(more)}</div>"
+
     def _columns(self) -> Columns:
         return self._named
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _native
 from ._box import draw, duration
 from ._exceptions import APIError, AuthError, ImporterError, JournalError, RunError
 from ._results import Stopped, _Brief
+from ._waiting import Pulls
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -135,7 +135,9 @@ class UndoPlan(_Brief):
         return draw(self.lines())
 
     def _repr_html_(self) -> str:
-        return _table(self.lines())
+        from ._html import report
+
+        return report("Undo plan", self.lines())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -214,7 +216,9 @@ class UndoSummary(_Brief):
         return draw(self.lines())
 
     def _repr_html_(self) -> str:
-        return _table(self.lines())
+        from ._html import report, sentence
+
+        return report("Undo", self.lines(), sentence(None if self.stopped is None else self.stopped.message))
 
 
 class UndoRun:
@@ -237,6 +241,7 @@ class UndoRun:
         self._run_id, self._folder = native.place()
         self._summary: UndoSummary | None = None
         self._raised = False
+        self._pulls = Pulls()
 
     @property
     def run_id(self) -> str:
@@ -306,18 +311,16 @@ class UndoRun:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> UndoSummary:
-        import asyncio
-
+        self._refuse_fork()
         try:
-            while not await asyncio.to_thread(self.poll):
+            while not await self._pulls.one(self.poll):
                 pass
-        except asyncio.CancelledError:
+        except GeneratorExit:
             self._native.halt(False)
-            while self._summary is None:
-                try:
-                    await asyncio.to_thread(self.poll)
-                except asyncio.CancelledError:
-                    self._native.halt(True)
+            raise
+        except BaseException:
+            self._native.halt(False)
+            await self._pulls.to_the_end(self.poll, lambda: self._native.halt(True))
             raise
         self._raise_failure()
         return self.summary
@@ -343,6 +346,14 @@ class UndoRun:
 
     def __repr__(self) -> str:
         return f"UndoRun({self._run_id}, {'under way' if self._summary is None else self._summary.status})"
+
+    def _repr_html_(self) -> str:
+        if self._summary is not None:
+            return self._summary._repr_html_()
+        from ._html import report
+
+        ended, total = self.progress
+        return report("Undo", [("Status", "Under way"), ("Objects", f"{ended}/{total}"), ("Run", self._run_id)])
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("A run is not pickled. Its summary is.")
@@ -372,11 +383,3 @@ def _summary(values: dict[str, Any]) -> UndoSummary:
 
 def _counts_dict(counts: _Counts) -> list[dict[str, Any]]:
     return [{"kind": kind, "reason": reason, "count": count} for kind, reason, count in counts]
-
-
-def _table(lines: list[Line]) -> str:
-    rows = (
-        f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
-        for name, value in lines
-    )
-    return f"<table>{''.join(rows)}</table>"

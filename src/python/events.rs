@@ -49,6 +49,7 @@ pub fn issue<'py>(py: Python<'py>, issue: &Issue) -> PyResult<Bound<'py, PyAny>>
         severity,
         code,
         record_number,
+        record_id,
         line,
         column,
         message,
@@ -60,6 +61,7 @@ pub fn issue<'py>(py: Python<'py>, issue: &Issue) -> PyResult<Bound<'py, PyAny>>
         *record_number,
         *line,
         column,
+        record_id,
     )
         .into_bound_py_any(py)
 }
@@ -71,7 +73,9 @@ pub fn result_line<'py>(py: Python<'py>, line: ResultLine) -> PyResult<Bound<'py
         .texts
         .into_iter()
         .map(|text| text.into_bound_py_any(py));
-    let parts: PyResult<Vec<_>> = std::iter::once(Ok(number)).chain(texts).collect();
+    let record_id = line.record_id.into_bound_py_any(py);
+    let parts = std::iter::once(Ok(number)).chain(texts).chain([record_id]);
+    let parts: PyResult<Vec<_>> = parts.collect();
     PyTuple::new(py, parts?)
 }
 
@@ -102,6 +106,7 @@ fn row<'py>(py: Python<'py>, result: &RowResult) -> PyResult<Bound<'py, PyAny>> 
             .map(|error| row_error(py, error))
             .transpose()?
             .into_bound_py_any(py)?,
+        identity.record_id().into_bound_py_any(py)?,
     ];
     PyTuple::new(py, parts)?.into_bound_py_any(py)
 }

@@ -255,6 +255,7 @@ impl Import {
                     verdict,
                     row.fields,
                     row.message,
+                    row.record_id,
                 );
                 parts.into_pyobject(py)
             })

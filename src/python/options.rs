@@ -31,6 +31,7 @@ pub struct Options {
     max_errors_count: Option<u64>,
     max_errors_percent: Option<f64>,
     mapping: Vec<(String, String)>,
+    record_id: Option<String>,
     concurrency: Option<usize>,
     rate_limit: Option<(u32, f64)>,
     headroom: Option<f64>,
@@ -87,6 +88,7 @@ impl Options {
                 .map(MaxErrors::Count)
                 .or(self.max_errors_percent.map(MaxErrors::Percent)),
             mapping: self.mapping,
+            record_id: self.record_id,
             concurrency: self.concurrency,
             rate_limit: self.rate_limit.map(|given| limit(py, given)).transpose()?,
             headroom: self.headroom,

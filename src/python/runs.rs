@@ -61,6 +61,11 @@ impl FoundRun {
         Ok(values)
     }
 
+    /// The column of its source that says what each row is called.
+    fn record_id(&self) -> Option<String> {
+        core::record_id_column(&self.inner)
+    }
+
     /// The figures, as the run's own summary has them.
     fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let shown = py.detach(|| core::show(&self.inner));

@@ -112,7 +112,8 @@ def frame(table: Table) -> pd.DataFrame:
         columns["external_id"] = pd.Series(table["external_id"], dtype="Int64")
     if "email_verified" in columns:
         columns["email_verified"] = pd.Series(table["email_verified"], dtype="boolean")
-    return pd.DataFrame(columns)
+    found: pd.DataFrame = pd.DataFrame(columns)
+    return found
 
 
 def check(table: Table, kind: str, forms: dict[str, Any]) -> None:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -217,7 +219,7 @@ import asyncio, sys
 from workos_importer import Importer, Sandbox
 rows = [{"email": f"u{n}@x.org"} for n in range(400)]
 importer = Importer(sandbox=Sandbox(latency=(0.0, 0.01), limits=False))
-how = int(sys.argv[1]) % 4
+how = int(sys.argv[1]) % 8
 if how == 0:
     run = importer.run(rows); next(run)
 elif how == 1:
@@ -227,32 +229,138 @@ elif how == 1:
     asyncio.run(work())
 elif how == 2:
     async def work():
-        task = asyncio.ensure_future(importer.run(rows)._wait_async())
+        task = asyncio.ensure_future(importer.run(rows))
         await asyncio.sleep(0.02)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     asyncio.run(work())
-else:
+elif how == 3:
     import threading
     run = importer.run(rows)
     threading.Thread(target=run.wait, daemon=True).start()
+elif how == 4:
+    async def work():
+        await importer.run(rows)
+    asyncio.run(work())
+elif how == 5:
+    # Nobody waits for the cancelled pull: the loop ends at once.
+    async def work():
+        run = importer.run(rows)
+        try:
+            await asyncio.wait_for(anext(run), 0.001)
+        except asyncio.TimeoutError:
+            pass
+    asyncio.run(work())
+elif how == 6:
+    async def work():
+        asyncio.ensure_future(importer.run(rows))
+        await importer.run(rows)
+    asyncio.run(work())
+else:
+    importer.run(rows).wait()
+    run = importer.run(rows[:200])
+    sys.exit(0)
 """
 
 
-def test_forty_interpreters_exit_under_load_without_a_crash(folder: Path) -> None:
-    load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+@contextmanager
+def load() -> Iterator[None]:
+    """As many processes that do nothing but count as there are processors."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
     try:
-        for batch in range(10):
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def test_forty_interpreters_exit_under_load_without_a_crash_or_a_hang(folder: Path) -> None:
+    with load():
+        for batch in range(5):
             processes = [
                 subprocess.Popen(
                     [sys.executable, "-c", EXITS, str(number)], stderr=subprocess.PIPE, env=environment(), cwd=folder
                 )
-                for number in range(batch * 4, batch * 4 + 4)
+                for number in range(batch * 8, batch * 8 + 8)
             ]
-            for process in processes:
-                _, error = process.communicate(timeout=60)
-                assert (process.returncode, error) == (0, b"")
-    finally:
-        for process in load:
-            process.kill()
-            process.wait()
+            try:
+                for number, process in enumerate(processes):
+                    _, error = process.communicate(timeout=60)
+                    assert (number, process.returncode, error) == (number, 0, b"")
+            finally:
+                for process in processes:
+                    process.kill()
+                    process.communicate()
+
+
+FORKS = """
+import asyncio, os, signal, sys, warnings
+from workos_importer import Importer, RunError, Sandbox
+warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
+rows = [{"email": f"u{n}@x.org"} for n in range(60)]
+importer = Importer(sandbox=Sandbox(latency=0.02, limits=False), concurrency=2)
+
+async def first(run):
+    async for result in run:
+        return result
+
+async def all_of(run):
+    return await run
+
+def in_child(run):
+    # Who hangs is killed, and the parent sees it.
+    signal.alarm(30)
+    loops = (lambda: asyncio.run(first(run)), lambda: asyncio.run(all_of(run)))
+    for use in (lambda: next(run), *loops, run.wait, run.poll, run.stop):
+        try:
+            use()
+        except RunError as error:
+            if error.kind == "forked":
+                continue
+        return 1
+    del run
+    inner = Importer(sandbox=Sandbox(limits=False))
+    if inner.run(rows).wait().created != 60 or asyncio.run(all_of(inner.run(rows))).unchanged != 60:
+        return 2
+    return 0
+
+def forked(run):
+    child = os.fork()
+    if child == 0:
+        status = 3
+        try:
+            status = in_child(run)
+        finally:
+            os._exit(status)
+    return child
+
+async def work():
+    run = importer.run(rows)
+    await first(run)
+    children = [forked(run)]
+    # A second one while a thread holds the run's lock and waits for a result.
+    waiting = asyncio.ensure_future(first(run))
+    await asyncio.sleep(0.01)
+    children.append(forked(run))
+    await waiting
+    return children, await run
+
+if sys.argv[1] == "async":
+    children, summary = asyncio.run(work())
+else:
+    run = importer.run(rows)
+    next(run)
+    children = [forked(run), forked(run)]
+    summary = run.wait()
+print([os.waitpid(child, 0)[1] for child in children], summary.created)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+@pytest.mark.parametrize("how", ["sync", "async"])
+def test_a_forked_child_never_hangs_under_load(how: str) -> None:
+    with load():
+        for _ in range(4):
+            done = python(FORKS, how, timeout=100)
+            assert done.stdout == "[0, 0] 60\n", done.stderr

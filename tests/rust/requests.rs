@@ -329,6 +329,55 @@ fn clearing_names() {
 }
 
 #[test]
+fn what_a_write_clears_is_not_there_after_it() {
+    virtual_time(async {
+        let pair = Pair::new();
+        let after = |clears, pairs: &[(&str, &str)]| {
+            let claim = Claim::User(Box::new(UserClaim {
+                email: "a@x.com".into(),
+                clears,
+                ..UserClaim::default()
+            }));
+            let ask = Ask {
+                claim: &claim,
+                bases: &[],
+            };
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            let there = Found {
+                id: "user_1".into(),
+                created_at: None,
+                used_at: None,
+                details: Details::User(UserDetails {
+                    email: "a@x.com".into(),
+                    name: Some("Ann".into()),
+                    metadata: pairs.collect(),
+                    ..UserDetails::default()
+                }),
+            };
+            let write = written(pair.ours.diff(&ask, &State::Found(there.clone()), &POLICY));
+            let after = pair.ours.after(&write, Some(&there), "user_1").found;
+            // There is nothing left to clear.
+            assert_eq!(pair.ours.falls_short(&ask, &after), None);
+            assert!(pair.ours.falls_short(&ask, &there).is_some());
+            match after.details {
+                Details::User(user) => (user.name, user.metadata.into_keys().collect::<Vec<_>>()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let both = [("team", "ops"), ("dept", "1")];
+        let kept = Some("Ann".to_owned());
+        let (name, pairs) = after(vec![Clear::Metadata], &both);
+        assert_eq!((name, pairs.len()), (kept.clone(), 0));
+        let (name, pairs) = after(vec![Clear::MetadataPair("dept".into())], &both);
+        assert_eq!((name, pairs), (kept, vec!["team".to_owned()]));
+        let (name, pairs) = after(vec![Clear::Name], &both);
+        assert_eq!((name.unwrap_or_default(), pairs.len()), (String::new(), 2));
+    });
+}
+
+#[test]
 fn roles() {
     virtual_time(async {
         let pair = Pair::new();

@@ -233,3 +233,29 @@ fn a_caller_who_is_slow_to_take_results_loses_no_answer() {
     assert_sound(&scenario, &done);
     assert_eq!(done.logged[0], done.tally);
 }
+
+#[test]
+fn a_halt_puts_back_the_rows_that_only_wait_for_their_turn() {
+    // Two rows a user, each in an organization of its own; 256 rows are under way, and 50 writes a second go.
+    let mut csv = "email,org_external_id,org_name\n".to_owned();
+    for number in 0..2_000 {
+        csv.push_str(&format!("u{}@x.com,o{},O\n", number / 2, number % 4));
+    }
+    let mut scenario = slow(&csv);
+    scenario.tell(|directory| {
+        directory.expect(4_000);
+        directory
+    });
+    let done = scenario.run_halted(&[(3.0, Halt::Drain)]);
+    assert_eq!(done.ended, Ended::Halted);
+    // To bring all of them to their end would take seven seconds more.
+    assert!(done.virtual_seconds < 4.0, "{}", done.virtual_seconds);
+    let created = done.calls_of("create user");
+    assert!((20..150).contains(&created), "{created}");
+    // What was begun has come to its end, and nothing else was begun.
+    assert_eq!(done.tally.failed(), 0);
+    assert_eq!(scenario.sandbox.count("users"), created as usize);
+    assert_eq!(memberships(&scenario.sandbox).len(), done.results.len());
+    assert!(done.results.len() >= created as usize);
+    assert_sound(&scenario, &done);
+}

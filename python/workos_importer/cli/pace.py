@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from .._options import parse_pace
 from .._runs import RunFolder
+from .._standing import kept
 from .parser import rate_limit, share
 from .progress import document
 from .run_flags import add_run_dir
-from .standing import kept
 
 if TYPE_CHECKING:
     import argparse

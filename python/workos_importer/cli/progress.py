@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._box import duration
 from .._results import Issue, Progress, RowResult, Started, Summary
-from .standing import eta, hindrance, kept, pace_line, progress_line
+from .._standing import eta, hindrance, kept, pace_line, progress_line
 from .streams import is_terminal, printable
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import ConfigError
 from .._runs import RunFolder
+from .._standing import pace_line, progress_line
 from .follow import placed
 from .progress import document, failed_line
 from .run_flags import add_run_dir
-from .standing import pace_line, progress_line
 from .watch import watch
 
 if TYPE_CHECKING:

@@ -1,6 +1,8 @@
 //! Drives one row through its steps, and says how it ended.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
@@ -34,6 +36,8 @@ pub(super) enum Finished {
     },
     /// It was set aside until the source has been read.
     Parked,
+    /// Nothing was sent for it, and the run comes to its end: it stays pending.
+    PutBack,
     Stop(Ended),
 }
 
@@ -115,23 +119,51 @@ impl Engine<'_> {
         predecessor: Option<oneshot::Receiver<()>>,
         _done: oneshot::Sender<()>,
     ) -> Driven {
-        if let Some(predecessor) = predecessor {
-            // It ends by being dropped.
-            let _ = predecessor.await;
-        }
         let RegisteredRow { row, is_new } = registered;
         let record_number = row.identity.record_number;
         let subject = row.steps.iter().find(|step| step.kind == row.subject);
         let subject = subject.and_then(Step::key);
-        let finished = match self.to_its_end(row, is_new).await {
-            Ok(finished) => finished,
-            Err(ended) => Finished::Stop(ended),
+        let finished = tokio::select! {
+            // Before the row is driven on: the permit that another one has given up is not for this one to take.
+            biased;
+            () = self.put_back(record_number) => Finished::PutBack,
+            finished = async {
+                if let Some(predecessor) = predecessor {
+                    // It ends by being dropped.
+                    let _ = predecessor.await;
+                }
+                self.to_its_end(row, is_new).await
+            } => finished.unwrap_or_else(Finished::Stop),
         };
+        self.has_ended(record_number);
         Driven {
             record_number,
             subject,
             finished,
         }
+    }
+
+    /// Resolves when the run comes to its end and nothing was sent for the row yet; never, where something was: what is
+    /// half done is brought to its end.
+    async fn put_back(&self, record_number: u64) {
+        let mut ending = self.ending.subscribe();
+        let is_ending = ending.wait_for(|is_ending| *is_ending).await.is_ok();
+        if !is_ending || self.begun().contains(&record_number) {
+            std::future::pending().await
+        }
+    }
+
+    /// A write for the row is about to be sent: from now on it has to come to its end.
+    pub(super) fn begins(&self, record_number: u64) {
+        self.begun().insert(record_number);
+    }
+
+    fn has_ended(&self, record_number: u64) {
+        self.begun().remove(&record_number);
+    }
+
+    fn begun(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn to_its_end(&self, row: Claimed, is_new: bool) -> Result<Finished, Ended> {

@@ -9,13 +9,12 @@ use super::memo::is_shared;
 use super::settled::{Ensured, Progress, existing, recall};
 use super::snapshot::CallErrorOrJournal;
 use super::{Ended, Engine};
-use crate::clock::Clock;
 use crate::directory::{
     Applied, Approach, Ask, BeforeSend, CallError, Change, Refusal, Settling, State, Then, Write,
     as_it_was_sent,
 };
 use crate::journal::outcome::Effect;
-use crate::journal::{Journal, JournalError, OpenIntent, Remembered};
+use crate::journal::{JournalError, OpenIntent, Remembered};
 use crate::pace::Backoff;
 use crate::row::{Claim, Kind, StepKey};
 
@@ -40,20 +39,23 @@ impl From<JournalError> for Failure {
 
 /// Commits the intent of a step before its bytes leave.
 struct Intent<'a> {
-    journal: &'a Journal,
+    engine: &'a Engine<'a>,
+    record: u64,
     key: &'a StepKey,
     effect: Effect,
     /// What the write changes of what was there.
     before: Option<&'a str>,
-    clock: &'a Clock,
 }
 
 #[async_trait]
 impl BeforeSend for Intent<'_> {
     async fn commit(&self) -> Result<(), JournalError> {
-        let (key, effect, at) = (self.key.clone(), self.effect, self.clock.now());
+        self.engine.begins(self.record);
+        let at = self.engine.clock.now();
+        let (key, effect) = (self.key.clone(), self.effect);
         let before = self.before.map(str::to_owned);
-        self.journal
+        self.engine
+            .journal
             .commit(move |store| store.intent(&key, effect, before.as_deref(), at))
             .await
     }
@@ -321,12 +323,12 @@ impl Engine<'_> {
         (current, state): (&State, &mut Option<State>),
     ) -> Result<Wrote, Failure> {
         let intent = Intent {
-            journal: self.journal,
+            engine: self,
+            record: progress.record,
             key,
             // What the step does as a whole: that it made the object must not be lost behind a later change of it.
             effect: progress.did.unwrap_or(write.effect),
             before: write.before.as_deref(),
-            clock: &self.clock,
         };
         let applied = if self.rehearses {
             Some(self.imagine(key, ask, &write, current).await?)

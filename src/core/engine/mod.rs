@@ -15,6 +15,7 @@ mod take_back;
 mod tally;
 mod undo;
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -159,7 +160,7 @@ pub enum MaxErrors {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Halt {
     Run,
-    /// Start no further row, let what is in flight end.
+    /// Start no further row, let those end that something was sent for; the others are put back.
     Drain,
     /// Drop everything at once.
     Now,
@@ -238,6 +239,10 @@ pub struct Engine<'a> {
     any_parked: AtomicBool,
     /// Whether any doubt was left unsettled: as long as none was, nobody has to ask for which key.
     any_in_doubt: AtomicBool,
+    /// The rows under way that a write was about to be sent for.
+    begun: Mutex<HashSet<u64>>,
+    /// Tells the rows under way that the run comes to its end.
+    ending: watch::Sender<bool>,
 }
 
 impl<'a> Engine<'a> {
@@ -269,6 +274,8 @@ impl<'a> Engine<'a> {
             rows_in_flight: ROWS_IN_FLIGHT,
             any_parked: AtomicBool::new(false),
             any_in_doubt: AtomicBool::new(false),
+            begun: Mutex::new(HashSet::new()),
+            ending: watch::Sender::new(false),
         }
     }
 

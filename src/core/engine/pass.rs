@@ -87,7 +87,7 @@ impl Engine<'_> {
                     if level == Halt::Now {
                         return why(ending, Ended::Halted);
                     }
-                    ending = Some(Ending::new(Ended::Halted));
+                    self.end(&mut ending, Ended::Halted);
                 }
                 () = at(deadline) => return why(ending, Ended::Halted),
                 one = next_driven(&mut held, &mut under_way) => driven = Some(one),
@@ -129,7 +129,16 @@ impl Engine<'_> {
             ) {
                 return stop;
             }
-            ending.get_or_insert_with(|| Ending::new(stop));
+            self.end(&mut ending, stop);
+        }
+    }
+
+    /// The run comes to its end: what was begun is brought to its own, and the other rows are put back. The first
+    /// reason counts.
+    fn end(&self, ending: &mut Option<Ending>, why: Ended) {
+        if ending.is_none() {
+            *ending = Some(Ending::new(why));
+            self.ending.send_replace(true);
         }
     }
 
@@ -340,7 +349,7 @@ impl Engine<'_> {
         match driven.finished {
             Finished::Ended { result, keys } => self.record(&result, keys, sink, tally).await,
             // What it made until then is counted when it ends.
-            Finished::Parked => Ok(()),
+            Finished::Parked | Finished::PutBack => Ok(()),
             Finished::Stop(ended) => Err(ended),
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct Ensured {
 #[derive(Default)]
 pub(super) struct Progress {
     /// The row for which it is ensured.
-    record: u64,
+    pub(super) record: u64,
     pub(super) writes: u32,
     /// The memo has something on it: an earlier row came to it.
     pub(super) is_known: bool,

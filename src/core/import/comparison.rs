@@ -177,6 +177,8 @@ pub struct VerifiedRow {
     pub line: Option<u64>,
     pub email: Option<String>,
     pub external_id: Option<String>,
+    /// What the caller calls the row.
+    pub record_id: Option<String>,
     pub verdict: Verdict,
     /// What differs or is missing: fields of the user, `roles`, `membership status`, or the kind of the object.
     pub fields: Vec<String>,
@@ -336,6 +338,7 @@ fn verify(row: ComparedRow, is_left: bool) -> VerifiedRow {
         line: row.line,
         email: row.email,
         external_id: row.external_id,
+        record_id: row.record_id,
         verdict,
         fields,
         message: row.error_message,

@@ -239,8 +239,10 @@ pub(super) fn already_done(run: &FoundRun) -> Result<Summary, JournalError> {
 /// them. `None` for rows of a program.
 fn verifiable(run: &RunInfo) -> Option<String> {
     run.source_digest?;
-    let usual = ImportOptions::default().shape(&Format::default());
-    if usual.to_string() != run.options {
+    let usual = ImportOptions::default()
+        .shape(&Format::default())
+        .to_string();
+    if usual != run.options {
         return Some(run.id.clone());
     }
     let path = Path::new(&run.source);

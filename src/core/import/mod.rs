@@ -245,6 +245,12 @@ pub fn failed_rows(
     Ok(Store::open(&run.journal())?.failed(after, limit)?)
 }
 
+/// The column of a run's source that says what the caller calls each row.
+pub fn record_id_column(run: &FoundRun) -> Option<String> {
+    let shape: serde_json::Value = serde_json::from_str(&run.info.options).ok()?;
+    shape[options::RECORD_ID].as_str().map(str::to_owned)
+}
+
 /// The figures of a run, as its journal has them.
 ///
 /// # Errors

@@ -33,6 +33,8 @@ pub struct ImportOptions {
     pub max_errors: Option<MaxErrors>,
     /// `--map "E-Mail=email"`: (the source's column, ours).
     pub mapping: Vec<(String, String)>,
+    /// `record_id=`: the column that says what the caller calls each row.
+    pub record_id: Option<String>,
     /// The names of rules of the caller's own. A run with rules asks them by [`super::Event::Judge`].
     pub rules: Vec<String>,
     /// Whom checks ask in their place, which have no events.
@@ -86,6 +88,9 @@ impl ImportOptions {
             "delimiter": format.delimiter,
             "encoding": format.encoding,
         });
+        if let (Some(column), Some(shape)) = (&self.record_id, shape.as_object_mut()) {
+            shape.insert(RECORD_ID.into(), json!(column));
+        }
         if let (Purpose::Planned(path), Some(shape)) = (&self.purpose, shape.as_object_mut()) {
             let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             shape.insert(PLAN.into(), json!(path));
@@ -117,6 +122,7 @@ impl ImportOptions {
         self.reactivate = flag("reactivate");
         self.no_create_orgs = !flag("create_organizations");
         self.require_membership = flag("require_membership");
+        self.record_id = text(&shape[RECORD_ID]);
         // A run that was to be as planned stays so when it goes on.
         if let (Purpose::Import, Some(path)) = (&self.purpose, shape[PLAN].as_str()) {
             self.purpose = Purpose::Planned(PathBuf::from(path));
@@ -130,6 +136,9 @@ impl ImportOptions {
         }
     }
 }
+
+/// Where the shape of a run has the column that says what its rows are called.
+pub(super) const RECORD_ID: &str = "record_id";
 
 /// Where the shape of a run has its plan.
 const PLAN: &str = "plan";

@@ -154,11 +154,8 @@ pub(super) fn prepare(
                 return Err(strict_needs_two_readings());
             }
             let source = source::open(&path, &format)?;
-            let columns = if source.columns_grow() {
-                Columns::resolve_growing(source.columns(), &options.mapping)?
-            } else {
-                Columns::resolve(source.columns(), &options.mapping)?
-            };
+            let names = (source.columns(), source.columns_grow());
+            let columns = Columns::of(names, &options.mapping, options.record_id.as_deref())?;
             let (mode, mut said) = Mode::decide(&options.organization, &columns)?;
             said.extend(columns.never_cleared(&options.validation().rules));
             Origin::File(Box::new(OpenFile {

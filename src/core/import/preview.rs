@@ -36,6 +36,7 @@ impl ImportOptions {
     pub fn validation(&self) -> ValidateOptions {
         ValidateOptions {
             mapping: self.mapping.clone(),
+            record_id: self.record_id.clone(),
             organization: self.organization.clone(),
             rules: Rules {
                 create_organizations: !self.no_create_orgs,

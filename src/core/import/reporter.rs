@@ -124,6 +124,7 @@ impl Sink for Reporter {
             severity: Severity::Warning,
             code,
             record_number: Some(record_number),
+            record_id: None,
             line,
             column: None,
             message,

@@ -317,12 +317,10 @@ impl Prepared {
             figures.no_rows = "The source has no rows.";
             return Ok((Mode::UserOnly, Unread::Fed(rows), Vec::new()));
         };
-        let columns = if rows.columns_grow() {
-            Columns::resolve_growing(&names, &self.options.mapping)
-        } else {
-            Columns::resolve(&names, &self.options.mapping)
-        };
-        let columns = columns.map_err(|error| error.to_string())?;
+        let source = (names.as_slice(), rows.columns_grow());
+        let record_id = self.options.record_id.as_deref();
+        let columns = Columns::of(source, &self.options.mapping, record_id)
+            .map_err(|error| error.to_string())?;
         let (mode, said) = Mode::decide(&self.options.organization, &columns)
             .map_err(|error| error.to_string())?;
         let said = said

@@ -24,6 +24,7 @@ pub struct ComparedRow {
     pub line: Option<u64>,
     pub email: Option<String>,
     pub external_id: Option<String>,
+    pub record_id: Option<String>,
     pub failed: bool,
     pub error_type: Option<String>,
     pub error_code: Option<String>,
@@ -83,8 +84,9 @@ impl Store {
             "SELECT o.record_number, o.line, coalesce(o.email, us.name), o.external_id, o.outcome,
                     json_extract(o.error, '$.error_type'), json_extract(o.error, '$.code'),
                     json_extract(o.error, '$.message'),
-                    gs.id, gs.effect, gs.before, us.id, us.effect, us.before, ms.id, ms.effect, ms.before, us.name
+                    gs.id, gs.effect, gs.before, us.id, us.effect, us.before, ms.id, ms.effect, ms.before, us.name, i.id
              FROM outcome o
+             LEFT JOIN record_id i ON i.record_number = o.record_number
              LEFT JOIN outcome_step g ON g.record_number = o.record_number AND g.kind = 0
              LEFT JOIN outcome_step u ON u.record_number = o.record_number AND u.kind = 1
              LEFT JOIN outcome_step m ON m.record_number = o.record_number AND m.kind = 2
@@ -110,6 +112,7 @@ impl Store {
                 line: row.get(1)?,
                 email: row.get(2)?,
                 external_id: row.get(3)?,
+                record_id: row.get(18)?,
                 failed: outcome == Outcome::Failed.code(),
                 error_type: row.get(5)?,
                 error_code: row.get(6)?,

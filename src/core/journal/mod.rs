@@ -42,7 +42,9 @@ use tokio::sync::oneshot;
 
 pub use compared::{AnswerLine, ComparedRow, ComparedStep, ExtraMembership};
 pub use orphans::Orphan;
-pub use rows::{Before, EndedRow, FailedBefore, FailedLine, RESULT_COLUMNS, ResultLine};
+pub use rows::{
+    Before, EndedRow, FailedBefore, FailedLine, RECORD_ID_COLUMN, RESULT_COLUMNS, ResultLine,
+};
 pub use seen::{ListingState, SeenName, SeenObject};
 pub use steps::{OpenIntent, Registered, Registration, Remembered};
 pub use store::{RunRecord, Store};

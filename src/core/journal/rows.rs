@@ -34,6 +34,7 @@ pub struct EndedRow {
     line: Option<u64>,
     email: Option<String>,
     external_id: Option<String>,
+    record_id: Option<String>,
     outcome: Outcome,
     evidence: Option<Evidence>,
     /// JSON.
@@ -51,6 +52,7 @@ impl EndedRow {
             line: result.identity.line,
             email: result.identity.email().map(str::to_owned),
             external_id: result.identity.external_id().map(|id| id.into_owned()),
+            record_id: result.identity.record_id().map(|id| id.into_owned()),
             outcome: result.outcome,
             evidence: result.evidence(),
             // A map with text keys always serializes.
@@ -70,6 +72,8 @@ pub struct ResultLine {
     pub record_number: u64,
     /// In the order of [`RESULT_COLUMNS`], without the record number.
     pub texts: [Option<String>; 11],
+    /// What the caller calls the row.
+    pub record_id: Option<String>,
 }
 
 impl ResultLine {
@@ -85,6 +89,9 @@ pub struct FailedLine {
     pub result: ResultLine,
     pub line: Option<u64>,
 }
+
+/// The column that comes after these, where the caller named one that says what each row is called.
+pub const RECORD_ID_COLUMN: &str = "record_id";
 
 /// The columns of the results file, in order; the first is a number, all others are texts.
 pub const RESULT_COLUMNS: [&str; 12] = [
@@ -159,6 +166,13 @@ impl Store {
                 ended.error,
                 ended.at.as_millisecond(),
             ])?;
+        if let Some(id) = &ended.record_id {
+            self.connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO record_id (record_number, id) VALUES (?, ?)",
+                )?
+                .execute(params![ended.record_number, id])?;
+        }
         let mut used = self.connection.prepare_cached(
             "INSERT OR REPLACE INTO outcome_step (record_number, kind, step_id, effect) VALUES (?, ?, ?, ?)",
         )?;
@@ -211,6 +225,12 @@ impl Store {
             > 0)
     }
 
+    /// Whether a column of the source says what the caller calls each row.
+    pub fn calls_rows(&self) -> rusqlite::Result<bool> {
+        let question = "SELECT json_extract(options, '$.record_id') IS NOT NULL FROM run";
+        self.connection.query_row(question, [], |row| row.get(0))
+    }
+
     /// Up to `limit` results after record number `after`, in the order of the source.
     pub fn results(&self, after: u64, limit: usize) -> rusqlite::Result<Vec<ResultLine>> {
         let mut statement = self.connection.prepare_cached(
@@ -229,7 +249,7 @@ impl Store {
         let rows = statement.query_map(params![after, limit as i64], |row| {
             Ok(FailedLine {
                 result: result_line(row)?,
-                line: row.get(RESULT_COLUMNS.len())?,
+                line: row.get(RESULT_COLUMNS.len() + 1)?,
             })
         })?;
         rows.collect()
@@ -244,5 +264,6 @@ fn result_line(row: &rusqlite::Row) -> rusqlite::Result<ResultLine> {
     Ok(ResultLine {
         record_number: row.get(0)?,
         texts,
+        record_id: row.get(RESULT_COLUMNS.len())?,
     })
 }

@@ -2,7 +2,7 @@
 //! DuckDB or pandas. The tables are written for size (numbers for words); the views `results` and `steps` are for reading.
 
 /// Raised with every change that an older reader would not understand.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// The tables. No password, hash, key or whole row is ever stored in them.
 pub const SCHEMA: &str = "
@@ -69,6 +69,12 @@ CREATE TABLE outcome (
     inferred      INTEGER,             -- 0 confirmed, 1 inferred: the weakest of its steps
     error         TEXT,                -- JSON: error_type, code, message, http_status, workos_code, …
     at            INTEGER NOT NULL     -- milliseconds since 1970, UTC
+);
+
+-- what the caller calls each row, where a column was named that says so
+CREATE TABLE record_id (
+    record_number INTEGER PRIMARY KEY,
+    id            TEXT NOT NULL
 );
 
 -- which steps a row used, and what became of them
@@ -158,8 +164,9 @@ SELECT o.record_number, coalesce(o.email, us.name) AS email, o.external_id,
             ELSE coalesce(mw.word, CASE WHEN u.effect IS NOT NULL THEN 'none' END) END AS membership,
        CASE o.inferred WHEN 0 THEN 'confirmed' WHEN 1 THEN 'inferred' END AS evidence,
        us.remote_id AS user_id, os.remote_id AS organization_id, ms.remote_id AS membership_id,
-       json_extract(o.error, '$.code') AS error_code, json_extract(o.error, '$.message') AS error_message
+       json_extract(o.error, '$.code') AS error_code, json_extract(o.error, '$.message') AS error_message, i.id AS record_id
 FROM outcome o
+LEFT JOIN record_id i ON i.record_number = o.record_number
 LEFT JOIN outcome_step u ON u.record_number = o.record_number AND u.kind = 1
 LEFT JOIN outcome_step g ON g.record_number = o.record_number AND g.kind = 0
 LEFT JOIN outcome_step m ON m.record_number = o.record_number AND m.kind = 2

@@ -194,6 +194,7 @@ fn entry(
         }
     };
     put("email", identity.email().map(|text| json!(text)));
+    put("recordId", identity.record_id().map(|id| json!(id)));
     put("userId", user_id.map(|id| json!(id)));
     for (name, field) in [
         ("errorType", "error_type"),

@@ -113,6 +113,10 @@ pub enum ColumnsError {
     MappedColumnMissing { name: String, near: Option<String> },
     #[error("--map names `{name}`, which an import does not know.{}", meant(.near))]
     UnknownTarget { name: String, near: Option<String> },
+    #[error("record_id names the column `{name}`, which is not there.{}", meant(.near))]
+    RecordIdMissing { name: String, near: Option<String> },
+    #[error("record_id names the column `{name}`, which holds secrets. Name another one")]
+    RecordIdSecret { name: String },
     #[error("`{text}` is no mapping. Write --map \"Your column=email\"")]
     NoMapping { text: String },
 }
@@ -148,18 +152,38 @@ pub struct Columns {
     /// Columns whose cells are not kept: unknown ones and secrets.
     not_kept: Vec<usize>,
     mapping: Vec<(String, Field)>,
+    /// Where the cells are that say what the caller calls each row.
+    record_id: Option<usize>,
     warnings: Vec<Issue>,
 }
 
 impl Columns {
     /// Finds the meaning of a source's columns; `mapping` has pairs such as (`E-Mail`, `email`) and comes first.
     pub fn resolve(names: &[String], mapping: &[(String, String)]) -> Result<Self, ColumnsError> {
-        let columns = Self::resolve_growing(names, mapping)?;
+        Self::of((names, false), mapping, None)
+    }
+
+    /// The same for a source whose columns can still grow: a mapped column may come later, which is a warning.
+    pub fn resolve_growing(
+        names: &[String],
+        mapping: &[(String, String)],
+    ) -> Result<Self, ColumnsError> {
+        Self::understand(names, mapping, None)
+    }
+
+    /// The one or the other, by whether the columns of the source can still grow; the cells of the column `record_id` say
+    /// what the caller calls each row.
+    pub fn of(
+        (names, grow): (&[String], bool),
+        mapping: &[(String, String)],
+        record_id: Option<&str>,
+    ) -> Result<Self, ColumnsError> {
+        let columns = Self::understand(names, mapping, record_id)?;
         let missing = columns
             .mapping
             .iter()
             .find(|(from, _)| !names.iter().any(|name| same_column(name, from)));
-        if let Some((name, _)) = missing {
+        if let (Some((name, _)), false) = (missing, grow) {
             let near = near::nearest(name, names.iter().map(String::as_str));
             return Err(ColumnsError::MappedColumnMissing {
                 name: name.clone(),
@@ -169,10 +193,37 @@ impl Columns {
         Ok(columns)
     }
 
-    /// The same for a source whose columns can still grow: a mapped column may come later, which is a warning.
-    pub fn resolve_growing(
+    /// Where the cells are that say what the caller calls each row.
+    pub(super) fn record_id(&self) -> Option<usize> {
+        self.record_id
+    }
+
+    /// Finds the column that says so.
+    fn call_rows_by(&mut self, wanted: &str) -> Result<(), ColumnsError> {
+        let names = &self.names;
+        let place = names.iter().position(|name| name == wanted);
+        let place = place.or_else(|| names.iter().position(|name| same_column(name, wanted)));
+        let Some(place) = place else {
+            let near = near::nearest(wanted, names.iter().map(String::as_str));
+            return Err(ColumnsError::RecordIdMissing {
+                name: wanted.to_owned(),
+                near: near.map(str::to_owned),
+            });
+        };
+        let mut secrets = Field::ALL.into_iter().filter(|field| field.is_secret());
+        if secrets.any(|field| self.position(field) == Some(place)) {
+            let name = wanted.to_owned();
+            return Err(ColumnsError::RecordIdSecret { name });
+        }
+        self.record_id = Some(place);
+        self.not_kept.retain(|position| *position != place);
+        Ok(())
+    }
+
+    fn understand(
         names: &[String],
         mapping: &[(String, String)],
+        record_id: Option<&str>,
     ) -> Result<Self, ColumnsError> {
         let mapping = mapping.iter().map(|(from, to)| match Field::named(to) {
             Some(field) => Ok((from.clone(), field)),
@@ -187,6 +238,7 @@ impl Columns {
             late_duplicates: Vec::new(),
             not_kept: Vec::new(),
             mapping: mapping.collect::<Result<_, _>>()?,
+            record_id: None,
             warnings: Vec::new(),
         };
         let unknown = columns.take_in(names);
@@ -201,6 +253,9 @@ impl Columns {
             return Err(ColumnsError::NoEmail {
                 near: near_email(names),
             });
+        }
+        if let Some(wanted) = record_id {
+            columns.call_rows_by(wanted.trim())?;
         }
         let warning = columns.warn_of_unknown(&unknown);
         columns.warnings.extend(warning);
@@ -334,7 +389,7 @@ impl Columns {
         let told: Vec<usize> = unknown
             .iter()
             .copied()
-            .filter(|position| !is_marked(position))
+            .filter(|position| !is_marked(position) && self.record_id != Some(*position))
             .collect();
         if told.is_empty() {
             return None;

@@ -45,6 +45,7 @@ pub struct RowIdentity {
     pub line: Option<u64>,
     /// Where each field's cell is. Only known columns without secrets are kept; none of a broken record.
     positions: Arc<Positions>,
+    record_id: Option<usize>,
     cells: Option<Cells>,
 }
 
@@ -59,6 +60,11 @@ impl RowIdentity {
 
     pub fn external_id(&self) -> Option<Cow<'_, str>> {
         self.identifier(Field::ExternalId)
+    }
+
+    /// What the caller calls the row, where a column was named that says so.
+    pub fn record_id(&self) -> Option<Cow<'_, str>> {
+        label(self.cells.as_ref()?.get(self.record_id?))
     }
 
     /// The `org_id` cell.
@@ -156,12 +162,16 @@ pub fn interpret(columns: &Columns, mode: &Mode, record: Record, rules: &Rules) 
         record_number: record.number,
         line: record.line,
         positions: Arc::clone(columns.positions()),
+        record_id: columns.record_id(),
         cells: None,
     };
     let mut steps = Vec::new();
     match record.content {
         Ok(mut cells) => {
             steps = read(columns, mode, &cells, rules, &mut notes);
+            if let Some(position) = columns.record_id() {
+                notes.call(label(cells.get(position)).as_deref());
+            }
             for position in columns.not_kept() {
                 cells.forget(*position);
             }
@@ -211,7 +221,6 @@ fn read(
     );
     let mut clears = clearing::clears(cell, rules);
     let pairs = rules.clear_empty.then_some(&mut clears);
-    let metadata = metadata::metadata(cell(Field::Metadata), pairs, notes);
     let user = UserClaim {
         email: email(cell(Field::Email), notes),
         first_name: convert::text(cell(Field::FirstName), Field::FirstName, notes),
@@ -219,7 +228,7 @@ fn read(
         name: convert::text(cell(Field::Name), Field::Name, notes),
         email_verified: convert::boolean(cell(Field::EmailVerified), Field::EmailVerified, notes),
         external_id: external_id(cell(Field::ExternalId), notes),
-        metadata,
+        metadata: metadata::metadata(cell(Field::Metadata), pairs, notes),
         password,
         clears,
     };
@@ -268,6 +277,16 @@ fn read(
         }
     }
     steps
+}
+
+/// What a cell calls its row: an id of any plain kind.
+fn label(cell: CellView<'_>) -> Option<Cow<'_, str>> {
+    match cell {
+        CellView::Text(text) if !text.trim().is_empty() => Some(Cow::Borrowed(text.trim())),
+        CellView::Integer(number) => Some(Cow::Owned(number.to_string())),
+        CellView::Number(text) => Some(Cow::Borrowed(text)),
+        _ => None,
+    }
 }
 
 /// The email as the API keeps it: trimmed and lower-cased. Empty if it is wrong, which is noted.

@@ -29,6 +29,8 @@ pub struct Issue {
     pub code: IssueCode,
     /// `None`: it is about the whole source.
     pub record_number: Option<u64>,
+    /// What the caller calls the row, where a column was named that says so.
+    pub record_id: Option<String>,
     pub line: Option<u64>,
     /// The column's name as the user wrote it.
     pub column: Option<String>,
@@ -42,6 +44,7 @@ impl Issue {
             severity: Severity::Warning,
             code,
             record_number: None,
+            record_id: None,
             line: None,
             column: None,
             message: message.into(),
@@ -50,12 +53,18 @@ impl Issue {
 }
 
 impl fmt::Display for Issue {
-    /// `record 13 (line 14), column email: …`
+    /// `record 13 (line 14), column email: …`, `record 13 (id A-17): …`
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(number) = self.record_number {
             write!(formatter, "record {number}")?;
-            if let Some(line) = self.line {
-                write!(formatter, " (line {line})")?;
+            let id = self
+                .record_id
+                .as_ref()
+                .map(|id| format!("id {}", one_line(id)));
+            let line = self.line.map(|line| format!("line {line}"));
+            let more: Vec<String> = id.into_iter().chain(line).collect();
+            if !more.is_empty() {
+                write!(formatter, " ({})", more.join(", "))?;
             }
             if let Some(column) = &self.column {
                 write!(formatter, ", column {column}")?;
@@ -83,6 +92,13 @@ impl<'columns> Notes<'columns> {
             line,
             errors: Vec::new(),
             warnings: Vec::new(),
+        }
+    }
+
+    /// Says what the caller calls the record, in what was noted of it.
+    pub fn call(&mut self, record_id: Option<&str>) {
+        for issue in self.errors.iter_mut().chain(&mut self.warnings) {
+            issue.record_id = record_id.map(str::to_owned);
         }
     }
 
@@ -116,6 +132,7 @@ impl<'columns> Notes<'columns> {
             severity,
             code,
             record_number: Some(self.record_number),
+            record_id: None,
             line: self.line,
             column,
             message,
@@ -125,9 +142,13 @@ impl<'columns> Notes<'columns> {
 
 /// A cell in a message: short, on one line, no control characters. For cells that are no secrets only.
 pub(super) fn quoted(text: &str) -> String {
+    format!("`{}`", one_line(text))
+}
+
+fn one_line(text: &str) -> String {
     let mut shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();
     if text.chars().nth(60).is_some() {
         shown.push('…');
     }
-    format!("`{shown}`")
+    shown
 }

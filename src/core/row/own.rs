@@ -1,5 +1,6 @@
 //! Owns rules of the caller's own: how a record looks to them, and how what they say joins what our rules say.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Debug;
 
@@ -84,6 +85,7 @@ fn added(interpreted: Interpreted, remarks: Vec<Remark>, columns: &Columns) -> I
             severity: remark.severity,
             code: remark.code,
             record_number: Some(identity.record_number),
+            record_id: identity.record_id().map(Cow::into_owned),
             line: identity.line,
             column: remark.column.map(|name| as_written(name, columns)),
             message: remark.message,

@@ -40,6 +40,8 @@ pub struct ValidateOptions {
     pub mapping: Vec<(String, String)>,
     pub organization: OrganizationOptions,
     pub rules: Rules,
+    /// The column that says what the caller calls each row.
+    pub record_id: Option<String>,
     /// Rules of the caller's own.
     pub own_rules: Option<Arc<dyn OwnRules>>,
 }
@@ -84,11 +86,8 @@ pub fn validate(
     mut tell: impl FnMut(Issue),
 ) -> Result<ValidateSummary, ValidateError> {
     let first = source.next_batch(BATCH)?;
-    let columns = if source.columns_grow() {
-        Columns::resolve_growing(source.columns(), &options.mapping)?
-    } else {
-        Columns::resolve(source.columns(), &options.mapping)?
-    };
+    let names = (source.columns(), source.columns_grow());
+    let columns = Columns::of(names, &options.mapping, options.record_id.as_deref())?;
     let (mode, said) = Mode::decide(&options.organization, &columns)?;
     let examiner = Examiner::new(mode.clone(), options.rules.clone());
     let mut check = Check::new(mode, &mut tell);
@@ -315,6 +314,7 @@ fn between_rows(code: IssueCode, entry: &Entry, message: String) -> Issue {
         severity: Severity::Warning,
         code,
         record_number: Some(u64::from(entry.record_number)),
+        record_id: None,
         line: (entry.line > 0).then_some(u64::from(entry.line)),
         column: None,
         message,

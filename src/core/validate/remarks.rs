@@ -143,6 +143,7 @@ mod tests {
             severity,
             code: IssueCode::InvalidEmail,
             record_number,
+            record_id: None,
             line: None,
             column: severity.as_str().starts_with('e').then(|| "E-Mail".into()),
             message: message.into(),

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .._results import Pace, Progress
+    from ._results import Pace, Progress
 
 #: From here on a share of the limit is all of it.
 _WHOLE = 0.995
