@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._comparison import Changes, ExtraMembership, Plan, Verification, VerifiedRow
+    from ._comparison import Changes, Plan, Verification
     from ._doctor import Check, DoctorReport
     from ._exceptions import (
         APIError,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ._runs import Cause, RunInfo
     from ._tables import Table
     from ._undo import Left, UndoPlan, UndoRun, UndoSummary
+    from ._verified import ExtraMembership, VerifiedRow
 
 __all__ = [
     "APIError",
@@ -82,7 +83,7 @@ __all__ = [
 
 # The same as above, for the interpreter: where each name is.
 _PLACES = {
-    "_comparison": ("Changes", "ExtraMembership", "Plan", "Verification", "VerifiedRow"),
+    "_comparison": ("Changes", "Plan", "Verification"),
     "_doctor": ("Check", "DoctorReport"),
     "_exceptions": (
         "APIError",
@@ -106,6 +107,7 @@ _PLACES = {
     "_runs": ("Cause", "RunInfo"),
     "_tables": ("Table",),
     "_undo": ("Left", "UndoPlan", "UndoRun", "UndoSummary"),
+    "_verified": ("ExtraMembership", "VerifiedRow"),
 }
 
 # Type checkers read the imports above: a name that is not among them stays a mistake for them.

@@ -6,44 +6,31 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ._box import Line, calls_line, draw, duration
 from ._receipt import digest_of_directory, digest_of_file, write_receipt
 from ._results import _Brief
 from ._runs import Cause
-from ._tables import Columns, Page, Table, paged
+from ._tables import Page, Table, paged
+from ._verified import (
+    BEFORE_ALL,
+    EXTRA,
+    VERDICT,
+    VERIFIED,
+    ExtraMembership,
+    Verdict,
+    VerifiedRow,
+    extra_membership,
+    verified,
+    verified_row,
+)
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
     from . import _native
-
-Verdict = Literal["matches", "differs", "missing", "kept", "unknown"]
-
-# What the native module gives of a row, in this order.
-_VERIFIED: Columns = (
-    ("record_number", "integer"),
-    ("line", "integer"),
-    ("email", "text"),
-    ("external_id", "text"),
-    ("verdict", "text"),
-    ("fields", "texts"),
-    ("message", "text"),
-    ("record_id", "text"),
-)
-_VERDICT = 4
-_EXTRA: Columns = (
-    ("email", "text"),
-    ("user_id", "text"),
-    ("organization_id", "text"),
-    ("membership_id", "text"),
-    ("roles", "texts"),
-    ("active", "boolean"),
-)
-# The place that all memberships come after.
-_BEFORE_ALL = -(2**63)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -190,51 +177,6 @@ class Plan(_Brief):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class VerifiedRow(_Brief):
-    """How one row stands against the directory.
-
-    >>> from workos_importer import Importer, Sandbox
-    >>> [(row.verdict, row.fields) for row in Importer(sandbox=Sandbox()).verify([{"email": "ada@example.com"}]).rows()]
-    [('missing', ('user',))]
-    """
-
-    record_number: int
-    line: int | None
-    email: str | None
-    external_id: str | None
-    #: `matches`; `differs`; `missing`; `kept` (the user was there and was left as it was, all else is as the row says);
-    #: `unknown` (it could not be read).
-    verdict: Verdict
-    #: What differs or is missing: fields of the user, `roles`, `membership status`, or `user`, `organization`,
-    #: `membership`.
-    fields: tuple[str, ...] = ()
-    #: Why an import would fail the row.
-    message: str | None = None
-    #: What the source calls the row, where `record_id=` names the column.
-    record_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class ExtraMembership(_Brief):
-    """A membership that the directory has, in an organization of the source, and that no row names.
-
-    >>> from workos_importer import Importer, Sandbox
-    >>> importer, row = Importer(sandbox=Sandbox()), {"org_external_id": "acme", "org_name": "Acme"}
-    >>> ok = importer.run([{"email": "ada@example.com", **row}, {"email": "eve@example.com", **row}]).wait().ok
-    >>> [extra.active for extra in importer.verify([{"email": "ada@example.com", **row}], extra=True).extra()]
-    [True]
-    """
-
-    #: None where the user was not read.
-    email: str | None
-    user_id: str
-    organization_id: str
-    membership_id: str
-    roles: tuple[str, ...]
-    active: bool
-
-
-@dataclass(frozen=True, slots=True, repr=False)
 class Verification(_Brief):
     """Whether the directory holds what a source says, row by row. Passwords cannot be read back or compared.
 
@@ -284,20 +226,20 @@ class Verification(_Brief):
         """
 
         def pages() -> Iterator[Page]:
-            for page in _verified(self._native):
-                yield [values for values in page if not verdicts or values[_VERDICT] in verdicts]
+            for page in verified(self._native):
+                yield [values for values in page if not verdicts or values[VERDICT] in verdicts]
 
-        return Table(_VERIFIED, pages, _verified_row)
+        return Table(VERIFIED, pages, verified_row)
 
     def extra(self) -> Table[ExtraMembership]:
         """The memberships that no row names, if they were looked for (`extra=True`), likewise."""
 
         def pages() -> Iterator[Page]:
             if self._native is not None and self.extra_memberships is not None:
-                for page in paged(self._native.extra, _BEFORE_ALL):
+                for page in paged(self._native.extra, BEFORE_ALL):
                     yield [values[1:] for values in page]
 
-        return Table(_EXTRA, pages, _extra_membership)
+        return Table(EXTRA, pages, extra_membership)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain values, as `--json` prints them."""
@@ -374,11 +316,11 @@ def verification_of(
     native: _native.Import,
 ) -> Verification:
     """Counts the verdicts of all rows, and digests source and directory."""
-    counts = Counter(values[_VERDICT] for page in _verified(native) for values in page)
+    counts = Counter(values[VERDICT] for page in verified(native) for values in page)
     directory, objects = digest_of_directory(native)
     found_extra = None
     if extra:
-        found_extra = sum(len(page) for page in paged(native.extra, _BEFORE_ALL))
+        found_extra = sum(len(page) for page in paged(native.extra, BEFORE_ALL))
     return Verification(
         source=source,
         mode=mode,
@@ -400,20 +342,6 @@ def verification_of(
         verified_at=datetime.now(timezone.utc),
         _native=native,
     )
-
-
-def _verified(native: _native.Import | None) -> Iterator[Page]:
-    return iter(()) if native is None else paged(native.verified)
-
-
-def _verified_row(values: tuple[Any, ...]) -> VerifiedRow:
-    number, line, email, external_id, verdict, names, message, record_id = values
-    return VerifiedRow(number, line, email, external_id, verdict, tuple(names), message, record_id)
-
-
-def _extra_membership(values: tuple[Any, ...]) -> ExtraMembership:
-    email, user_id, organization_id, membership_id, roles, active = values
-    return ExtraMembership(email, user_id, organization_id, membership_id, tuple(roles), active)
 
 
 def _known(value: Any) -> Any:

@@ -167,8 +167,7 @@ class Judging:
     def answer(self, remarks: list[tuple[int, str, str, str, str | None]]) -> None:
         """Tells what the rules say: record number, severity, code, message, column. Raises ConfigError (`rule`)."""
 
-    def fail(self, message: str) -> None:
-        """Tells that a rule failed."""
+    def fail(self, message: str) -> None: ...
 
 def start(
     options: Options,
@@ -312,8 +311,7 @@ class Sandbox:
     the same answers.
 
     >>> from workos_importer import Importer, Sandbox
-    >>> sandbox = Sandbox()
-    >>> summary = Importer(sandbox=sandbox).run([{"email": "ada@example.com"}]).wait()
+    >>> summary = Importer(sandbox=(sandbox := Sandbox())).run([{"email": "ada@example.com"}]).wait()
     >>> [user["email"] for user in sandbox.dump()["users"]]
     ['ada@example.com']
     """

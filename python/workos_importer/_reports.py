@@ -30,7 +30,12 @@ _ISSUE: Columns = (
 
 
 class Issues(tuple[Issue, ...], Frames):
-    """Issues, in the order in which they were found: a tuple, an Arrow stream, and a data frame (`to_pandas()`)."""
+    """Issues, in the order in which they were found: a tuple, an Arrow stream, and a data frame (`to_pandas()`).
+
+    >>> from workos_importer import Importer
+    >>> Importer().validate([{"email": "nobody"}]).issues.to_pandas()["code"].tolist()
+    ['invalid_email']
+    """
 
     __slots__ = ()
 

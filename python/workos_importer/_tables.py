@@ -74,6 +74,11 @@ class Table(Frames, Generic[Row]):
 
     Iterate over it, or take it as an Arrow stream (`pyarrow.table(…)`, `polars.DataFrame(…)`) or as a data frame
     (`to_pandas()`, `to_polars()`).
+
+    >>> from workos_importer import Importer, Sandbox
+    >>> run = Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}])
+    >>> run.wait().ok, run.results().to_polars()["outcome"].to_list()
+    (True, ['created'])
     """
 
     __slots__ = ("_make", "_named", "_read")

@@ -16,8 +16,8 @@ from .run_flags import add_connection, add_pace, add_run_dir
 if TYPE_CHECKING:
     import argparse
 
-    from .._comparison import ExtraMembership, VerifiedRow
     from .._importer import Importer
+    from .._verified import ExtraMembership, VerifiedRow
     from .parser import Commands
     from .streams import Streams
 
