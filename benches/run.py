@@ -18,7 +18,7 @@ from pathlib import Path
 import measuring
 
 RESULTS = measuring.ROOT / "benches" / "RESULTS.md"
-CASES = ("reading", "importing", "journal", "starting", "pace", "economy")
+CASES = ("reading", "importing", "journal", "reporting", "starting", "pace", "economy")
 
 
 def main() -> None:

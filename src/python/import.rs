@@ -13,7 +13,7 @@ use workos_importer_core::journal::AnswerLine;
 use crate::connection::Connection;
 use crate::options::{Options, format, pace_change};
 use crate::sandbox::Sandbox;
-use crate::{cells, errors, events, runtime};
+use crate::{cells, errors, events, runs, runtime};
 
 /// How long one wait lasts before Python's signals are looked at: Ctrl-C is felt within this.
 const SLICE: Duration = Duration::from_millis(50);
@@ -307,6 +307,19 @@ impl Import {
             let text = format!("{}: cannot be written: {reason}.", path.display());
             errors::config(py, "output_path", &text)
         })
+    }
+
+    /// Writes the report on the run, also while it is under way.
+    fn report(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        receipt: Option<PathBuf>,
+        redact: bool,
+    ) -> PyResult<()> {
+        let inner = self.inner(py)?;
+        let folder = inner.journal().parent().unwrap_or(inner.journal());
+        runs::report(py, folder, &path, receipt, redact)
     }
 
     /// Up to `limit` results after a record number, in the order of the results file's columns.

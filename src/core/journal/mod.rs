@@ -21,8 +21,10 @@
 //! None of them makes a second object or loses one: a write leaves only after its own intent is on disk.
 
 mod compared;
+mod history;
 mod known;
 mod orphans;
+mod overview;
 pub mod outcome;
 mod places;
 mod rows;
@@ -41,7 +43,9 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 pub use compared::{AnswerLine, ComparedRow, ComparedStep, ExtraMembership};
+pub use history::{Attempt, History, KeptLimit};
 pub use orphans::Orphan;
+pub use overview::{Busy, FailureExample, OrganizationRows, OrganizationTotals};
 pub use rows::{Before, EndedRow, FailedBefore, FailedLine, RESULT_COLUMNS, ResultLine};
 pub use seen::{ListingState, SeenName, SeenObject};
 pub use steps::{OpenIntent, Registered, Registration, Remembered};
