@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import pytest
 
 from workos_importer import Importer, Sandbox
 
+from .conftest import NODE_FOLDER
+
 if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
     pytest.skip("npm has a Chromium for Linux on x86-64 only", allow_module_level=True)
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-NODE_FOLDER = Path(__file__).parent.parent / "node"
 PICTURES = Path(__file__).parent.parent.parent / "build" / "report"
 
 EVIL = '<script>document.title="taken"</script><img src="https://example.com/x.png">'
@@ -88,7 +90,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report on a run with all that a report can show: pauses, failures, organizations, a receipt, a second attempt."""
+    """The report on a run with all that one can show: a pause, failures, organizations, a receipt, a second attempt."""
     folder = tmp_path_factory.mktemp("report")
     names = {"acme": "Acme Inc.", "evil": EVIL, "long": "A company whose name is longer than any chart has room for"}
     rows = [
@@ -98,7 +100,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     rows += [{"email": f"<b>nobody{number}</b>", "org_external_id": "acme"} for number in range(3)]
     rows.append({"email": "lost@example.com", "org_external_id": "nowhere"})
-    source = folder / "users <i>2026</i>.ndjson"
+    source = folder / "users <i>2026.ndjson"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     sandbox = Sandbox(limits=False)
     sandbox.fail_next("429_seconds:2", method="POST", path="/user_management/users", skip=30)
@@ -135,7 +137,9 @@ def pictured(page: Page, name: str) -> None:
         ("phone-dark", 390, "dark", DARK_WRITES),
     ],
 )
-def test_it_is_whole_in_every_place(browser: Browser, report: Path, name: str, width: int, scheme: str, writes: str) -> None:
+def test_it_is_whole_in_every_place(
+    browser: Browser, report: Path, name: str, width: int, scheme: str, writes: str
+) -> None:
     page, seen = opened(browser, report, viewport={"width": width, "height": 800}, color_scheme=scheme)
     pictured(page, name)
     assert seen == []
@@ -154,7 +158,7 @@ def test_it_is_whole_in_every_place(browser: Browser, report: Path, name: str, w
         line.click()
     assert page.locator("details[open] tbody tr").first.is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.title().startswith("Import of ") and "users <i>2026</i>.ndjson" in page.title()
+    assert page.title().startswith("Import of ") and "users <i>2026.ndjson" in page.title()
     assert page.locator("script, img, iframe, link:not([href^='data:'])").count() == 0
     assert "<b>nobody0</b>" in page.inner_text("body") and page.locator("body b").count() == 0
     page.context.close()
@@ -178,7 +182,7 @@ def test_it_is_told_to_those_who_do_not_see_it(browser: Browser, report: Path) -
     assert page.evaluate("document.documentElement.lang") == "en"
     assert page.locator("h1").count() == 1 and page.locator("main").count() == 1
     levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3')].map((one) => Number(one.tagName[1]))")
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     assert page.locator("table thead th:not([scope])").count() == 0
     # Each chart has its numbers as a table.
     assert page.locator("figure:has(.chart)").count() == page.locator("figure:has(.chart):has(table)").count() == 3

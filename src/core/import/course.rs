@@ -56,7 +56,9 @@ mod tests {
         let before = |seconds| instant - Duration::from_secs(seconds);
         let mut course = Course::default();
         course.paused.add(before(90), before(80));
-        course.paused.add(before(5), instant + Duration::from_secs(5));
+        course
+            .paused
+            .add(before(5), instant + Duration::from_secs(5));
         course.away.add(before(60), before(30));
         let limit = Limit {
             count: 50,
@@ -72,7 +74,10 @@ mod tests {
         add(&mut history, &course, now, instant);
         let paused: Vec<_> = history.paused.iter().collect();
         assert_eq!(paused, [(910_000, 920_000), (995_000, 1_000_000)]);
-        assert_eq!(history.away.iter().collect::<Vec<_>>(), [(940_000, 970_000)]);
+        assert_eq!(
+            history.away.iter().collect::<Vec<_>>(),
+            [(940_000, 970_000)]
+        );
         let limits = [(890_000, Some((500, 10.0))), (930_000, Some((50, 10.0)))];
         assert_eq!(history.limits, limits);
     }

@@ -397,7 +397,11 @@ impl Prepared {
         let total = total.filter(|_| !self.knows_rows);
         // The same as before, unless a new key was given for it.
         let environment = self.identity.environment(&self.key);
-        let attempt = course::attempt(&self.connection.kept, self.connection.live, Clock::System.now());
+        let attempt = course::attempt(
+            &self.connection.kept,
+            self.connection.live,
+            Clock::System.now(),
+        );
         let errors = self.errors.as_ref();
         let grown = errors.is_some_and(|errors| errors.has_earlier);
         let growing = errors.filter(|errors| errors.is_tracked);

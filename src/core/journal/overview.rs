@@ -84,7 +84,11 @@ impl Store {
     pub fn busy(&self, width: i64) -> rusqlite::Result<BTreeMap<i64, Busy>> {
         let mut buckets: BTreeMap<i64, Busy> = BTreeMap::new();
         for (time, table) in HAPPENED {
-            let failed = if table == "outcome" { "sum(outcome = 4)" } else { "0" };
+            let failed = if table == "outcome" {
+                "sum(outcome = 4)"
+            } else {
+                "0"
+            };
             let mut statement = self.connection.prepare(&format!(
                 "SELECT {time} / ?, count(*), {failed} FROM {table} WHERE {time} IS NOT NULL GROUP BY 1"
             ))?;
@@ -149,7 +153,11 @@ impl Store {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn failure_examples(&self, code: &str, most: usize) -> rusqlite::Result<Vec<FailureExample>> {
+    pub fn failure_examples(
+        &self,
+        code: &str,
+        most: usize,
+    ) -> rusqlite::Result<Vec<FailureExample>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT o.record_number, o.line, coalesce(o.email, s.name), json_extract(o.error, '$.message'),
                     json_extract(o.error, '$.http_status'), json_extract(o.error, '$.workos_request_id')

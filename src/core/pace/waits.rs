@@ -100,7 +100,10 @@ mod tests {
         let course = waits.course(Some(at(70)), at(75));
         let seconds = |spans: &Spans<Instant>| -> Vec<(u64, u64)> {
             let since = |instant: Instant| instant.duration_since(start).as_secs();
-            spans.iter().map(|(from, until)| (since(from), since(until))).collect()
+            spans
+                .iter()
+                .map(|(from, until)| (since(from), since(until)))
+                .collect()
         };
         assert_eq!(seconds(&course.paused), [(0, 12), (20, 30)]);
         assert_eq!(seconds(&course.away), [(45, 60), (70, 75)]);

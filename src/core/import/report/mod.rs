@@ -17,9 +17,7 @@ use crate::clock::Clock;
 use crate::journal::{
     FailureExample, JournalError, OrganizationRows, OrganizationTotals, Store, UndoneCount, Verdict,
 };
-use crate::report::html::{
-    Cause, Counts, Example, HtmlError, Organization, Report, Rest, Waits,
-};
+use crate::report::html::{Cause, Counts, Example, HtmlError, Organization, Report, Rest, Waits};
 use crate::report::write_private;
 use crate::row::Kind;
 

@@ -71,7 +71,9 @@ pub(super) fn read(path: &Path, run: &str, sha256: Option<&str>) -> Result<Recei
         .is_some_and(|(ours, theirs)| ours != theirs);
     let remark = match of_other_run {
         Some(other) => Some(format!("The receipt is that of another run, {other}.")),
-        None if differs => Some("The receipt is that of another source: the digests differ.".into()),
+        None if differs => {
+            Some("The receipt is that of another source: the digests differ.".into())
+        }
         None => None,
     };
     let environment = written.environment;

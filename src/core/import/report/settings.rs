@@ -40,7 +40,9 @@ pub(super) fn of(run: &RunInfo) -> Vec<(String, String)> {
     }
     let columns = mapping(&options["mapping"]);
     if !columns.is_empty() {
-        let columns = columns.iter().map(|(theirs, ours)| format!("{theirs} = {ours}"));
+        let columns = columns
+            .iter()
+            .map(|(theirs, ours)| format!("{theirs} = {ours}"));
         settings.push(("Columns", columns.collect::<Vec<_>>().join(", ")));
     }
     if let Some(delimiter) = delimiter(&options) {
@@ -94,7 +96,10 @@ fn mode(run: &RunInfo, organization: &Value) -> String {
         other => {
             let named = ["id", "external_id"].into_iter();
             let named = named.filter_map(|name| organization[name].as_str()).next();
-            format!("{other}: all users are added to {}", named.unwrap_or("one organization"))
+            format!(
+                "{other}: all users are added to {}",
+                named.unwrap_or("one organization")
+            )
         }
     }
 }

@@ -18,17 +18,31 @@ pub(super) fn reproduction(run: &FoundRun) -> Reproduction {
     let named = run.info.name.is_some();
     if source == "rows" && run.info.source_digest.is_none() {
         return Reproduction {
-            remark: Some("The rows came from a program: there is no file to take a digest of.".into()),
+            remark: Some(
+                "The rows came from a program: there is no file to take a digest of.".into(),
+            ),
             ..Reproduction::default()
         };
     }
     let (sha256, remark) = match source.as_str() {
-        "-" => (None, Some("The rows came from standard input: there is no file to take a digest of.")),
+        "-" => (
+            None,
+            Some("The rows came from standard input: there is no file to take a digest of."),
+        ),
         _ => match imported(run, &expand_home(source)) {
             Ok(Some(digest)) => (Some(digest), None),
-            Ok(None) if named => (None, Some("The run has a name and knows its rows, not its file.")),
-            Ok(None) => (None, Some("The file has changed since it was imported: there is no digest of it.")),
-            Err(_) => (None, Some("The file cannot be read any more: there is no digest of it.")),
+            Ok(None) if named => (
+                None,
+                Some("The run has a name and knows its rows, not its file."),
+            ),
+            Ok(None) => (
+                None,
+                Some("The file has changed since it was imported: there is no digest of it."),
+            ),
+            Err(_) => (
+                None,
+                Some("The file cannot be read any more: there is no digest of it."),
+            ),
         },
     };
     Reproduction {
@@ -56,7 +70,13 @@ fn imported(run: &FoundRun, path: &Path) -> io::Result<Option<String>> {
         context.update(&piece[..length]);
     }
     let digest = context.finish();
-    Ok(Some(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok(Some(
+        digest
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    ))
 }
 
 /// The command with the options that shaped the result.
@@ -73,7 +93,9 @@ fn command(source: &str, options: &str) -> String {
     with("--org-id", organization["id"].as_str());
     with("--org-external-id", organization["external_id"].as_str());
     with("--org-name", organization["name"].as_str());
-    let existing = options["on_existing"].as_str().filter(|what| *what != "skip");
+    let existing = options["on_existing"]
+        .as_str()
+        .filter(|what| *what != "skip");
     with("--on-existing", existing);
     let delimiter = delimiter(&options).map(String::from);
     with("--delimiter", delimiter.as_deref());
@@ -83,13 +105,24 @@ fn command(source: &str, options: &str) -> String {
     }
     with("--plan", options["plan"].as_str());
     let flags = [
-        (flag(&organization["create_if_missing"]), "--create-org-if-missing"),
+        (
+            flag(&organization["create_if_missing"]),
+            "--create-org-if-missing",
+        ),
         (flag(&options["update_passwords"]), "--update-passwords"),
         (flag(&options["reactivate"]), "--reactivate"),
-        (options["create_organizations"] == Value::Bool(false), "--no-create-orgs"),
+        (
+            options["create_organizations"] == Value::Bool(false),
+            "--no-create-orgs",
+        ),
         (flag(&options["require_membership"]), "--require-membership"),
     ];
-    words.extend(flags.into_iter().filter(|(on, _)| *on).map(|(_, name)| name.to_owned()));
+    words.extend(
+        flags
+            .into_iter()
+            .filter(|(on, _)| *on)
+            .map(|(_, name)| name.to_owned()),
+    );
     words.join(" ")
 }
 
@@ -118,6 +151,9 @@ mod tests {
              --no-create-orgs --require-membership"
         );
         let plain = r#"{"on_existing":"skip","create_organizations":true}"#;
-        assert_eq!(command("users.csv", plain), "workos-importer import users.csv");
+        assert_eq!(
+            command("users.csv", plain),
+            "workos-importer import users.csv"
+        );
     }
 }

@@ -54,7 +54,11 @@ pub(super) fn of(
             .collect()
     };
     let limits = limits(history, &axis);
-    let periods: Vec<f64> = history.limits.iter().filter_map(|one| Some(one.1?.1)).collect();
+    let periods: Vec<f64> = history
+        .limits
+        .iter()
+        .filter_map(|one| Some(one.1?.1))
+        .collect();
     let one_period = periods.windows(2).all(|pair| pair[0] == pair[1]);
     Ok(Some(Throughput {
         width: axis.width as f64 / 1000.0,
@@ -114,18 +118,15 @@ impl Axis {
         let mut moments: Vec<(i64, i64)> = Vec::new();
         for &(first, last) in minutes.values() {
             match moments.last_mut() {
-                Some(stretch)
-                    if first - stretch.1 - waited(stretch.1, first) <= longest =>
-                {
+                Some(stretch) if first - stretch.1 - waited(stretch.1, first) <= longest => {
                     stretch.1 = last;
                 }
                 _ => moments.push((first, last)),
             }
         }
         let length: i64 = moments.iter().map(|(first, last)| last - first).sum();
-        let fits = |width: &&i64| {
-            length / **width <= BUCKETS && (**width >= 1_000 || length < NOT_SHORT)
-        };
+        let fits =
+            |width: &&i64| length / **width <= BUCKETS && (**width >= 1_000 || length < NOT_SHORT);
         let width = WIDTHS.iter().find(fits).copied();
         let width = width.unwrap_or(length / BUCKETS + 1);
         let mut stretches: Vec<(i64, i64)> = Vec::new();
@@ -152,7 +153,10 @@ impl Axis {
     }
 
     fn buckets(&self, of: impl Fn(i64) -> Bucket) -> Vec<Bucket> {
-        let numbers = self.stretches.iter().flat_map(|(from, until)| *from..=*until);
+        let numbers = self
+            .stretches
+            .iter()
+            .flat_map(|(from, until)| *from..=*until);
         numbers.map(of).collect()
     }
 
@@ -170,7 +174,11 @@ impl Axis {
     }
 
     fn cuts(&self) -> Vec<(f64, f64)> {
-        let begins = self.stretches.iter().skip(1).map(|(from, _)| self.place(from * self.width));
+        let begins = self
+            .stretches
+            .iter()
+            .skip(1)
+            .map(|(from, _)| self.place(from * self.width));
         let lengths = self.between.iter().map(|length| *length as f64 / 1000.0);
         begins.zip(lengths).collect()
     }
@@ -213,7 +221,10 @@ mod tests {
                 .collect();
             let axis = axis(&moments, &Spans::default());
             let buckets = axis.buckets(|_| Bucket::default()).len() as i64;
-            assert!((minutes.min(50)..=BUCKETS + 2).contains(&buckets), "{minutes}: {buckets}");
+            assert!(
+                (minutes.min(50)..=BUCKETS + 2).contains(&buckets),
+                "{minutes}: {buckets}"
+            );
         }
     }
 }

@@ -114,7 +114,10 @@ fn over_time(throughput: &Throughput, room: Room) -> Result<String, HtmlError> {
             let shades = spans.iter().map(|(from, until)| {
                 // What is shorter than a line is drawn as a line.
                 let until = until.max(from + length / 400.0).min(length);
-                Rectangle::new([(*from, 0.0), (until, top)], colour.drawn().mix(0.45).filled())
+                Rectangle::new(
+                    [(*from, 0.0), (until, top)],
+                    colour.drawn().mix(0.45).filled(),
+                )
             });
             chart.draw_series(shades).map_err(failed)?;
         }
@@ -219,7 +222,10 @@ fn bars(bars: Vec<Bar>) -> Result<Option<Drawn>, HtmlError> {
 
 /// Lying bars, the first one at the top, each with its name before it and its number behind it.
 fn lying(bars: &[Bar], longest: u64, room: Room) -> Result<String, HtmlError> {
-    let names: Vec<String> = bars.iter().map(|bar| cut(&bar.name, room.letters)).collect();
+    let names: Vec<String> = bars
+        .iter()
+        .map(|bar| cut(&bar.name, room.letters))
+        .collect();
     let letters = names.iter().map(|name| name.chars().count() as u32).max();
     let before = letters.unwrap_or(0) * LETTER + 12;
     let behind = words::number(longest).len() as u32 * LETTER + 12;
@@ -258,17 +264,21 @@ fn lying(bars: &[Bar], longest: u64, room: Room) -> Result<String, HtmlError> {
         for (row, bar) in bars.iter().enumerate() {
             let at = place(row);
             let mut from = 0.0;
-            let pieces = bar.parts.iter().filter(|(count, _)| *count > 0).map(|(count, colour)| {
-                let until = from + *count as f64;
-                let corners = [
-                    (from, SegmentValue::Exact(at)),
-                    (until, SegmentValue::Exact(at + 1)),
-                ];
-                from = until;
-                let mut piece = Rectangle::new(corners, colour.drawn().filled());
-                piece.set_margin(4, 4, 0, 0);
-                piece
-            });
+            let pieces = bar
+                .parts
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, colour)| {
+                    let until = from + *count as f64;
+                    let corners = [
+                        (from, SegmentValue::Exact(at)),
+                        (until, SegmentValue::Exact(at + 1)),
+                    ];
+                    from = until;
+                    let mut piece = Rectangle::new(corners, colour.drawn().filled());
+                    piece.set_margin(4, 4, 0, 0);
+                    piece
+                });
             chart.draw_series(pieces).map_err(failed)?;
             let style = text_style().pos(Pos::new(HPos::Left, VPos::Center));
             let length = bar.length();
@@ -285,5 +295,8 @@ fn cut(name: &str, letters: usize) -> String {
     if name.chars().count() <= letters {
         return name.to_owned();
     }
-    name.chars().take(letters.saturating_sub(1)).chain(['…']).collect()
+    name.chars()
+        .take(letters.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }

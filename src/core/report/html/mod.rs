@@ -251,6 +251,7 @@ impl Report {
             style => include_str!("report.css"),
             tone => words::tone(&self.status),
             sentence => words::sentence(self),
+            source => words::source(&self.source),
             held_up => words::held_up(&self.waits),
             table => self.throughput.as_ref().map(words::table),
         })?)

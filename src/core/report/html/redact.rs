@@ -78,11 +78,17 @@ mod tests {
         for (text, expected) in [
             ("alice@example.com", "a…@example.com"),
             ("a@b.c, bob.smith+x@b.c;", "a…@b.c, b…@b.c;"),
-            ("<Bob@b.c> and mailto:o'brien@b.c", "<B…@b.c> and mailto:o…@b.c"),
+            (
+                "<Bob@b.c> and mailto:o'brien@b.c",
+                "<B…@b.c> and mailto:o…@b.c",
+            ),
             ("'bob@b.c'", "'b…@b.c'"),
             ("{\"email\":\"bob@b.c\"}", "{\"email\":\"b…@b.c\"}"),
             ("\"bob smith\"@b.c", "\"b…@b.c"),
-            ("`bob smith@b.c` is no email address", "`b…@b.c` is no email address"),
+            (
+                "`bob smith@b.c` is no email address",
+                "`b…@b.c` is no email address",
+            ),
             ("`x` and bob@b.c", "`x` and b…@b.c"),
             ("/users?email=bob%40b.c&x=1", "/users?email=b…%40b.c&x=1"),
             ("jürgen@müller.de", "j…@müller.de"),

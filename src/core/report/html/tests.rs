@@ -4,7 +4,7 @@ const EVIL: &str = "</text><script>alert('1')</script> & \"x\"";
 
 /// Something in each part.
 fn full() -> Report {
-    let bucket = |at| Bucket {
+    let bucket = |at: i64| Bucket {
         at: at * 1_000,
         writes: 40,
         rows: 20,

@@ -77,6 +77,15 @@ pub(super) fn moment(milliseconds: i64) -> String {
     }
 }
 
+/// What was imported, without the folders.
+pub(super) fn source(path: &str) -> &str {
+    match path {
+        "rows" => "rows of a program",
+        "-" => "standard input",
+        _ => path.rsplit(['/', '\\']).next().unwrap_or(path),
+    }
+}
+
 /// What was done when rows failed.
 pub(super) fn stage(error_type: &str) -> &'static str {
     match error_type {
@@ -141,7 +150,11 @@ pub(super) fn sentence(report: &Report) -> String {
         (0, _) => format!("None of {} is in the directory", rows(counts.total)),
         (1, 1) => format!("The only row is in the directory ({})", ways.join(", ")),
         (done, all) if done == all => {
-            format!("All {} are in the directory ({})", rows(all), ways.join(", "))
+            format!(
+                "All {} are in the directory ({})",
+                rows(all),
+                ways.join(", ")
+            )
         }
         (done, all) => format!(
             "{} of {} are in the directory ({})",
@@ -262,10 +275,22 @@ mod tests {
 
     #[test]
     fn numbers_read_well_and_shares_are_never_more_than_they_are() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0.04, 14.0, 59.94, 60.0, 445.2, 3_960.0, 7_200.0].map(duration), [
-            "0 s", "14 s", "59.9 s", "1 min", "7 min 25 s", "1 h 6 min", "2 h"
-        ]);
+        assert_eq!(
+            [0, 999, 1_000, 1_234_567].map(number),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [0.04, 14.0, 59.94, 60.0, 445.2, 3_960.0, 7_200.0].map(duration),
+            [
+                "0 s",
+                "14 s",
+                "59.9 s",
+                "1 min",
+                "7 min 25 s",
+                "1 h 6 min",
+                "2 h"
+            ]
+        );
         assert_eq!(share(1, 1_000_000), "0.1 %");
         assert_eq!(share(999_999, 1_000_000), "99.9 %");
         assert_eq!(share(4, 4), "100 %");
@@ -273,15 +298,32 @@ mod tests {
     }
 
     #[test]
+    fn a_source_is_named_by_its_file() {
+        let names = ["/a b/users.csv", "C:\\x\\users.csv", "users.csv", "-"].map(source);
+        assert_eq!(
+            names,
+            ["users.csv", "users.csv", "users.csv", "standard input"]
+        );
+    }
+
+    #[test]
     fn code_is_marked_and_escaped() {
         let shown = |text| code(text).to_string();
-        assert_eq!(shown("an `org_name`, or <b>"), "an <code>org_name</code>, or &lt;b&gt;");
+        assert_eq!(
+            shown("an `org_name`, or <b>"),
+            "an <code>org_name</code>, or &lt;b&gt;"
+        );
         assert_eq!(shown("`<i>` and ` alone"), "`&lt;i&gt;` and ` alone");
     }
 
     #[test]
     fn the_table_is_short_and_loses_nothing() {
-        let bucket = |at| Bucket { at, writes: 2, rows: 1, failed: 0 };
+        let bucket = |at| Bucket {
+            at,
+            writes: 2,
+            rows: 1,
+            failed: 0,
+        };
         let throughput = Throughput {
             width: 5.0,
             buckets: (0..240).map(bucket).collect(),
