@@ -18,7 +18,7 @@ from pathlib import Path
 import measuring
 
 RESULTS = measuring.ROOT / "benches" / "RESULTS.md"
-CASES = ("reading", "frames", "importing", "journal", "starting", "pace", "economy", "outage")
+CASES = ("reading", "frames", "importing", "journal", "reporting", "starting", "pace", "economy", "outage")
 
 
 def main() -> None:

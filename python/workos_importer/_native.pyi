@@ -131,6 +131,9 @@ class Import:
     def pace(self, rate_limit: tuple[int, float] | None, headroom: float | None) -> None:
         """Keeps another pace from now on. Raises ConfigError, and RunError (`not_running`) when the run is over."""
 
+    def report(self, path: str, receipt: str | None, redact: bool) -> None:
+        """Writes the report on the run, also while it is under way."""
+
     def results(self, after: int, limit: int) -> list[tuple[Any, ...]]:
         """Up to `limit` results after a record number. Raises JournalError."""
 
@@ -230,6 +233,9 @@ class FoundRun:
 
     def causes(self) -> list[dict[str, Any]]:
         """Why rows failed, in the names of `Cause`. Raises JournalError."""
+
+    def report(self, path: str, receipt: str | None, redact: bool) -> None:
+        """Writes the report on the run as one HTML file."""
 
     def export_results(self, path: str) -> None:
         """Writes every row's outcome into a file. Raises ConfigError."""

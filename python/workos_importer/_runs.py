@@ -164,6 +164,10 @@ class RunFolder:
         """Writes every outcome into a file; its ending says how. Raises `ConfigError` if it cannot be written."""
         self._found(name).export_results(path)
 
+    def report(self, name: str, path: str, receipt: str | None, redact: bool) -> None:
+        """Writes the report; see `Importer.report`."""
+        self._found(name).report(path, receipt, redact)
+
     def give_back_failed(self, name: str, path: str) -> GivenBack:
         """Writes the failed rows into a file as they are written in the source; see `Importer.retry_csv`."""
         return GivenBack(path=path, **self._found(name).give_back_failed(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._options import parse_pace, path_of
@@ -76,6 +77,22 @@ class RunsOnDisk:
         `SourceError` (it is gone), `ConfigError` (`output_path`), and `RunError` as all that takes a run does.
         """
         return warned(self._run_folder.give_back_failed(run, path_of(path)))
+
+    def report(
+        self,
+        run: str = "latest",
+        *,
+        out: str | os.PathLike[str],
+        redact: bool = False,
+        receipt: str | os.PathLike[str] | None = None,
+    ) -> Path:
+        """Writes the report on a run, under way or over, and returns its path. Needs no key, and sends nothing.
+
+        As `ImportRun.report`. Raises `RunError` (`no_run`) too.
+        """
+        place = path_of(out)
+        self._run_folder.report(run, place, None if receipt is None else path_of(receipt), redact)
+        return Path(place)
 
     def undo_plan(self, run: str = "latest", *, organizations: bool = False) -> UndoPlan:
         """What `undo` would do, as far as the run's journal knows: nothing is asked of the API. Needs no key.

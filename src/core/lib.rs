@@ -12,5 +12,6 @@ pub mod report;
 pub mod row;
 pub mod secret;
 pub mod source;
+pub mod spans;
 pub mod validate;
 pub mod wire;

@@ -2,7 +2,7 @@
 //! kinds are the words that its `KINDS` list.
 
 use pyo3::prelude::*;
-use workos_importer_core::import::{GiveBackError, StartError};
+use workos_importer_core::import::{GiveBackError, ReportError, StartError};
 use workos_importer_core::report::MarkedFileError;
 use workos_importer_core::row::{ColumnsError, ModeError};
 use workos_importer_core::source::SourceError;
@@ -70,6 +70,17 @@ pub fn give_back(py: Python<'_>, error: &GiveBackError) -> PyErr {
             raised(py, "SourceChangedError", "source_changed", &message)
         }
         GiveBackError::Journal(_) => journal(py, &message),
+    }
+}
+
+pub fn report(py: Python<'_>, error: &ReportError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        ReportError::Receipt { .. } => config(py, "config", &message),
+        ReportError::Output { .. } => config(py, "output_path", &message),
+        ReportError::Html(_) => run(py, "internal", &message),
+        ReportError::Journal(_) => journal(py, &message),
+        ReportError::Start(error) => start(py, error),
     }
 }
 

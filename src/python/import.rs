@@ -14,7 +14,7 @@ use crate::handle::{Handle, SLICE};
 use crate::options::{Options, format, pace_change};
 use crate::rows::handed;
 use crate::sandbox::Sandbox;
-use crate::{errors, events, runtime};
+use crate::{errors, events, runs, runtime};
 
 /// Empty answers that come at once mean that nothing will ever come: the run's task is gone.
 const EMPTY_ANSWERS: u32 = 20;
@@ -282,6 +282,19 @@ impl Import {
             let text = format!("{}: cannot be written: {reason}.", path.display());
             errors::config(py, "output_path", &text)
         })
+    }
+
+    /// Writes the report on the run, also while it is under way.
+    fn report(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        receipt: Option<PathBuf>,
+        redact: bool,
+    ) -> PyResult<()> {
+        let inner = self.inner.get(py)?;
+        let folder = inner.journal().parent().unwrap_or(inner.journal());
+        runs::report(py, folder, &path, receipt, redact)
     }
 
     /// Up to `limit` results after a record number, in the order of the results file's columns.

@@ -1,6 +1,6 @@
 //! Owns the runs on disk as Python sees them: which there are, and what each one's journal says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,22 @@ pub fn find_run(py: Python<'_>, run_dir: Option<PathBuf>, name: String) -> PyRes
     let found = py.detach(|| core::find_run(run_dir.as_deref(), &name));
     let inner = found.map_err(|error| errors::start(py, &error))?;
     Ok(FoundRun { inner })
+}
+
+/// Writes the report on the run in a folder; `receipt`: what `verify` has written; `redact`: email addresses are masked.
+pub fn report(
+    py: Python<'_>,
+    folder: &Path,
+    path: &Path,
+    receipt: Option<PathBuf>,
+    redact: bool,
+) -> PyResult<()> {
+    let options = core::ReportOptions {
+        redact,
+        receipt: receipt.as_deref(),
+    };
+    let written = py.detach(|| core::write_report(folder, path, &options));
+    written.map_err(|error| errors::report(py, &error))
 }
 
 #[pymethods]
@@ -140,6 +156,17 @@ impl FoundRun {
         let given = py.detach(|| core::give_back_failed(&self.inner, &path));
         let given = given.map_err(|error| errors::give_back(py, &error))?;
         events::given_back(py, &given)
+    }
+
+    /// Writes the report on the run as one HTML file; see `report`.
+    fn report(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        receipt: Option<PathBuf>,
+        redact: bool,
+    ) -> PyResult<()> {
+        report(py, &self.inner.folder, &path, receipt, redact)
     }
 
     /// What undoing the run would do, in the names of `UndoPlan`.

@@ -26,6 +26,7 @@ _COMMANDS = {
     "retry": ("retry", "try the failed rows of a run again"),
     "results": ("results", "every row's outcome"),
     "errors": ("errors", "why rows of a run failed, and what to do"),
+    "report": ("report", "an HTML page on a run, to look at and to hand on"),
     "verify": ("verify", "prove that the directory holds what a file says"),
     "undo": ("undo", "take back what a run created, and only that"),
     "doctor": ("doctor", "say whether an import would work from here, and what to do if not"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._exceptions import RunError
+from .._exceptions import ConfigError, ImporterError, RunError
 from .._results import Started
 from .interrupts import STOPPING, Interrupts
 from .progress import Silence, document
@@ -34,6 +35,8 @@ def follow(
 
     `waits`: the source is a pipe, so that beginning can take as long as somebody types.
     """
+    asked = getattr(parsed, "report", None)
+    report = None if asked is None else _place_of(asked)
     with _killable(waits):
         run = begin()
     said = begun = False
@@ -60,7 +63,40 @@ def follow(
     elif summary.stopped is None or summary.stopped.kind != "declined":
         streams.result(str(summary))
     _close(summary, importer, parsed, reporter, streams)
-    return interrupts.exit_code(summary.exit_code)
+    code = interrupts.exit_code(summary.exit_code)
+    # Who said no has left nothing to report on.
+    if report is not None and (summary.stopped is None or summary.stopped.kind != "declined"):
+        return _report(run, report, code, importer, parsed, reporter, streams)
+    return code
+
+
+def _place_of(text: str) -> Path:
+    """Where the report will be. Raises `ConfigError` where it cannot be, before anything is sent."""
+    path = Path(text).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"{text}: a report cannot be written there. Nothing was sent.", "output_path")
+    return path
+
+
+def _report(
+    run: ImportRun,
+    path: Path,
+    code: int,
+    importer: Importer,
+    parsed: argparse.Namespace,
+    reporter: Silence,
+    streams: Streams,
+) -> int:
+    """Writes the report; the exit code."""
+    try:
+        run.report(path)
+    except ImporterError as error:
+        again = placed(f"workos-importer report {run_name(importer, run.summary.run_id)} --out FILE", parsed)
+        streams.error(f"{error} The run is not concerned. Again: {again}")
+        # What an import stops with says more.
+        return code if code > 1 else 4
+    reporter.say(f"The report is in {path}.")
+    return code
 
 
 def run_name(importer: Importer, run_id: str) -> str:

@@ -107,7 +107,7 @@ def _dry_run(importer: Importer, source: str, parsed: argparse.Namespace, stream
     report = importer.dry_run(source, delimiter=parsed.delimiter, encoding=parsed.encoding, max_issues=0, on_issue=tell)
     if not parsed.quiet and parsed.progress != "json":
         streams.note(report.mode_sentence)
-        for name in ("errors_out", "results_out"):
+        for name in ("errors_out", "results_out", "report"):
             if getattr(parsed, name) is not None:
                 streams.note(f"--{name.replace('_', '-')}: a dry run writes no file")
     values = report.to_dict()

@@ -54,6 +54,7 @@ def add_output(parser: Parser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument("--errors-out", "--errors", metavar="FILE", help="failed rows: .csv, .json, else JSON lines")
     group.add_argument("--results-out", metavar="FILE", help="all rows: .json, .jsonl, else CSV")
+    group.add_argument("--report", metavar="FILE", help="an HTML page on the run, when it has ended")
     group.add_argument("--quiet", action="store_true", help="print the summary alone")
     group.add_argument("--json", action="store_true", help="print the summary as JSON")
     group.add_argument(

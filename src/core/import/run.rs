@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::beat::Beat;
 use super::comparison::Comparison;
+use super::course;
 use super::event::{Event, Started};
 use super::figures::{Figures, GO_ON};
 use super::kept_pace::PaceChange;
@@ -229,8 +230,12 @@ impl Prepared {
         let total = figures
             .total
             .or((ended == Ended::Complete).then_some(tally.rows_read));
+        let (seen, now, instant) = (directory.course(), Clock::System.now(), Instant::now());
         let finished = journal.commit(move |store| {
             store.note_counters(&counters, total)?;
+            let mut history = store.history()?;
+            course::add(&mut history, &seen, now, instant);
+            store.note_history(&history)?;
             store.finish(status, &at)
         });
         let finished = finished.await;
@@ -405,6 +410,11 @@ impl Prepared {
         let total = total.filter(|_| !self.knows_rows);
         // The same as before, unless a new key was given for it.
         let environment = self.identity.environment(&self.key);
+        let attempt = course::attempt(
+            &self.connection.kept,
+            self.connection.live,
+            Clock::System.now(),
+        );
         let errors = self.errors.as_ref();
         let grown = errors.is_some_and(|errors| errors.has_earlier);
         let growing = errors.filter(|errors| errors.is_tracked);
@@ -415,6 +425,9 @@ impl Prepared {
                 if !grown {
                     store.note_error_file(error_file.as_deref())?;
                 }
+                let mut history = store.history()?;
+                history.begin(attempt);
+                store.note_history(&history)?;
                 store.note_environment(&environment)
             })
             .await?;

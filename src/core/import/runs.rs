@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::StartError;
 use super::lock::RunLock;
 use crate::journal::outcome::Outcome;
-use crate::journal::{RunInfo, Store, UNDOING, UNDONE};
+use crate::journal::{JournalError, RunInfo, Store, UNDOING, UNDONE};
 use crate::report::write_recorded_results;
 
 /// A run that was found on disk.
@@ -66,6 +66,18 @@ pub fn runs(run_dir: Option<&Path>) -> Vec<FoundRun> {
         .collect();
     found.sort_by(|one, other| other.info.started_at.cmp(&one.info.started_at));
     found
+}
+
+/// The run whose folder this is.
+///
+/// # Errors
+/// When its journal cannot be read.
+pub(super) fn found_in(folder: &Path) -> Result<FoundRun, JournalError> {
+    let info = Store::open(&folder.join("journal.sqlite3"))?.run_info()?;
+    Ok(FoundRun {
+        folder: folder.to_owned(),
+        info,
+    })
 }
 
 /// The run of this name: an id, a unique beginning of one, or `latest`.

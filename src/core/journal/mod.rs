@@ -21,9 +21,11 @@
 //! None of them makes a second object or loses one: a write leaves only after its own intent is on disk.
 
 mod compared;
+mod history;
 mod known;
 mod orphans;
 pub mod outcome;
+mod overview;
 mod places;
 mod rows;
 mod schema;
@@ -41,7 +43,9 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 pub use compared::{AnswerLine, ComparedRow, ComparedStep, ExtraMembership};
+pub use history::{Attempt, History, KeptLimit};
 pub use orphans::Orphan;
+pub use overview::{Busy, FailureExample, OrganizationRows, OrganizationTotals};
 pub use rows::{
     Before, EndedRow, FailedBefore, FailedLine, RECORD_ID_COLUMN, RESULT_COLUMNS, ResultLine,
 };

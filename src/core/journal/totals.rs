@@ -268,7 +268,10 @@ impl Store {
         let text = serde_json::to_string(counters)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         self.connection.execute(
-            "UPDATE run SET counters = ?, total = coalesce(?, total)",
+            // The history is noted by itself, and stays.
+            "UPDATE run SET total = coalesce(?2, total),
+                            counters = CASE WHEN json_extract(counters, '$.history') IS NULL THEN ?1
+                                       ELSE json_set(?1, '$.history', json_extract(counters, '$.history')) END",
             params![text, total],
         )?;
         Ok(())

@@ -25,6 +25,7 @@ pub use in_flight::MOST_IN_FLIGHT;
 pub use queue::Turn;
 use state::{How, Said, State};
 pub use subjects::Subject;
+pub use waits::Course;
 pub use window::{Limit, WindowStanding};
 
 /// One of the limits that calls count in; an index into the limits that a pace was made with.
@@ -152,6 +153,11 @@ impl Pace {
 
     pub fn standing(&self) -> Standing {
         self.with(|state, now| state.standing(now))
+    }
+
+    /// What held calls up until now, and when.
+    pub fn course(&self) -> Course {
+        self.with(|state, now| state.course(now))
     }
 
     /// Where each window is, in the order of [`Pace::new`].

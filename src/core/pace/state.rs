@@ -10,7 +10,7 @@ use super::in_flight::InFlight;
 use super::outage::Outage;
 use super::queue::{Queue, Turn};
 use super::subjects::Subjects;
-use super::waits::Waits;
+use super::waits::{Course, Waits};
 use super::window::{Limit, Ready, Window, WindowStanding};
 use super::{Call, Standing, WindowIndex};
 
@@ -92,6 +92,7 @@ impl State {
             window.set_limit(*limit);
         }
         self.in_flight.set_rate(highest_rate(limits));
+        self.waits.limited(limits.first().copied().flatten(), now);
         self.let_go(now);
     }
 
@@ -190,7 +191,7 @@ impl State {
                 self.in_flight.measured(now.duration_since(taken), now);
                 match self.outage.succeeded(kind, now) {
                     Some(away) => {
-                        self.waits.was_away(away);
+                        self.waits.was_away(away, now);
                         Said::Back(away)
                     }
                     None => Said::Nothing,
@@ -260,6 +261,11 @@ impl State {
     pub(super) fn windows(&self, now: Instant) -> Vec<WindowStanding> {
         let windows = self.windows.iter();
         windows.map(|window| window.standing(now)).collect()
+    }
+
+    /// What held calls up until now.
+    pub(super) fn course(&self, now: Instant) -> Course {
+        self.waits.course(self.outage.away_since(), now)
     }
 
     pub(super) fn standing(&self, now: Instant) -> Standing {

@@ -1,9 +1,20 @@
-//! Owns the count of what calls waited for: how often the server said 429, and for how long that, or an API that was
-//! away, held calls up.
+//! Owns the count of what calls waited for: how often the server said 429, and for how long and when that, or an API that
+//! was away, held calls up.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::window::Limit;
+use crate::spans::Spans;
+
+/// What held calls up and when, and which other limits the first window was given meanwhile.
+#[derive(Clone, Default)]
+pub struct Course {
+    pub paused: Spans<Instant>,
+    pub away: Spans<Instant>,
+    pub limits: Vec<(Instant, Option<Limit>)>,
+}
 
 #[derive(Default)]
 pub(super) struct Waits {
@@ -16,19 +27,44 @@ pub(super) struct Waits {
     paused_until: Option<Instant>,
     /// Outages that are over, together.
     away: Duration,
+    course: Course,
 }
 
 impl Waits {
+    /// So many changes of the limit are remembered.
+    const MOST_LIMITS: usize = 100;
+
     /// A kind of call pauses.
     pub(super) fn paused(&mut self, until: Instant, now: Instant) {
         let from = self.paused_until.map_or(now, |earlier| earlier.max(now));
         self.paused += until.saturating_duration_since(from);
         self.paused_until = Some(from.max(until));
+        self.course.paused.add(now, until);
     }
 
     /// The API answers again.
-    pub(super) fn was_away(&mut self, duration: Duration) {
+    pub(super) fn was_away(&mut self, duration: Duration, now: Instant) {
         self.away += duration;
+        if let Some(since) = now.checked_sub(duration) {
+            self.course.away.add(since, now);
+        }
+    }
+
+    /// The first window has another limit from now on.
+    pub(super) fn limited(&mut self, limit: Option<Limit>, now: Instant) {
+        self.course.limits.push((now, limit));
+        if self.course.limits.len() > Self::MOST_LIMITS {
+            self.course.limits.remove(0);
+        }
+    }
+
+    /// What happened until now, with an outage that lasts.
+    pub(super) fn course(&self, away_since: Option<Instant>, now: Instant) -> Course {
+        let mut course = self.course.clone();
+        if let Some(since) = away_since {
+            course.away.add(since, now);
+        }
+        course
     }
 
     /// For how long calls have paused until now.
@@ -60,5 +96,16 @@ mod tests {
         let paused = |second| waits.paused_until_now(at(second)).as_secs();
         // 12 seconds, and 10 later on.
         assert_eq!([25, 30, 40].map(paused), [17, 22, 22]);
+        waits.was_away(Duration::from_secs(15), at(60));
+        let course = waits.course(Some(at(70)), at(75));
+        let seconds = |spans: &Spans<Instant>| -> Vec<(u64, u64)> {
+            let since = |instant: Instant| instant.duration_since(start).as_secs();
+            spans
+                .iter()
+                .map(|(from, until)| (since(from), since(until)))
+                .collect()
+        };
+        assert_eq!(seconds(&course.paused), [(0, 12), (20, 30)]);
+        assert_eq!(seconds(&course.away), [(45, 60), (70, 75)]);
     }
 }

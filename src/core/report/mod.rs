@@ -1,7 +1,8 @@
-//! What people read: error files and results files. Computes no outcome.
+//! What people read: error files, results files, and the report. Computes no outcome.
 
 mod cells;
 mod error_file;
+pub(crate) mod html;
 mod marked_file;
 pub(crate) mod private_file;
 mod results_file;

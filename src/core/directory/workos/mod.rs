@@ -25,7 +25,7 @@ use super::{
 use crate::clock::Clock;
 use crate::journal::outcome::Effect;
 use crate::journal::{JournalError, Waits};
-use crate::pace::{Backoff, Standing, WindowStanding};
+use crate::pace::{Backoff, Course, Standing, WindowStanding};
 use crate::row::Kind;
 use crate::row::claim::{Claim, OrganizationReference};
 use crate::wire::Transport;
@@ -87,6 +87,11 @@ impl WorkOs {
     /// Where the pace is: in flight, paused, away.
     pub fn standing(&self) -> Standing {
         self.caller.pace.standing()
+    }
+
+    /// What held calls up until now, and when.
+    pub fn course(&self) -> Course {
+        self.caller.pace.course()
     }
 
     /// Where each of the limits is.
