@@ -36,6 +36,8 @@ def follow(
     """
     with _killable(waits):
         run = begin()
+    if not reporter.wants_rows:
+        run.tell_only_failures()
     said = begun = False
     with Interrupts(run) as interrupts:
         try:
