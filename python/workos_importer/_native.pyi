@@ -125,6 +125,9 @@ class Import:
     def halt(self, now: bool) -> None:
         """Asks the run to stop."""
 
+    def tell_only_failures(self) -> None:
+        """From now on rows that did not fail are not among the events."""
+
     def progress(self) -> _Progress:
         """Where the run is."""
 

@@ -171,6 +171,10 @@ class ImportRun:
         self._refuse_fork()
         self._native.pace(*parse_pace(headroom, rate_limit))
 
+    def tell_only_failures(self) -> None:
+        """From now on gives no `RowResult` of rows that did not fail: Python need not look at them."""
+        self._native.tell_only_failures()
+
     def stop(self, *, now: bool = False) -> None:
         """Asks the run to stop, and returns at once: no further row is started, and what is in flight ends.
 

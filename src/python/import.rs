@@ -190,6 +190,12 @@ impl Import {
         Ok(())
     }
 
+    /// From now on rows that did not fail are not among the events.
+    fn tell_only_failures(&self, py: Python<'_>) -> PyResult<()> {
+        self.inner(py)?.tell_only_failures();
+        Ok(())
+    }
+
     /// Where the run is, in the order of `Progress`.
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         events::progress(py, &self.inner.get(py)?.progress())

@@ -25,7 +25,10 @@ pub fn handle(py: Python<'_>) -> PyResult<Handle> {
     if let Some(slot) = slot(seen) {
         return Ok(slot.runtime.handle().clone());
     }
+    // One thread sends and listens. The API's limits leave it idle, files and journals have threads of their own, and a
+    // second one would mostly be woken up to find that the first has done the work.
     let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
         .thread_name("workos-importer")
         .enable_all()
         .build()

@@ -55,6 +55,16 @@ def test_wait_needs_no_iteration(importer: Importer, users: Path) -> None:
     assert str(summary).startswith("┌") and "<table>" in summary._repr_html_()
 
 
+def test_rows_that_nobody_looks_at_are_not_given(importer: Importer) -> None:
+    # Rows are pulled from the iterable later: none has ended by then.
+    run = importer.run(row if number % 5 else {"email": "nobody"} for number, row in enumerate(people(100)))
+    run.tell_only_failures()
+    results = list(run)
+    assert len(results) == 20 and not any(result.ok for result in results)
+    assert (run.summary.created, run.summary.failed) == (80, 20)
+    assert sum(1 for _ in run.results()) == 100
+
+
 def test_results_are_read_from_the_journal(importer: Importer) -> None:
     run = importer.run(people(600))
     run.wait()

@@ -39,6 +39,8 @@ def follow(
     report = None if asked is None else _place_of(asked)
     with _killable(waits):
         run = begin()
+    if not reporter.wants_rows:
+        run.tell_only_failures()
     said = begun = False
     with Interrupts(run) as interrupts:
         try:

@@ -31,6 +31,9 @@ _JSON_BETWEEN = 1.0
 class Silence:
     """Prints nothing (`--quiet`)."""
 
+    #: Whether `tell` does anything with the rows that did not fail.
+    wants_rows = False
+
     def __init__(self, streams: Streams) -> None:
         """Takes the streams to print to."""
         self._streams = streams
@@ -57,6 +60,8 @@ class Silence:
 
 class Lines(Silence):
     """A line for each row, and now and then one that says how far it is."""
+
+    wants_rows = True
 
     def __init__(self, streams: Streams, environment: str, place: str | None) -> None:
         """Takes what the first line says beside the run's own figures: which environment, where the key is from."""
@@ -238,6 +243,8 @@ class Bar(Lines):
 
 class Json(Silence):
     """One JSON object a line (`--progress json`)."""
+
+    wants_rows = True
 
     def __init__(self, streams: Streams) -> None:
         """Takes the streams to print to."""

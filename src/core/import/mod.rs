@@ -42,6 +42,7 @@ mod watch;
 mod workload;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -197,6 +198,12 @@ impl Import {
     /// Where the run is.
     pub fn progress(&self) -> Progress {
         self.counters.progress()
+    }
+
+    /// From now on no [`Event::Row`] is given for rows that did not fail: nobody looks at them, and most of what a run costs
+    /// the caller are its rows.
+    pub fn tell_only_failures(&self) {
+        self.counters.only_failures.store(true, Ordering::Relaxed);
     }
 
     /// Keeps another pace from now on; a run that still reads its source keeps it when it begins to send.

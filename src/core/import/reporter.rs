@@ -11,7 +11,7 @@ use super::event::{Event, Progress};
 use super::reading::Warnings;
 use crate::engine::{Disagreement, Sink, Tally};
 use crate::journal::FailedBefore;
-use crate::journal::outcome::RowResult;
+use crate::journal::outcome::{Outcome, RowResult};
 use crate::report::ErrorFile;
 use crate::row::{Issue, IssueCode, RowIdentity, Severity};
 
@@ -26,6 +26,8 @@ pub(super) struct Counters {
     told: Mutex<Option<Progress>>,
     /// It was `--stop-at` that asked the run to stop.
     pub(super) time_is_up: AtomicBool,
+    /// Nobody looks at rows that did not fail.
+    pub(super) only_failures: AtomicBool,
 }
 
 impl Counters {
@@ -94,6 +96,10 @@ impl Sink for Reporter {
     }
 
     async fn row(&mut self, result: &RowResult) {
+        let only_failures = self.counters.only_failures.load(Ordering::Relaxed);
+        if only_failures && result.outcome != Outcome::Failed {
+            return;
+        }
         // A caller that is gone stops the run by other means.
         let _ = self.events.send(Event::Row(Box::new(result.clone()))).await;
     }

@@ -43,32 +43,51 @@ const SLOTS: usize = 4096;
 
 /// The steps of the latest keys, by their digests. A key is asked for several times while its row is under way and then
 /// hardly again. Each has one slot, which the next key that falls into it takes over.
-pub(super) struct Latest(RefCell<Vec<Option<Kept>>>);
+pub(super) struct Latest {
+    steps: RefCell<Vec<Option<Kept>>>,
+    /// The latest of the texts that many steps share, and its number: hardly any run has many of them.
+    detail: RefCell<Option<(String, i64)>>,
+}
 
 /// A key's digest, and its step.
 type Kept = ((i64, i64), i64);
 
 impl Latest {
     pub(super) fn new() -> Self {
-        Self(RefCell::new(vec![None; SLOTS]))
+        Self {
+            steps: RefCell::new(vec![None; SLOTS]),
+            detail: RefCell::new(None),
+        }
     }
 
     pub(super) fn get(&self, place: &Place<'_>) -> Option<i64> {
-        let slots = self.0.borrow();
+        let slots = self.steps.borrow();
         let kept = slots.get(slot(place)).copied().flatten();
         kept.filter(|(digest, _)| *digest == place.digest)
             .map(|(_, id)| id)
     }
 
     pub(super) fn put(&self, place: &Place<'_>, id: i64) {
-        if let Some(kept) = self.0.borrow_mut().get_mut(slot(place)) {
+        if let Some(kept) = self.steps.borrow_mut().get_mut(slot(place)) {
             *kept = Some((place.digest, id));
         }
     }
 
+    /// The number of a text, if it is the latest.
+    pub(super) fn detail(&self, text: &str) -> Option<i64> {
+        let latest = self.detail.borrow();
+        let (_, id) = latest.as_ref().filter(|(kept, _)| kept == text)?;
+        Some(*id)
+    }
+
+    pub(super) fn put_detail(&self, text: &str, id: i64) {
+        self.detail.replace(Some((text.to_owned(), id)));
+    }
+
     /// What was kept may be no longer so: a transaction was taken back.
     pub(super) fn clear(&self) {
-        self.0.borrow_mut().fill(None);
+        self.steps.borrow_mut().fill(None);
+        self.detail.replace(None);
     }
 }
 
@@ -98,7 +117,10 @@ mod tests {
         });
         let count = found.count();
         assert!(count > SLOTS / 2 && count <= SLOTS, "{count}");
+        latest.put_detail("{}", 7);
+        assert_eq!((latest.detail("{}"), latest.detail("[]")), (Some(7), None));
         latest.clear();
         assert_eq!(latest.get(&Place::of(&keys[0])), None);
+        assert_eq!(latest.detail("{}"), None);
     }
 }

@@ -331,17 +331,24 @@ impl Store {
 
     /// The number of a text that many steps share.
     fn detail(&self, text: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.latest.detail(text) {
+            return Ok(id);
+        }
         let found = self
             .connection
             .prepare_cached("SELECT id FROM detail WHERE text = ?")?
             .query_row([text], |row| row.get(0))
             .optional()?;
-        if let Some(id) = found {
-            return Ok(id);
-        }
-        self.connection
-            .execute("INSERT INTO detail (text) VALUES (?)", [text])?;
-        Ok(self.connection.last_insert_rowid())
+        let id = match found {
+            Some(id) => id,
+            None => {
+                self.connection
+                    .execute("INSERT INTO detail (text) VALUES (?)", [text])?;
+                self.connection.last_insert_rowid()
+            }
+        };
+        self.latest.put_detail(text, id);
+        Ok(id)
     }
 
     /// Notes that the API's answer was no: nothing was written, and nothing is in doubt.

@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 
 use super::places::Latest;
 use super::schema::{SCHEMA, SCHEMA_VERSION};
+
+/// One thread at a time has a connection, which the compiler sees to: SQLite need not lock it for each call.
+const UNSHARED: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
 
 /// What the run is, as the journal records it at its start.
 #[derive(Clone, Debug)]
@@ -75,7 +78,7 @@ impl Store {
     /// # Errors
     /// When the file is not there, is no journal, or is one of another version.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | UNSHARED;
         let store = Self {
             connection: Connection::open_with_flags(path, flags)?,
             latest: Latest::new(),
@@ -90,7 +93,7 @@ impl Store {
     /// # Errors
     /// When the file is not there, is no journal, is one of another version, or cannot be written.
     pub fn reopen(path: &Path) -> rusqlite::Result<Self> {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | UNSHARED;
         let store = Self::configured(Connection::open_with_flags(path, flags)?)?;
         store.check_version()?;
         store.connection.execute_batch(
@@ -125,7 +128,7 @@ impl Store {
     /// # Errors
     /// As of [`Store::reopen`].
     pub fn reopen_to_undo(path: &Path) -> rusqlite::Result<Self> {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | UNSHARED;
         let store = Self::configured(Connection::open_with_flags(path, flags)?)?;
         store.check_version()?;
         Ok(store)

@@ -57,6 +57,8 @@ pub(super) struct State {
     granted: HashMap<u64, Instant>,
     next_ticket: u64,
     waits: Waits,
+    /// By queue: when somebody has to look at the clock. Kept, because it is worked out several times for each request.
+    look_at: Vec<Option<Instant>>,
     /// Whose turn it is, or who has to look at the clock: woken after the lock is given back.
     to_wake: Vec<Waker>,
 }
@@ -79,6 +81,7 @@ impl State {
             granted: HashMap::new(),
             next_ticket: 0,
             waits: Waits::default(),
+            look_at: vec![None; kinds],
             to_wake: Vec::new(),
         }
     }
@@ -317,17 +320,20 @@ impl State {
     /// Who goes next, if anybody may. What goes on before what begins, and on a shared window the earlier kind (writes)
     /// before the later one (reads). Names for each queue the one who looks at the clock.
     fn next(&mut self, now: Instant) -> Option<(usize, Turn, u64)> {
-        let mut wake = vec![None; self.queues.len()];
+        self.look_at.fill(None);
         for turn in [Turn::GoesOn, Turn::Begins] {
-            for (kind, wake) in wake.iter_mut().enumerate() {
+            for kind in 0..self.queues.len() {
                 match self.first_of(kind, turn, now) {
                     Ok(ticket) => return Some((kind, turn, ticket)),
-                    Err(at) => *wake = earlier(*wake, at),
+                    Err(at) => {
+                        let look_at = &mut self.look_at[kind];
+                        *look_at = earlier(*look_at, at);
+                    }
                 }
             }
         }
-        for (queue, at) in self.queues.iter_mut().zip(wake) {
-            self.to_wake.extend(queue.set_wake(at));
+        for (queue, at) in self.queues.iter_mut().zip(&self.look_at) {
+            self.to_wake.extend(queue.set_wake(*at));
         }
         None
     }

@@ -46,8 +46,7 @@ pub enum ConnectionError {
 /// Sends requests over the network. Redirects are not followed, nothing is retried, loopback never goes to a proxy.
 pub struct HttpTransport {
     client: Client,
-    /// Without a slash at its end.
-    base: String,
+    base: Url,
     authorization: HeaderValue,
     key: [Secret; 1],
 }
@@ -87,7 +86,7 @@ impl HttpTransport {
             .map_err(|error| ConnectionError::Client(deepest_cause(&error)))?;
         Ok(Self {
             client,
-            base: base.as_str().trim_end_matches('/').to_owned(),
+            base,
             authorization,
             key: [connection.key.clone()],
         })
@@ -97,7 +96,7 @@ impl HttpTransport {
 #[async_trait]
 impl Transport for HttpTransport {
     async fn send(&self, request: Request) -> Result<Answer, SendError> {
-        let url = format!("{}{}", self.base, request.target);
+        let url = address(&self.base, &request.target);
         let mut builder = self
             .client
             .request(request.method, url)
@@ -122,6 +121,21 @@ impl Transport for HttpTransport {
     fn secrets(&self) -> &[Secret] {
         &self.key
     }
+}
+
+/// A target under the base URL. The host is not parsed again for each request.
+fn address(base: &Url, target: &str) -> Url {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let mut address = base.clone();
+    match base.path().trim_end_matches('/') {
+        "" => address.set_path(path),
+        prefix => address.set_path(&format!("{prefix}{path}")),
+    }
+    address.set_query(query);
+    address
 }
 
 /// How many certificates a CA bundle holds.
@@ -281,9 +295,25 @@ mod tests {
             assert_eq!(
                 HttpTransport::new(&connection(address))
                     .ok()
-                    .map(|transport| transport.base),
-                Some("http://localhost:1/proxy".into())
+                    .map(|transport| super::address(&transport.base, "/users").to_string()),
+                Some("http://localhost:1/proxy/users".into())
             );
+        }
+    }
+
+    #[test]
+    fn an_address_is_what_the_whole_text_would_be_parsed_as() {
+        for base in ["https://api.workos.com", "http://localhost:1/a%20b/"] {
+            for target in [
+                "/user_management/users",
+                "/user_management/users?email=a%2Bb%40x.com&limit=1",
+                "/organizations/external_id/a%2Fb%3Fc%25%20",
+                "/organizations/external_id/%C3%A9?x=",
+            ] {
+                let whole = format!("{}{target}", base.trim_end_matches('/'));
+                let address = super::address(&Url::parse(base).unwrap(), target);
+                assert_eq!(address, Url::parse(&whole).unwrap());
+            }
         }
     }
 

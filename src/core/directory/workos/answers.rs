@@ -1,9 +1,11 @@
 //! Reads the API's answers tolerantly: an `id` is required, everything else may be missing, unknown fields are fine.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
 
 use crate::directory::{ApiError, Details, Found, UserDetails};
 use crate::journal::outcome::ApiDetails;
@@ -33,6 +35,53 @@ pub(super) fn list<T>(body: &Value, read: impl Fn(&Value) -> Option<T>) -> Liste
         after: body
             .get("list_metadata")
             .and_then(|metadata| text(metadata, "after")),
+    }
+}
+
+/// How many fields an object has at most that are looked at.
+const FIELDS: usize = 16;
+
+/// Reads an answer that is an object, without what nobody looks at: every write has one, and most of what reading it costs
+/// are the fields. `None` where it is none.
+pub(super) fn object(body: &[u8]) -> Option<Value> {
+    let object: Object = serde_json::from_slice(body).ok()?;
+    Some(Value::Object(object.0))
+}
+
+struct Object(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Object, A::Error> {
+        let mut kept = Map::with_capacity(FIELDS);
+        while let Some(name) = pairs.next_key::<String>()? {
+            match name.as_str() {
+                "object" | "updated_at" | "profile_picture_url" | "locale" => {
+                    pairs.next_value::<IgnoredAny>()?;
+                }
+                _ => match pairs.next_value()? {
+                    // As if it were missing.
+                    Value::Null => {}
+                    value => {
+                        kept.insert(name, value);
+                    }
+                },
+            }
+        }
+        Ok(Object(kept))
     }
 }
 
@@ -255,6 +304,25 @@ mod tests {
                 active: false
             }
         );
+    }
+
+    #[test]
+    fn an_object_says_the_same_without_what_nobody_looks_at() {
+        let whole = json!({
+            "object": "user", "id": "user_1", "email": "a@b.c", "first_name": "Ada", "last_name": null,
+            "email_verified": true, "external_id": "7", "metadata": {"object": "kept", "a": "b"},
+            "profile_picture_url": {"of": ["any", 1]}, "created_at": "2026-01-01T00:00:00Z", "locale": "en",
+            "updated_at": "2026-01-01T00:00:00Z", "last_sign_in_at": null, "user_id": "user_2",
+            "role": {"slug": "admin"}, "roles": [{"slug": "member"}], "status": "active",
+        });
+        let kept = object(whole.to_string().as_bytes()).unwrap();
+        assert_eq!(user(&kept), user(&whole));
+        assert_eq!(organization(&kept), organization(&whole));
+        assert_eq!(membership(&kept), membership(&whole));
+        assert_eq!(kept.as_object().map(|pairs| pairs.len()), Some(11));
+        for other in ["[]", "null", "\"text\"", "{\"id\": 1} rest", "{\"id\"", ""] {
+            assert_eq!(object(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Caller {
                 .await?;
             match attempt {
                 Attempt::Success(from, answer) => {
-                    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+                    let body = answers::object(&answer.body);
                     let has_id = body.as_ref().is_some_and(answers::has_id);
                     return Ok(match body {
                         Some(body) if has_id || write.effect == Effect::Deleted => {
