@@ -37,7 +37,7 @@ def test_batches_are_asked_for_as_they_are_wanted(importer: Importer) -> None:
         run.stop()
 
 
-def test_a_generator_behind_a_stream_may_need_the_lock_of_the_interpreter(importer: Importer) -> None:
+def test_a_generator_behind_a_stream_may_wait_for_threads_of_python(importer: Importer) -> None:
     def batches() -> Iterator[pa.RecordBatch]:
         for number in range(5):
             # Another thread of Python has to run before the batch is there.
