@@ -26,7 +26,6 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What cannot be run here: a run of this name, a server that stays, a run that is under way, a minute of waiting.
 _ONLY_READ = re.compile(r"7f3a|org_123|127\.0\.0\.1:8765|^workos-importer (sandbox|pace|rate-check)\b|--watch")
-
 # What the page for those who come from other tools begins with.
 IDENTITIES = "email,first_name,role,tenant_id,initial_password\nalice@example.com,Alice,admin,t1,TempPass123!\n"
 
@@ -66,6 +65,13 @@ def test_python_runs_as_it_is(folder: Path, page: Path, line: int, text: str) ->
     else:
         # The lines of the page are those of a traceback.
         exec(compile("\n" * (line - 1) + text, str(page), "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if next(blocks(page, "py"), None)], ids=named)
+def test_python_for_environments_of_their_own_can_be_read(page: Path) -> None:
+    """`py` in place of `python` marks what needs a package that is not here, such as a scheduler."""
+    for _, text in blocks(page, "py"):
+        ast.parse(text)
 
 
 def test_there_are_samples() -> None:
