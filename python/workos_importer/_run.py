@@ -6,7 +6,6 @@ import json
 import os
 import threading
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _convert as convert
@@ -20,7 +19,8 @@ from ._exceptions import (
     SourceChangedError,
     SourceError,
 )
-from ._options import parse_pace, path_of
+from ._options import parse_pace
+from ._report import Reported
 from ._results import Issue, Progress, RowResult, Started, Summary, expecting
 from ._waiting import Pulls
 
@@ -57,7 +57,7 @@ _RAISED: dict[str, type[ImporterError]] = {
 }
 
 
-class ImportRun:
+class ImportRun(Reported):
     """One import that is under way, or over.
 
     Iterate over it (`for` or `async for`) to get each row's `RowResult` as it ends; or call `wait()`, or `await` it,
@@ -139,26 +139,6 @@ class ImportRun:
     def _results(self, after: int, most: int) -> list[tuple[Any, ...]]:
         self._refuse_fork()
         return self._native.results(after, most)
-
-    def report(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        redact: bool = False,
-        receipt: str | os.PathLike[str] | None = None,
-    ) -> Path:
-        """Writes the report on the run, so far or as it ended, as one HTML file, and returns its path.
-
-        The file needs no network and has no script; its owner alone can read it. It holds email addresses of rows that
-        failed, no passwords: `redact` masks them (`a…@example.com`), within messages too. `receipt`: a file that
-        `verify` has written (`Verification.receipt`), which the report then shows.
-
-        Raises `ConfigError` (`output_path`; `config` where the receipt is none) and `JournalError`.
-        """
-        self._refuse_fork()
-        place = path_of(path)
-        self._native.report(place, None if receipt is None else path_of(receipt), redact)
-        return Path(place)
 
     def pace(self, *, headroom: float | str | None = None, rate_limit: str | tuple[int, float] | None = None) -> None:
         """Keeps another pace from now on, without stopping; what is not given stays as it is.
