@@ -192,7 +192,7 @@ impl Import {
 
     /// From now on rows that did not fail are not among the events.
     fn tell_only_failures(&self, py: Python<'_>) -> PyResult<()> {
-        self.inner(py)?.tell_only_failures();
+        self.inner.get(py)?.tell_only_failures();
         Ok(())
     }
 
