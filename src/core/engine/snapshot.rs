@@ -208,10 +208,7 @@ impl Engine<'_> {
 
     async fn page_through(&self, listing: &Listing, wanted: u64) -> Result<(), Ended> {
         let text = listing.text();
-        let state = {
-            let text = text.clone();
-            self.journal.ask(move |store| store.listing(&text)).await?
-        };
+        let state = self.journal.ask(move |store| store.listing(&text)).await?;
         let begins = state.pages == 0;
         let reading = Mutex::new(Reading {
             paying: Paying {
@@ -235,10 +232,6 @@ impl Engine<'_> {
         } else {
             let from_newest = self.read_from(listing, End::Newest, &reading, u64::MAX);
             tokio::try_join!(from_oldest, from_newest)?;
-        }
-        let complete = locked(&reading).complete;
-        if complete {
-            self.journal.note(move |store| store.note_complete(&text))?;
         }
         Ok(())
     }
@@ -274,7 +267,7 @@ impl Engine<'_> {
                     return Ok(());
                 }
             };
-            {
+            let complete = {
                 let mut reading = locked(reading);
                 let is_last = page.next.is_none();
                 let next = page.next.clone();
@@ -284,19 +277,21 @@ impl Engine<'_> {
                 }
                 let met = reading.ends.have_met(end, &page);
                 reading.complete = reading.complete || is_last || met;
-            }
-            let kept = self.keep_page(listing, end, page).await?;
+                is_last || met
+            };
+            let kept = self.keep_page(listing, end, page, complete).await?;
             locked(reading).paying.found += kept;
         }
         Ok(())
     }
 
-    /// Keeps the objects of a page that the rows want; returns how many.
+    /// Keeps the objects of a page that the rows want; returns how many. `complete`: with it the list was read as a whole.
     async fn keep_page(
         &self,
         listing: &Listing,
         end: End,
         page: Page,
+        complete: bool,
     ) -> Result<u64, JournalError> {
         let (text, next) = (listing.text(), page.next.clone());
         let now = self.clock.now();
@@ -328,6 +323,9 @@ impl Engine<'_> {
                 }
                 // Together with what was on the page: a list that is gone on with leaves nothing out.
                 store.note_page(&text, end == End::Newest, next.as_deref(), kept, now)?;
+                if complete {
+                    store.note_complete(&text)?;
+                }
                 if let Some(counters) = &counters {
                     store.note_counters(counters, None)?;
                 }
