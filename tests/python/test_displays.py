@@ -136,7 +136,7 @@ def test_a_table_shows_its_first_rows(importer: Importer) -> None:
 
 def test_a_run_that_stopped_says_why() -> None:
     importer = Importer(sandbox=Sandbox(), max_errors=1)
-    summary = importer.run([{"email": "nobody"}] * 5).wait()
+    summary = importer.run([{"email": "nobody"}] * 2_000).wait()
     assert summary.stopped is not None and summary.stopped.message in read(summary)
 
 
