@@ -14,10 +14,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import AuthError, ConfigError, Issue, OrganizationRef, RowsFailedError, RunError, SourceError, Started
+from . import (
+    AuthError,
+    ConfigError,
+    ImporterError,
+    Issue,
+    OrganizationRef,
+    RowsFailedError,
+    RunError,
+    SourceError,
+    Started,
+)
 
 if TYPE_CHECKING:
-    from . import Importer, ImporterError, ImportRun, Progress, Summary
+    from . import Importer, ImportRun, Progress, Summary
 
 #: When failed rows fail the task: any of them, none of them, or more than this share of all rows.
 FailOn = Literal["any", "none"] | float
@@ -151,19 +161,28 @@ def is_final(error: ImporterError, importer: Importer | None, run: ImportRun | N
     return isinstance(error, RunError) and error.kind == "organization"
 
 
-def figures(summary: Summary) -> dict[str, Any]:
+def figures(summary: Summary, report: str | None = None) -> dict[str, Any]:
     """The figures that are handed on to other tasks: counts, the run and its files; nobody's data."""
-    return {name: getattr(summary, name) for name in _FIGURES}
+    return {name: getattr(summary, name) for name in _FIGURES} | {"report": report}
 
 
 class Follower:
     """Waits for a run, tells how far it is, and stops it when it is asked to."""
 
-    def __init__(self, say: Callable[[str], object], warn: Callable[[str], object], every: float = 30.0) -> None:
-        """Takes where lines and warnings go, and how many seconds lie between two lines on progress."""
+    def __init__(
+        self,
+        say: Callable[[str], object],
+        warn: Callable[[str], object],
+        every: float = 30.0,
+        report_out: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Takes where lines and warnings go, the seconds between two lines on progress, and where a report is to be."""
         self._say = say
         self._warn = warn
         self._every = every
+        self._report_out = report_out
+        #: Where the report is; None if there is none.
+        self.report: str | None = None
         self._run: ImportRun | None = None
         self._patience: float | None = None
         self._until: float | None = None
@@ -198,7 +217,17 @@ class Follower:
                 self._keep_to_patience(run)
             if warned > _WARNINGS_TOLD:
                 self._warn(f"and {warned - _WARNINGS_TOLD} more warnings")
+            self._write_report(run)
             return run.wait()
+
+    def _write_report(self, run: ImportRun) -> None:
+        """Writes the report, if one is wanted. What hinders it fails nothing: the import is what a task is for."""
+        if not self._report_out:
+            return
+        try:
+            self.report = str(run.report(self._report_out))
+        except ImporterError as error:
+            self._warn(f"The report was not written: {error}")
 
     def _tell_progress(self, run: ImportRun, begun: float, told: int) -> int:
         """Tells how far the run is if it is time to; returns how often that has been."""

@@ -92,6 +92,7 @@ class WorkOSResource(ConfigurableResource):
         run_id: str | None = None,
         delimiter: str | None = None,
         encoding: str | None = None,
+        report_out: str | os.PathLike[str] | None = None,
         check_results: Sequence[AssetCheckResult] = (),
         progress_every: float = 30.0,
         **options: Any,
@@ -102,26 +103,30 @@ class WorkOSResource(ConfigurableResource):
         of the step, a retry of the run and a re-execution go on with it and send only what is left.
 
         `fail_on`: the step fails if `"any"` row has failed, never because of rows (`"none"`), or if more than a share
-        of them has, such as `0.05`. Rows that were not reached fail it in any case. `check_results` are handed on.
-        `options` are those of `Importer`, such as `on_existing="update"`.
+        of them has, such as `0.05`. Rows that were not reached fail it in any case. `report_out`: a file for the report
+        (HTML), as `ImportRun.report` writes it, however the run ended. `check_results` are handed on. `options` are
+        those of `Importer`, such as `on_existing="update"`.
 
         Raises `Failure`, with the figures; without retries where another attempt would end in the same way: wrong
         options, a key that is refused, a file that is no file of users, rows that are wrong by themselves.
         """
         importer: Importer | None = None
         run: ImportRun | None = None
+        follower = Follower(context.log.info, context.log.warning, progress_every, report_out)
         try:
             checked_fail_on(fail_on)
             importer = self.importer(organization=organization, **options)
             self._warn_of_folder(context, options.get("run_dir"))
             run = importer.run(source, run_id=run_id or name_of_run(context), delimiter=delimiter, encoding=encoding)
-            summary = Follower(context.log.info, context.log.warning, progress_every).follow(run)
+            summary = follower.follow(run)
             judge(summary, fail_on)
         except ImporterError as error:
-            ended = run is not None and run.ended
-            found = metadata_of(run.summary, importer) if ended and run is not None and importer is not None else None
+            found = None
+            if run is not None and run.ended and importer is not None:
+                found = metadata_of(run.summary, importer, follower.report)
             raise Failure(str(error), found, allow_retries=not is_final(error, importer, run)) from error
-        return MaterializeResult(metadata=metadata_of(summary, importer), check_results=list(check_results))
+        found = metadata_of(summary, importer, follower.report)
+        return MaterializeResult(metadata=found, check_results=list(check_results))
 
     def check_source(
         self,
@@ -180,10 +185,10 @@ def name_of_run(context: AssetExecutionContext) -> str:
     return run_name(what, partition, context.run.root_run_id or context.run.run_id)
 
 
-def metadata_of(summary: Summary, importer: Importer) -> dict[str, Any]:
+def metadata_of(summary: Summary, importer: Importer, report: str | None = None) -> dict[str, Any]:
     """What Dagster shows of a run: its figures and files, why rows failed, and the first ones that did."""
-    found: dict[str, Any] = {name: value for name, value in figures(summary).items() if value is not None}
-    for name in ("folder", "errors_out", "results_out"):
+    found: dict[str, Any] = {name: value for name, value in figures(summary, report).items() if value is not None}
+    for name in ("folder", "errors_out", "results_out", "report"):
         if name in found:
             found[name] = MetadataValue.path(found[name])
     if summary.failed:

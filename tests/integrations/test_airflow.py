@@ -177,6 +177,7 @@ with dag("functions") as found:
         organization=OrganizationRef(external_id="{{ dag.dag_id }}", name="Acme Inc.", create_if_missing=True),
         run_dir=RUNS,
         results_out=RUNS + "-{{ ds }}.csv",
+        report_out=RUNS + "-{{ ds }}.html",
     ) >> told()
 """,
     )
@@ -193,6 +194,8 @@ with dag("functions") as found:
     [run] = runs(work)
     assert figures["run_id"] == run and run.startswith("functions.import.20261122T000000Z.")
     assert figures["folder"].endswith(run) and Path(f"{work}/runs-2026-11-22.csv").exists()
+    assert figures["report"] == f"{work}/runs-2026-11-22.html"
+    assert "functions.import" in Path(figures["report"]).read_text()
     out = "".join(capfd.readouterr())
     assert "Single-org mode" in out and "Created/Updated/Unchanged: 3/0/0" in out
     # Neither rows nor secrets are handed on or logged.

@@ -88,7 +88,9 @@ def test_an_asset_has_the_figures_and_its_checks_pass(
 
     @dg.asset
     def directory(context: dg.AssetExecutionContext, workos: WorkOSResource) -> dg.MaterializeResult:
-        return workos.materialize(context, rows, on_existing="update", errors_out=work / "errors.csv")
+        return workos.materialize(
+            context, rows, on_existing="update", errors_out=work / "errors.csv", report_out=work / "report.html"
+        )
 
     @dg.asset_check(asset=directory)
     def rows_are_right(workos: WorkOSResource) -> dg.AssetCheckResult:
@@ -105,6 +107,8 @@ def test_an_asset_has_the_figures_and_its_checks_pass(
     assert (found["created"], found["memberships_created"], found["failed"], found["status"]) == (5, 5, 0, "Success")
     assert [found["run_id"]] == runs(work) and found["folder"] == str(work / "runs" / found["run_id"])
     assert found["errors_out"] == str(work / "errors.csv") and "first_failures" not in found
+    assert found["report"] == str(work / "report.html")
+    assert found["run_id"] in (work / "report.html").read_text()
     checks = {one.check_name: one for one in result.get_asset_check_evaluations()}
     assert {name: one.passed for name, one in checks.items()} == {"rows_are_right": True, "directory_matches": True}
     assert checks["directory_matches"].metadata["matches"].value == 5
@@ -168,8 +172,8 @@ def test_what_another_attempt_cannot_mend_is_not_tried_again(
         shown = failed.step_failure_data.user_failure_data
         return len([event for event in result.all_events if event.is_step_restarted]) + 1, shown.metadata
 
-    tried, found = attempts("wrong.csv")
-    assert tried == 1
+    tried, found = attempts("wrong.csv", report_out="report.html")
+    assert tried == 1 and found["report"].value == "report.html" and (work / "report.html").exists()
     assert (found["created"].value, found["failed"].value) == (1, 1) and "nobody" in found["first_failures"].value
     assert attempts("users.csv", on_exist="skip")[0] == 1
     assert attempts("users.csv", fail_on="some")[0] == 1

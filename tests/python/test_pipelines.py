@@ -161,3 +161,14 @@ def test_warnings_are_told_up_to_a_number(importer: Importer) -> None:
     rows = [{"email": f"user{number}@example.com", "external_id": "x" * 100 + str(number)} for number in range(30)]
     summary = Follower(told.append, warned.append).follow(importer.run(rows))
     assert summary.warnings == 30 and len(warned) == 21 and warned[-1] == "and 10 more warnings"
+
+
+def test_a_report_that_cannot_be_written_fails_nothing(importer: Importer, folder: Path) -> None:
+    told: list[str] = []
+    warned: list[str] = []
+    missing = Follower(told.append, warned.append, report_out=folder / "missing" / "report.html")
+    assert missing.follow(importer.run(people(2))).ok and missing.report is None
+    assert len(warned) == 1 and "The report was not written" in warned[0]
+    there = Follower(told.append, warned.append, report_out=folder / "report.html")
+    assert there.follow(importer.run(people(2))).ok and there.report == str(folder / "report.html")
+    assert "<html" in (folder / "report.html").read_text(encoding="utf-8")

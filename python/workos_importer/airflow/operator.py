@@ -58,6 +58,7 @@ class WorkOSImportOperator(BaseOperator):
         "run_dir",
         "errors_out",
         "results_out",
+        "report_out",
         "importer_options",
         "workos_conn_id",
     )
@@ -79,6 +80,7 @@ class WorkOSImportOperator(BaseOperator):
         run_name: str | None = None,
         errors_out: str | os.PathLike[str] | None = None,
         results_out: str | os.PathLike[str] | None = None,
+        report_out: str | os.PathLike[str] | None = None,
         delimiter: str | None = None,
         encoding: str | None = None,
         importer_options: Mapping[str, Any] | None = None,
@@ -95,6 +97,7 @@ class WorkOSImportOperator(BaseOperator):
         - `run_dir`: where runs are kept; else the connection's extra `run_dir`, else `WORKOS_IMPORTER_RUN_DIR`.
         - `run_name`: another name than that of dag, task, logical date and map index.
         - `errors_out`, `results_out`, `delimiter`, `encoding`: as in `Importer` and its `run`.
+        - `report_out`: a file for the report (HTML), as `ImportRun.report` writes it, however the run ended.
         - `importer_options`: all other options of `Importer`, such as `{"on_existing": "update"}`.
         - `fail_on`: the task fails if `"any"` row has failed, never because of rows (`"none"`), or if more than a share
           of them has, such as `0.05`. Rows that were not reached fail it in any case.
@@ -117,6 +120,7 @@ class WorkOSImportOperator(BaseOperator):
         self.run_name = run_name
         self.errors_out = errors_out
         self.results_out = results_out
+        self.report_out = report_out
         self.delimiter = delimiter
         self.encoding = encoding
         self.importer_options = importer_options
@@ -126,7 +130,7 @@ class WorkOSImportOperator(BaseOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Runs the import to its end; gives the run's figures."""
-        follower = Follower(self.log.info, self.log.warning, self.progress_every)
+        follower = Follower(self.log.info, self.log.warning, self.progress_every, self.report_out)
         self._follower = follower
         importer: Importer | None = None
         run: ImportRun | None = None
@@ -135,8 +139,9 @@ class WorkOSImportOperator(BaseOperator):
             source = self._path() if self.python_callable is None else self._called(context)
             run = importer.run(source, run_id=self._name(context), delimiter=self.delimiter, encoding=self.encoding)
             summary = follower.follow(run)
-            self._judge(summary, context)
-            return figures(summary)
+            found = figures(summary, follower.report)
+            self._judge(summary, found, context)
+            return found
         except AirflowNotFoundException as error:
             raise AirflowFailException(str(error)) from error
         except ImporterError as error:
@@ -200,14 +205,14 @@ class WorkOSImportOperator(BaseOperator):
         index = getattr(instance, "map_index", -1)
         return run_name(self.dag_id, self.task_id, when, index if index is not None and index >= 0 else None)
 
-    def _judge(self, summary: Summary, context: Mapping[str, Any]) -> None:
+    def _judge(self, summary: Summary, found: dict[str, Any], context: Mapping[str, Any]) -> None:
         """Fails the task if it has failed; its figures go to XCom then too, for callbacks and later tasks."""
         for line in str(summary).splitlines():
             self.log.info(line)
         try:
             judge(summary, self.fail_on)
         except ImporterError:
-            context["ti"].xcom_push(key="return_value", value=figures(summary))
+            context["ti"].xcom_push(key="return_value", value=found)
             raise
         # The error of a task that fails names them; those of one that does not are told all the same.
         for row in summary.first_failures:
