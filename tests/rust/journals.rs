@@ -11,7 +11,7 @@ use workos_importer_core::directory::workos::WorkOs;
 use workos_importer_core::directory::{Directory, Policy};
 use workos_importer_core::engine::{Ended, Engine, Halt, Options};
 use workos_importer_core::journal::outcome::Effect;
-use workos_importer_core::journal::{Journal, RESULT_COLUMNS, Store};
+use workos_importer_core::journal::{Journal, RECORD_ID_COLUMN, RESULT_COLUMNS, Store};
 use workos_importer_core::row::{Kind, OrganizationOptions, Rules, StepKey};
 use workos_importer_core::wire::InProcess;
 use workos_importer_sandbox::Sandbox;
@@ -220,7 +220,8 @@ fn the_file_is_plain_sqlite_with_a_view_of_the_results() {
     let mut statement = plain
         .prepare("SELECT * FROM results ORDER BY record_number")
         .unwrap();
-    assert_eq!(statement.column_names(), RESULT_COLUMNS);
+    let columns = [&RESULT_COLUMNS[..], &[RECORD_ID_COLUMN]].concat();
+    assert_eq!(statement.column_names(), columns);
     let users: Vec<(i64, String, String)> = statement
         .query_map([], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get("user_id")?))
