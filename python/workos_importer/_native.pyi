@@ -24,6 +24,7 @@ __all__ = [
     "check_run_folder",
     "drain_logs",
     "dry_run",
+    "end_waits",
     "find_run",
     "known_column",
     "runs",
@@ -174,6 +175,9 @@ class Judging:
         """Tells what the rules say: record number, severity, code, message, column. Raises ConfigError (`rule`)."""
 
     def fail(self, message: str) -> None: ...
+
+def end_waits() -> None:
+    """Ends the waiting of other threads, which the end of the interpreter would end in native code. Called at exit."""
 
 def start(
     options: Options,

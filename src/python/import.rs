@@ -10,6 +10,7 @@ use workos_importer_core::import::{self as core, Again, Input, Purpose, Target};
 use workos_importer_core::journal::AnswerLine;
 
 use crate::connection::Connection;
+use crate::exit::Busy;
 use crate::handle::{Handle, SLICE};
 use crate::options::{Options, format, pace_change};
 use crate::rows::handed;
@@ -131,6 +132,7 @@ impl Import {
         timeout: f64,
     ) -> PyResult<Bound<'py, PyList>> {
         let inner = self.inner.get(py)?;
+        let busy = Busy::begin()?;
         let patience = Duration::try_from_secs_f64(timeout).unwrap_or(SLICE);
         let begun = Instant::now();
         let mut empty = 0;
@@ -147,6 +149,7 @@ impl Import {
                     .collect();
                 return PyList::new(py, converted?);
             }
+            busy.go_on()?;
             py.check_signals()?;
             if left.is_zero() || begun.elapsed() >= patience {
                 return Ok(PyList::empty(py));

@@ -9,6 +9,7 @@ mod connection;
 mod doctor;
 mod errors;
 mod events;
+mod exit;
 mod handle;
 mod import;
 mod judging;
@@ -38,6 +39,8 @@ mod _native {
     #[pymodule_export]
     use super::doctor::{check_api, check_connection, check_run_folder};
     #[pymodule_export]
+    use super::exit::end_waits;
+    #[pymodule_export]
     use super::import::{Import, start};
     #[pymodule_export]
     use super::judging::Judging;
@@ -59,6 +62,11 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::logging::install();
+        let end = module.getattr("end_waits")?;
+        module
+            .py()
+            .import("atexit")?
+            .call_method1("register", (end,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

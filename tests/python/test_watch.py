@@ -169,9 +169,9 @@ def test_watching_ends_where_the_process_died_or_the_watcher_wants_to(run: Run, 
     )
     told = [json.loads(first.stderr.readline()) for _ in range(4)] if first.stderr is not None else []
     assert all(one["message_type"] == "progress" and one["total"] == 3_000 for one in told)
-    # 50 in a second, about 3,000 rows: within 5 %.
+    # 50 in a second, about 3,000 rows. In the first seconds it is not as exact as from the first minute on.
     last = told[-1]
-    assert last["eta_seconds"] == pytest.approx((3_000 - last["ended"]) / 50, rel=0.1)
+    assert last["eta_seconds"] == pytest.approx((3_000 - last["ended"]) / 50, rel=0.2)
     first.send_signal(signal.SIGINT)
     out, error = first.communicate(timeout=10)
     assert first.returncode == 130 and out == b"" and b"Traceback" not in error
