@@ -67,10 +67,16 @@ impl Caller {
         let _ = self.asked.send(Asked::Issues(issues));
     }
 
-    fn rows(&self) -> Result<Handed, SourceError> {
+    /// Asks for the next rows.
+    fn ask(&self) -> Receiver<Handed> {
         let (sender, answer) = sync_channel(1);
         let _ = self.asked.send(Asked::Rows(sender));
-        let rows = answer.recv().map_err(|_| stopped())?;
+        answer
+    }
+
+    /// Waits for rows that were asked for.
+    fn rows(&self, asked: &Receiver<Handed>) -> Result<Handed, SourceError> {
+        let rows = asked.recv().map_err(|_| stopped())?;
         self.look()?;
         Ok(rows)
     }
@@ -263,6 +269,8 @@ pub struct Pulled {
     caller: Caller,
     builder: RecordBuilder,
     ready: VecDeque<Record>,
+    /// The caller's thread pulls the next rows while these are checked.
+    ahead: Option<Receiver<Handed>>,
     ended: bool,
 }
 
@@ -276,6 +284,7 @@ impl Pulled {
             caller,
             builder: RecordBuilder::default(),
             ready: VecDeque::new(),
+            ahead: None,
             ended: false,
         };
         opened.fetch()?;
@@ -284,7 +293,8 @@ impl Pulled {
 
     fn fetch(&mut self) -> Result<(), SourceError> {
         while self.ready.is_empty() && !self.ended {
-            let rows = self.caller.rows()?;
+            let asked = self.ahead.take().unwrap_or_else(|| self.caller.ask());
+            let rows = self.caller.rows(&asked)?;
             self.ended = rows.is_empty();
             self.ready.extend(self.builder.records(rows)?);
         }
@@ -303,6 +313,9 @@ impl Source for Pulled {
 
     fn next_batch(&mut self, max: usize) -> Result<Vec<Record>, SourceError> {
         self.fetch()?;
+        if self.ahead.is_none() && !self.ended {
+            self.ahead = Some(self.caller.ask());
+        }
         let count = self.ready.len().min(max);
         Ok(self.ready.drain(..count).collect())
     }
