@@ -312,17 +312,17 @@ fn sharing(journal: &Path) -> BTreeSet<u64> {
     numbers.map(Result::unwrap).collect()
 }
 
-/// All that a comparison has found, as its journal has it: how each row stands, which fields differ, what the directory
-/// showed, and what it has that no row names. `shared`: rows whose memberships are left out.
-fn found(
-    journal: &Path,
-    shared: &BTreeSet<u64>,
-) -> (
+/// The rows, how many users differ in each field, what the directory showed, and what no row names.
+type Found = (
     Vec<ComparedRow>,
     Vec<(String, u64)>,
     Vec<String>,
     Vec<String>,
-) {
+);
+
+/// All that a comparison has found, as its journal has it: how each row stands, which fields differ, what the directory
+/// showed, and what it has that no row names. `shared`: rows whose memberships are left out.
+fn found(journal: &Path, shared: &BTreeSet<u64>) -> Found {
     let store = Store::reopen(journal).unwrap();
     let answers = store.answers(&(-1, String::new()), 10_000).unwrap();
     let mut extra: Vec<String> = store
