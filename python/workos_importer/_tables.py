@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from ._exceptions import ConfigError
@@ -25,16 +26,18 @@ Page = list[tuple[Any, ...]]
 _BATCH = 4_096
 
 
-class Frames:
+class Frames(ABC):
     """What can be had as an Arrow stream and as a data frame."""
 
     __slots__ = ()
 
+    @abstractmethod
     def _columns(self) -> Columns:
-        raise NotImplementedError
+        """Names and kinds of the columns."""
 
+    @abstractmethod
     def _pages(self) -> Iterator[Page]:
-        raise NotImplementedError
+        """The rows, from the first one."""
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The rows as an Arrow C stream, pulled page by page; `pyarrow.table(…)`, polars and DuckDB ask for it.
