@@ -24,6 +24,7 @@ mod judging;
 mod kept_pace;
 mod lock;
 mod options;
+mod outputs;
 mod prepare;
 mod preview;
 mod reading;

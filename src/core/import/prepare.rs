@@ -17,15 +17,15 @@ use super::folder::{Folder, Looking};
 use super::judging::AskedByEvents;
 use super::kept_pace::{KeptPace, check_pace};
 use super::options::{Again, ImportOptions, Input, Purpose, Target, rules_of, without_plan};
+use super::outputs::{absolute, check_place, error_file_of, write_files_of};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::{Counters, Errors};
-use super::runs::{FoundRun, export_results, find_run};
+use super::runs::{FoundRun, find_run};
 use super::sent_lately::sent_lately;
 use crate::clock::Clock;
 use crate::directory::OnExisting;
 use crate::directory::workos::Limits;
 use crate::journal::{Counters as Counted, JournalError, RunInfo, RunRecord, Store};
-use crate::report::ErrorFile;
 use crate::row::{Columns, Issue, Mode};
 use crate::source::{self, Format, Source};
 use crate::wire::{HttpTransport, Transport};
@@ -430,91 +430,6 @@ fn run_record(folder: &Folder, identity: &Identity, source: &str, key: [u8; 32])
 /// Whether the caller is asked before anything is written.
 pub(super) fn is_asked(options: &ImportOptions, connection: &Connected) -> bool {
     options.asks_first && connection.live && !options.purpose.only_looks()
-}
-
-/// The error file at its place: who names none for the rows that fail finds them beside the journal.
-pub(super) fn error_file_of(
-    options: &ImportOptions,
-    folder: &Folder,
-    going_on: Option<&GoingOn>,
-) -> Result<Errors, StartError> {
-    let path = options.errors_out.clone();
-    let path = path.unwrap_or_else(|| folder.path.join("errors.jsonl"));
-    error_file(&path, going_on)
-}
-
-/// The error file of the run. One that grew line by line in earlier attempts is gone on with; any other is made anew, and
-/// gets the rows that failed in them from the journal.
-fn error_file(path: &Path, going_on: Option<&GoingOn>) -> Result<Errors, StartError> {
-    let refuse = |error: std::io::Error| StartError::Output {
-        path: path.display().to_string(),
-        reason: error.to_string(),
-    };
-    // Rows that are tried again may end differently: what the file says of them is no longer so.
-    let earlier = going_on
-        .filter(|going_on| !going_on.retry)
-        .and_then(|going_on| going_on.info.error_file.as_ref())
-        .filter(|(name, _)| *name == absolute(path));
-    if let Some((_, length)) = earlier
-        && let Some(file) = ErrorFile::go_on(path, *length).map_err(refuse)?
-    {
-        return Ok(Errors {
-            file,
-            path: absolute(path),
-            has_earlier: true,
-            is_tracked: true,
-        });
-    }
-    let file = ErrorFile::create(path).map_err(refuse)?;
-    // Rows that failed before come into it one by one, as they are read: until then another attempt begins it anew.
-    let is_tracked = going_on.is_none() && file.length().is_some();
-    Ok(Errors {
-        file,
-        path: absolute(path),
-        has_earlier: false,
-        is_tracked,
-    })
-}
-
-/// A path as the journal has it.
-fn absolute(path: &Path) -> String {
-    std::path::absolute(path)
-        .unwrap_or_else(|_| path.to_owned())
-        .display()
-        .to_string()
-}
-
-/// Refuses a place where no file can be, before anything is made.
-fn check_place(path: &Path) -> Result<(), StartError> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    if parent.is_some_and(|parent| !parent.is_dir()) || path.is_dir() {
-        let reason = "the folder is not there, or the name is a folder's".to_owned();
-        return Err(StartError::Output {
-            path: path.display().to_string(),
-            reason,
-        });
-    }
-    Ok(())
-}
-
-/// The files that an import leaves behind, of a run that had done it all.
-fn write_files_of(run: &FoundRun, options: &ImportOptions) -> Result<(), StartError> {
-    if let Some(path) = &options.errors_out {
-        let file = ErrorFile::create(path).and_then(ErrorFile::finish);
-        file.map_err(|error| StartError::Output {
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        })?;
-    }
-    match &options.results_out {
-        Some(path) => export_results(run, path).map_err(|reason| StartError::Output {
-            path: path.display().to_string(),
-            reason,
-        }),
-        None => Ok(()),
-    }
 }
 
 fn strict_needs_two_readings() -> StartError {
