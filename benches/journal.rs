@@ -124,6 +124,7 @@ fn claimed(builder: &mut RecordBuilder, number: u64, rows: u64) -> Option<Claime
         record,
         &Rules {
             clear_empty: false,
+            exact_permissions: false,
             create_organizations: true,
         },
     )

@@ -17,6 +17,16 @@ _MOST_WIDTH = 66
 # Where a line is not broken.
 _KEPT_SPACE = "\u00a0"
 
+# What is counted of rows that are not about users to be imported, by the mode.
+_DONE = {
+    "organizations": "Organizations imported",
+    "memberships": "Memberships imported",
+    "roles": "Roles imported",
+    "invitations": "Invitations sent",
+    "password-resets": "Password resets sent",
+    "totp-factors": "TOTP factors enrolled",
+}
+
 #: A line's name and its value.
 Line = tuple[str, object]
 
@@ -35,8 +45,9 @@ def draw(lines: Iterable[Line], heading: str = "SUMMARY") -> str:
 
 def summary_lines(summary: Summary) -> list[Line]:
     """The lines of a run: the seed tools' own, then ours."""
-    lines: list[Line] = [("Status", summary.status), ("Users imported", f"{summary.imported}/{summary.total}")]
-    if summary.mode != "user-only":
+    done = _DONE.get(summary.mode, "Users imported")
+    lines: list[Line] = [("Status", summary.status), (done, f"{summary.imported}/{summary.total}")]
+    if summary.mode not in ("user-only", *_DONE):
         lines.append(("Memberships created", summary.memberships_created))
     lines += [
         ("Duration", duration(summary.duration_seconds)),

@@ -132,12 +132,23 @@ class Plan(_Brief):
 
     def _lines(self) -> list[Line]:
         users, organizations, memberships = self.users, self.organizations, self.memberships
-        lines: list[Line] = [
-            ("Rows", self.total),
-            ("Users to create", users.create),
-            ("Users to update", _with_fields(users.update, self.fields)),
-            ("Users unchanged", users.unchanged),
-        ]
+        lines: list[Line] = [("Rows", self.total)]
+        if self.mode == "organizations":
+            lines += [
+                ("Organizations to create", organizations.create),
+                ("Organizations to update", _with_fields(organizations.update, self.fields)),
+                ("Organizations unchanged", organizations.unchanged),
+                ("Organizations that differ and are left", self.users_left),
+            ]
+            return lines + self._last_lines()
+        if self.mode == "memberships":
+            lines.append(("Users found", users.unchanged))
+        else:
+            lines += [
+                ("Users to create", users.create),
+                ("Users to update", _with_fields(users.update, self.fields)),
+                ("Users unchanged", users.unchanged),
+            ]
         if self.cleared:
             lines.append(("Fields to clear", _with_fields(sum(self.cleared.values()), self.cleared)))
         if self.users_left:
@@ -151,7 +162,10 @@ class Plan(_Brief):
                 ("Memberships whose roles change", memberships.update),
                 ("Memberships unchanged", memberships.unchanged),
             ]
-        lines.append(("Rows that will fail", self.failed))
+        return lines + self._last_lines()
+
+    def _last_lines(self) -> list[Line]:
+        lines: list[Line] = [("Rows that will fail", self.failed)]
         lines += [(f"  {cause.code}", f"{cause.count}, such as record {cause.records[0]}") for cause in self.failures]
         lines.append(("API calls of the import", calls_line(self.calls)))
         if self.least_seconds is not None:

@@ -17,7 +17,7 @@ from ._credentials import Key, checked_sandbox, find_key, given_key
 from ._exceptions import ConfigError
 from ._mapping import ColumnMapping, columns_of, renaming_of
 from ._native import Sandbox
-from ._options import OnExisting, Options, OrganizationRef, base_url_of, checked_progress, path_of
+from ._options import OnExisting, Options, OrganizationRef, RowKind, base_url_of, checked_progress, path_of
 from ._results import Started
 from ._rules import Rule, Rules
 from ._runs import RunFolder
@@ -53,6 +53,7 @@ class Importer(Checking, Comparing, RunsOnDisk):
         ca_bundle: str | os.PathLike[str] | None = None,
         insecure_http: bool = False,
         sandbox: Sandbox | None = None,
+        rows: RowKind = "users",
         organization: OrganizationRef | None = None,
         on_existing: OnExisting = "skip",
         update_passwords: bool = False,
@@ -60,11 +61,13 @@ class Importer(Checking, Comparing, RunsOnDisk):
         reactivate: bool = False,
         create_organizations: bool = True,
         require_membership: bool = False,
+        remove_permissions: bool = False,
         strict: bool = False,
         max_errors: int | str | None = None,
         concurrency: int | None = None,
         rate_limit: str | tuple[int, float] | None = None,
         headroom: float | str | None = None,
+        per_minute: float | None = None,
         give_up_after: float | str | timedelta | None = None,
         stop_at: str | datetime | time | None = None,
         mapping: ColumnMapping | None = None,
@@ -87,6 +90,9 @@ class Importer(Checking, Comparing, RunsOnDisk):
 
         What it writes:
 
+        - `rows`: what the rows are about: `"users"`; `"organizations"`; `"memberships"` of users who are there;
+          `"roles"` with their permissions; `"invitations"`; `"password-resets"`, for users who bring no password; or
+          `"totp-factors"`. Each kind has columns of its own.
         - `organization`: all users are added to this one; without it the source's columns decide.
         - `on_existing`: what to do with users who are there: `"skip"` leaves their fields, `"update"` writes what the
           row says and differs, `"fail"` fails the row. Memberships are ensured with `skip` and `update`.
@@ -97,6 +103,7 @@ class Importer(Checking, Comparing, RunsOnDisk):
         - `reactivate`: inactive memberships are made active again.
         - `create_organizations=False`: a missing organization fails its rows, whether or not they name it.
         - `require_membership`: users that the run created and who end without a membership are deleted again.
+        - `remove_permissions`: of roles, permissions that a row does not name are taken away.
         - `mapping`: the source's column names to ours, such as `{"E-Mail": "email"}`; the path of a TOML file with such
           a table `[mapping]`; or a function that gives our name, or None, for a name of the source's: `str.lower`.
         - `rules`: functions of your own that check each row, beside ours. One gets a row as a dict (our column names,
@@ -111,6 +118,7 @@ class Importer(Checking, Comparing, RunsOnDisk):
         - `rate_limit`: writes in a period, such as `"500/10s"` or `(500, 10.0)`; default: the API's documented limit.
         - `headroom`: the share of the limit that is left to the application, such as `0.1` or `"10%"`; default 10 %
           for a live key, else 0.
+        - `per_minute`: mails a minute, of invitations and password resets; default 60.
         - `give_up_after`: an API that is away is waited for; the run ends, and can go on later, after so long without a
           success: `"30min"` (the default), seconds, or a `timedelta`.
         - `stop_at`: no row is begun from this moment on, and the run ends: `"06:00"` (the next such moment, local
@@ -136,6 +144,9 @@ class Importer(Checking, Comparing, RunsOnDisk):
         self._insecure_http = insecure_http
         self._sandbox = checked_sandbox(sandbox, api_key, api_key_file, base_url)
         self._options = Options(
+            rows=rows,
+            remove_permissions=remove_permissions,
+            per_minute=per_minute,
             organization=organization,
             on_existing=on_existing,
             update_passwords=update_passwords,

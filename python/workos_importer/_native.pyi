@@ -39,6 +39,8 @@ __version__: str
 
 @type_check_only
 class Options(TypedDict):
+    rows: str
+    remove_permissions: bool
     org_id: str | None
     org_external_id: str | None
     org_name: str | None

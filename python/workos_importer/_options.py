@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ._exceptions import ConfigError
 from ._mapping import ColumnMapping, pairs_of
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from . import _native
 
 OnExisting = Literal["skip", "update", "fail"]
+
+#: What the rows of a source are about.
+RowKind = Literal["users", "organizations", "memberships", "roles", "invitations", "password-resets", "totp-factors"]
+ROW_KINDS: tuple[str, ...] = get_args(RowKind)
 
 #: Where the API is unless something else is said.
 DEFAULT_BASE_URL = "https://api.workos.com"
@@ -49,6 +53,9 @@ class OrganizationRef:
 class Options:
     """What shapes an import, checked; see `Importer` for each."""
 
+    rows: RowKind
+    remove_permissions: bool
+    per_minute: float | None
     organization: OrganizationRef | None
     on_existing: OnExisting
     update_passwords: bool
@@ -81,6 +88,8 @@ class Options:
         ):
             raise ConfigError(f"concurrency must be a whole number from 1 on, not {self.concurrency!r}")
         return {
+            "rows": self.rows,
+            "remove_permissions": self.remove_permissions,
             "org_id": organization.id,
             "org_external_id": organization.external_id,
             "org_name": organization.name,
@@ -98,7 +107,7 @@ class Options:
             # Of a source, not of an importer.
             "record_id": None,
             "concurrency": self.concurrency,
-            "rate_limit": None if self.rate_limit is None else parse_rate_limit(self.rate_limit),
+            "rate_limit": self._rate_limit(),
             "headroom": None if self.headroom is None else parse_share(self.headroom),
             "give_up_after": None if self.give_up_after is None else parse_give_up_after(self.give_up_after),
             "stop_at": None if self.stop_at is None else parse_stop_at(self.stop_at).timestamp(),
@@ -109,7 +118,26 @@ class Options:
             "rules": [],
         }
 
+    def _rate_limit(self) -> tuple[int, float] | None:
+        if self.per_minute is not None:
+            return 1, 60 / self.per_minute
+        return None if self.rate_limit is None else parse_rate_limit(self.rate_limit)
+
+    def _check_per_minute(self, per_minute: float) -> None:
+        if self.rows not in ("invitations", "password-resets"):
+            raise ConfigError("per_minute is for invitations and password-resets", "contradiction")
+        if self.rate_limit is not None:
+            raise ConfigError("per_minute and rate_limit contradict each other", "contradiction")
+        if not 0 < per_minute <= 60_000:
+            raise ConfigError(f"per_minute must be more than 0 and at most 60000, not {per_minute!r}")
+
     def _refuse_contradictions(self) -> None:
+        if self.rows not in ROW_KINDS:
+            raise ConfigError(f"rows must be one of {', '.join(ROW_KINDS)}, not {self.rows!r}")
+        if self.remove_permissions and self.rows != "roles":
+            raise ConfigError('remove_permissions needs rows="roles"', "contradiction")
+        if self.per_minute is not None:
+            self._check_per_minute(self.per_minute)
         if self.on_existing not in ("skip", "update", "fail"):
             raise ConfigError(f'on_existing must be "skip", "update" or "fail", not {self.on_existing!r}')
         if self.update_passwords and self.on_existing != "update":

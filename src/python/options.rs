@@ -8,7 +8,7 @@ use workos_importer_core::directory::OnExisting;
 use workos_importer_core::engine::MaxErrors;
 use workos_importer_core::import::{ImportOptions, PaceChange};
 use workos_importer_core::pace::Limit;
-use workos_importer_core::row::{Columns, Mode, ModeError, OrganizationOptions};
+use workos_importer_core::row::{Columns, Mode, ModeError, OrganizationOptions, RowKind};
 use workos_importer_core::source::Format;
 
 use crate::errors;
@@ -17,6 +17,8 @@ use crate::errors;
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Options {
+    rows: String,
+    remove_permissions: bool,
     org_id: Option<String>,
     org_external_id: Option<String>,
     org_name: Option<String>,
@@ -69,7 +71,13 @@ impl Options {
                 .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))
                 .ok_or_else(|| errors::config(py, "config", "stop_at is no moment"))
         };
+        let rows = RowKind::named(&self.rows).ok_or_else(|| {
+            let names = RowKind::ALL.map(RowKind::as_str).join(", ");
+            errors::config(py, "config", &format!("rows must be one of {names}"))
+        })?;
         Ok(ImportOptions {
+            rows,
+            remove_permissions: self.remove_permissions,
             organization: OrganizationOptions {
                 id: self.org_id,
                 external_id: self.org_external_id,
@@ -127,7 +135,15 @@ pub fn pace_change(
 pub fn check_options(py: Python<'_>, options: Options) -> PyResult<()> {
     let options = options.into_core(py)?;
     // No source has fewer columns, so what is wrong now is wrong with every source.
-    let Ok(columns) = Columns::resolve(&["email".to_owned()], &[]) else {
+    let names: Vec<String> = match options.rows {
+        RowKind::Users => vec!["email".to_owned()],
+        kind => kind
+            .fields()
+            .iter()
+            .map(|field| field.as_str().to_owned())
+            .collect(),
+    };
+    let Ok(columns) = Columns::of(options.rows, (names.as_slice(), false), &[], None) else {
         return Ok(());
     };
     match Mode::decide(&options.organization, &columns) {

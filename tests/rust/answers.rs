@@ -80,10 +80,12 @@ fn claim(kind: Kind, answer: &Value) -> Claim {
         Kind::Organization => Claim::Organization(OrganizationClaim {
             reference: OrganizationReference::ExternalId("acme".into()),
             name: Some("Acme".into()),
+            fields: None,
         }),
         Kind::Membership => Claim::Membership(MembershipClaim {
             roles: vec!["admin".into()],
         }),
+        _ => unreachable!("no case is about one"),
     }
 }
 
@@ -157,10 +159,13 @@ fn assert_read(found: &Found, answer: &Value, case: &str) {
                 .collect();
             assert_eq!(user.metadata, pairs, "{case}");
         }
-        Details::Organization { name, external_id } => {
+        Details::Organization {
+            name, external_id, ..
+        } => {
             assert_eq!(*name, text("name"), "{case}");
             assert_eq!(*external_id, text("external_id"), "{case}");
         }
+        Details::Role { .. } | Details::Other(_) => unreachable!("no case is about one"),
         Details::Membership { roles, active } => {
             assert_eq!(*active, answer["status"] != "inactive", "{case}");
             let slug = |role: &Value| role["slug"].as_str().unwrap().to_owned();
@@ -247,7 +252,7 @@ fn each_recorded_list_is_read() {
             let listing = match kind {
                 Kind::User => Some(Listing::Users),
                 Kind::Organization => Some(Listing::Organizations),
-                Kind::Membership => None,
+                _ => None,
             };
             if let Some(listing) = listing {
                 let page = directory.list(&listing, End::Oldest, None).await.unwrap();

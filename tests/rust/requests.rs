@@ -243,6 +243,7 @@ fn organizations() {
                 Claim::Organization(OrganizationClaim {
                     reference,
                     name: Some("Äcme, \"Inc\"".into()),
+                    fields: None,
                 })
             };
             let by_id = named(OrganizationReference::Id(id.into()));

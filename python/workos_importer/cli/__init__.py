@@ -29,6 +29,8 @@ _COMMANDS = {
     "report": ("report", "an HTML page on a run, to look at and to hand on"),
     "verify": ("verify", "prove that the directory holds what a file says"),
     "undo": ("undo", "take back what a run created, and only that"),
+    "password-resets": ("password_resets", "mails by which users set a password"),
+    "totp-factors": ("totp_factors", "second factors that users bring along"),
     "doctor": ("doctor", "say whether an import would work from here, and what to do if not"),
     "sandbox": ("sandbox", "serve a WorkOS for rehearsals on this machine"),
     "demo": ("demo", "see an import, without a key"),

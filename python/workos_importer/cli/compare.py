@@ -35,6 +35,7 @@ def importer_of(parsed: argparse.Namespace) -> Importer:
     for name in ("errors_out", "results_out"):
         setattr(parsed, name, None)
     return Importer(
+        rows=getattr(parsed, "rows", "users"),
         on_existing=parsed.on_existing,
         clear_empty=parsed.clear_empty,
         reactivate=parsed.reactivate,

@@ -52,7 +52,7 @@ def add(commands: Commands, streams: Streams) -> None:
     add_output(parser)
     add_yes(parser)
     add_foreign(parser)
-    parser.set_defaults(work=work)
+    parser.set_defaults(work=work, rows="users", remove_permissions=False, per_minute=None)
 
 
 def _add_behaviour(parser: Parser) -> None:
@@ -134,6 +134,9 @@ def _importer(parsed: argparse.Namespace, source: str, streams: Streams) -> Impo
         sandbox=sandbox_of(parsed),
         # Rows that are typed come from where the answer would have to come from.
         confirm=None if source == "-" else consent_of(parsed, streams),
+        rows=parsed.rows,
+        remove_permissions=parsed.remove_permissions,
+        per_minute=parsed.per_minute,
         on_existing=parsed.on_existing,
         update_passwords=parsed.update_passwords,
         clear_empty=parsed.clear_empty,

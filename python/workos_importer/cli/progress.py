@@ -321,10 +321,10 @@ def first_line(started: Started, environment: str, place: str | None) -> str:
 
 def row_line(result: RowResult) -> str:
     """`✓ 12 alice@acme.com created`, or `✗ 13 (line 14) bob@acme.com: Organization not found: acme-corp`."""
-    email = result.email or "(no email)"
+    email = result.email or result.external_id or "(no email)"
     if result.error is None:
         return f"✓ {result.record_number} {email} {result.outcome}"
-    return failed_line(result.record_number, result.line, result.email, result.error.message)
+    return failed_line(result.record_number, result.line, result.email or result.external_id, result.error.message)
 
 
 def failed_line(record_number: int, line: int | None, email: str | None, message: str) -> str:

@@ -95,11 +95,34 @@ pub enum Details {
     Organization {
         name: Option<String>,
         external_id: Option<String>,
+        #[serde(default)]
+        domains: Vec<String>,
+        #[serde(default)]
+        metadata: BTreeMap<String, String>,
     },
     Membership {
         roles: Vec<String>,
         active: bool,
     },
+    Role {
+        name: Option<String>,
+        permissions: Vec<String>,
+    },
+    /// One of which nothing is compared: that it is there is all that is claimed.
+    Other(Kind),
+}
+
+impl Details {
+    /// The kind of object that they are of.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::User(_) => Kind::User,
+            Self::Organization { .. } => Kind::Organization,
+            Self::Membership { .. } => Kind::Membership,
+            Self::Role { .. } => Kind::Role,
+            Self::Other(kind) => *kind,
+        }
+    }
 }
 
 /// The readable fields of a user. Passwords cannot be read.
@@ -259,6 +282,8 @@ pub enum Then {
     FallBack(Refusal),
     /// An object that the write builds on is gone.
     Gone(Kind, Refusal),
+    /// Nothing of its like is taken for now, whatever the row: the run ends, and can go on later.
+    End(String),
 }
 
 /// The time, by the server's clock, in which a write whose answer was lost can have been applied.
@@ -367,8 +392,8 @@ pub trait Directory: Send + Sync {
     /// How many asks or writes of a kind go into one call.
     fn batch_limit(&self, kind: Kind) -> usize;
 
-    /// How doubt about a write is settled.
-    fn settling(&self, write: &Write) -> Settling;
+    /// How doubt about what a claim's step has written is settled.
+    fn settling(&self, claim: &Claim) -> Settling;
 
     /// The time in which writes that were about to be sent between `first` and `last`, by our clock, can have been
     /// applied, when nobody was there any more to hear of it.

@@ -45,15 +45,17 @@ pub enum Listing {
 }
 
 impl Listing {
-    /// The list in which an object with this name is, if it is there.
-    pub fn of(name: &Name) -> Self {
+    /// The list in which an object with this name is, if it is there; `None`: it is looked up by itself.
+    pub fn of(name: &Name) -> Option<Self> {
         match name.kind {
-            Kind::User => Self::Users,
-            Kind::Organization => Self::Organizations,
+            Kind::User => Some(Self::Users),
+            Kind::Organization => Some(Self::Organizations),
             Kind::Membership => {
                 let organization = name.value.split_once(':').map(|(_, id)| id);
-                Self::MembershipsOf(organization.unwrap_or_default().to_owned())
+                let organization = organization.unwrap_or_default().to_owned();
+                Some(Self::MembershipsOf(organization))
             }
+            _ => None,
         }
     }
 

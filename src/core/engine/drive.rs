@@ -399,5 +399,10 @@ fn capitalized(kind: Kind) -> &'static str {
         Kind::Organization => "Organization",
         Kind::User => "User",
         Kind::Membership => "Membership",
+        Kind::Permission => "Permission",
+        Kind::Role => "Role",
+        Kind::Invitation => "Invitation",
+        Kind::PasswordReset => "Password reset",
+        Kind::TotpFactor => "TOTP factor",
     }
 }

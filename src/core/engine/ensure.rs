@@ -111,6 +111,9 @@ impl Engine<'_> {
                 self.directory.doubt_since(intent.first, intent.last),
             ));
             progress.sent = as_it_was_sent(ask.claim, label.as_deref());
+            if self.directory.settling(ask.claim) == Settling::NeverResend {
+                return Err(Failure::Row(self.never_sent_again(key, &progress)));
+            }
         }
         let state = match known {
             Some(known) if is_owed => {
@@ -415,6 +418,14 @@ impl Engine<'_> {
                 then: Then::Gone(kind, refusal),
                 ..
             }) => Err(Failure::Gone(kind, refusal)),
+            Some(Applied::Refused {
+                then: Then::End(message),
+                ..
+            }) => {
+                let key = key.clone();
+                self.journal.note(move |store| store.refused(&key))?;
+                Err(Failure::Stop(Ended::Unreachable(message)))
+            }
             Some(Applied::InDoubt { doubt, error }) => {
                 let doubt = doubt.and(progress.in_doubt.map(|(_, earlier)| earlier));
                 progress.in_doubt = Some((write.effect, doubt));
@@ -425,8 +436,8 @@ impl Engine<'_> {
                         api: Some(error),
                     },
                 ));
-                if self.directory.settling(&write) == Settling::NeverResend {
-                    return Err(Failure::Row(self.in_doubt(key, progress)));
+                if self.directory.settling(ask.claim) == Settling::NeverResend {
+                    return Err(Failure::Row(self.never_sent_again(key, progress)));
                 }
                 tokio::time::sleep(self.backoff.delay(progress.writes)).await;
                 Ok(Wrote::Again)

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::directory::{Ask, Refusal, State};
 use crate::journal::JournalError;
 use crate::journal::outcome::ApiDetails;
-use crate::row::{Kind, StepKey};
+use crate::row::StepKey;
 
 /// What stands for "it is not there".
 const ABSENT: i64 = 0;
@@ -54,11 +54,7 @@ impl Engine<'_> {
             (Some(_), _) => ("was another", "has changed"),
         };
         Ok(Some(Refusal {
-            error_type: match key.kind {
-                Kind::Organization => "org_resolution",
-                Kind::User => "user",
-                Kind::Membership => "membership",
-            },
+            error_type: key.kind.stage(),
             code: "directory_moved",
             message: format!(
                 "The directory has moved since the plan: the {kind} {was} when it was planned, and {is}. Nothing was \

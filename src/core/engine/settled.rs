@@ -174,6 +174,17 @@ impl Engine<'_> {
         }
     }
 
+    /// Doubt about what cannot be seen afterwards stays for good.
+    pub(super) fn never_sent_again(&self, key: &StepKey, progress: &Progress) -> Refusal {
+        Refusal {
+            message: format!(
+                "It is not known whether the {} was sent, and nothing shows it: it is not sent a second time.",
+                key.kind.as_str()
+            ),
+            ..self.in_doubt(key, progress)
+        }
+    }
+
     /// The doubt stays: also for the rows that come to the same key later.
     pub(super) fn in_doubt(&self, key: &StepKey, progress: &Progress) -> Refusal {
         self.any_in_doubt.store(true, Ordering::Relaxed);

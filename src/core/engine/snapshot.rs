@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::{Ended, Engine, ReadRow, Rows, Tally};
-use crate::directory::{Ask, CallError, Details, End, Found, Listed, Listing, Name, Page, State};
+use crate::directory::{Ask, CallError, End, Found, Listed, Listing, Name, Page, State};
 use crate::journal::{Before, JournalError, ListingState, SeenName, SeenObject};
 use crate::row::{Kind, StepKey};
 
@@ -460,7 +460,8 @@ impl Engine<'_> {
     }
 
     async fn recall_name(&self, name: &Name) -> Result<Recalled, JournalError> {
-        let (text, listing) = (name.text(), Listing::of(name).text());
+        let (text, listing) = (name.text(), Listing::of(name));
+        let listing = listing.map(|listing| listing.text()).unwrap_or_default();
         let seen = self.journal.ask(move |store| store.seen(&text, &listing));
         Ok(match seen.await? {
             SeenName::Unknown => Recalled::Unknown,
@@ -512,11 +513,7 @@ fn object(found: &Found) -> SeenObject {
 }
 
 fn item_kind(item: &Listed) -> Kind {
-    match item.found.details {
-        Details::User(_) => Kind::User,
-        Details::Organization { .. } => Kind::Organization,
-        Details::Membership { .. } => Kind::Membership,
-    }
+    item.found.details.kind()
 }
 
 /// The user of a membership.

@@ -79,6 +79,23 @@ fn remedy(error_type: &str, code: &str) -> (bool, &'static str) {
             false,
             "The API does not empty this field. Empty it in the dashboard, or import without --clear-empty.",
         ),
+        "user_not_found" => (
+            true,
+            "The user is not there. Import the user first, or correct the row.",
+        ),
+        "organization_exists" | "role_exists" => (
+            false,
+            "It is there already. --on-existing skip leaves it as it is, update writes what differs.",
+        ),
+        "role_create_failed"
+        | "role_update_failed"
+        | "permission_create_failed"
+        | "invitation_failed"
+        | "password_reset_failed"
+        | "totp_factor_failed" => (
+            false,
+            "Read what the API says, and correct the row.",
+        ),
         "user_exists" => (
             false,
             "The user is there already. --on-existing skip leaves the user as is, update writes what differs.",

@@ -75,6 +75,8 @@ impl Comparison {
                 Kind::User => &mut found.users,
                 Kind::Organization => &mut found.organizations,
                 Kind::Membership => &mut found.memberships,
+                // Rows of their kinds are not compared.
+                _ => continue,
             };
             changes.count(effect, count);
         }
@@ -109,6 +111,7 @@ impl Comparison {
         };
         add("check key", 1);
         add("create organization", self.organizations.create);
+        add("update organization", self.organizations.update);
         add("create user", users.create + refused);
         add("update user", users.update);
         add("create membership", memberships.create);
@@ -125,7 +128,7 @@ impl Comparison {
             let organizations = self.organizations;
             add(
                 "look up organization",
-                organizations.create + organizations.unchanged,
+                organizations.create + organizations.update + organizations.unchanged,
             );
             add("find user", refused);
             let looked_at = memberships.unchanged + memberships.update + memberships.reactivate;
@@ -306,6 +309,10 @@ fn verify(row: ComparedRow, is_left: bool) -> VerifiedRow {
                     Verdict::Differs
                 };
                 worse(&mut verdict, differs);
+                fields.extend(changed(step));
+            }
+            (Kind::Organization, Some(Effect::Updated)) => {
+                worse(&mut verdict, Verdict::Differs);
                 fields.extend(changed(step));
             }
             (_, Some(Effect::Updated)) => {

@@ -9,13 +9,17 @@ use serde_json::{Value, json};
 use crate::directory::OnExisting;
 use crate::engine::MaxErrors;
 use crate::pace::Limit;
-use crate::row::{OrganizationOptions, OwnRules};
+use crate::row::{OrganizationOptions, OwnRules, RowKind};
 use crate::source::Format;
 use crate::wire::Connection;
 
 /// The options of one import; the defaults are those of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
+    /// What the rows are about.
+    pub rows: RowKind,
+    /// `--remove-permissions`: permissions of a role that its row does not name are taken away.
+    pub remove_permissions: bool,
     /// `--org-id`, `--org-external-id`, `--create-org-if-missing`, `--org-name`.
     pub organization: OrganizationOptions,
     pub on_existing: OnExisting,
@@ -64,7 +68,18 @@ pub struct ImportOptions {
     pub new_key: bool,
 }
 
+/// Mails go out one a second unless something else is said: nobody's mail provider is surprised.
+const MAILS: Limit = Limit {
+    count: 1,
+    period: Duration::from_secs(1),
+};
+
 impl ImportOptions {
+    /// The write window, if it is not the documented one.
+    pub(super) fn write_limit(&self) -> Option<Limit> {
+        self.rate_limit.or(self.rows.sends_mails().then_some(MAILS))
+    }
+
     /// The options that shape the result, as the journal records them.
     pub(super) fn shape(&self, format: &Format) -> Value {
         let mut shape = json!({
@@ -88,6 +103,10 @@ impl ImportOptions {
             "delimiter": format.delimiter,
             "encoding": format.encoding,
         });
+        if let (true, Some(shape)) = (self.rows != RowKind::Users, shape.as_object_mut()) {
+            shape.insert(ROWS.into(), json!(self.rows.as_str()));
+            shape.insert(REMOVE_PERMISSIONS.into(), json!(self.remove_permissions));
+        }
         if let (Some(column), Some(shape)) = (&self.record_id, shape.as_object_mut()) {
             shape.insert(RECORD_ID.into(), json!(column));
         }
@@ -122,6 +141,8 @@ impl ImportOptions {
         self.reactivate = flag("reactivate");
         self.no_create_orgs = !flag("create_organizations");
         self.require_membership = flag("require_membership");
+        self.rows = rows_of(shape);
+        self.remove_permissions = flag(REMOVE_PERMISSIONS);
         self.record_id = text(&shape[RECORD_ID]);
         // A run that was to be as planned stays so when it goes on.
         if let (Purpose::Import, Some(path)) = (&self.purpose, shape[PLAN].as_str()) {
@@ -139,6 +160,20 @@ impl ImportOptions {
 
 /// Where the shape of a run has the column that says what its rows are called.
 pub(super) const RECORD_ID: &str = "record_id";
+
+/// Where the shape of a run has what its rows are about, unless that is users to be imported.
+const ROWS: &str = "rows";
+
+/// Where the shape of a run has whether permissions are taken away.
+const REMOVE_PERMISSIONS: &str = "remove_permissions";
+
+/// What the rows of a run are about, by its shape.
+pub(super) fn rows_of(shape: &Value) -> RowKind {
+    shape[ROWS]
+        .as_str()
+        .and_then(RowKind::named)
+        .unwrap_or_default()
+}
 
 /// Where the shape of a run has its plan.
 const PLAN: &str = "plan";

@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::directory::OnExisting;
 use crate::directory::workos::Limits;
 use crate::journal::{Counters as Counted, JournalError, RunInfo, RunRecord, Store};
-use crate::row::{Columns, Issue, Mode};
+use crate::row::{Columns, Issue, Mode, RowKind};
 use crate::source::{self, Format, Source};
 use crate::wire::{HttpTransport, Transport};
 
@@ -158,7 +158,8 @@ pub(super) fn prepare(
             }
             let source = source::open(&path, &format)?;
             let names = (source.columns(), source.columns_grow());
-            let columns = Columns::of(names, &options.mapping, options.record_id.as_deref())?;
+            let record_id = options.record_id.as_deref();
+            let columns = Columns::of(options.rows, names, &options.mapping, record_id)?;
             let (mode, mut said) = Mode::decide(&options.organization, &columns)?;
             said.extend(columns.never_cleared(&options.validation().rules));
             Origin::File(Box::new(OpenFile {
@@ -447,6 +448,9 @@ pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
     if options.clear_empty && options.on_existing != OnExisting::Update {
         return refuse("--clear-empty needs --on-existing update.");
     }
+    if options.rows != RowKind::Users {
+        check_other_rows(options)?;
+    }
     if options.concurrency == Some(0) {
         return refuse("--concurrency must be at least 1.");
     }
@@ -474,6 +478,28 @@ pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
     Ok(())
 }
 
+/// What belongs to imports of users alone is refused for other rows.
+fn check_other_rows(options: &ImportOptions) -> Result<(), StartError> {
+    let rows = options.rows.as_str();
+    let refuse = |flag: &str| {
+        let text = format!("{flag} is for imports of users, not for {rows}.");
+        Err(StartError::Options(text))
+    };
+    if options.require_membership {
+        return refuse("--require-membership");
+    }
+    if options.clear_empty {
+        return refuse("--clear-empty");
+    }
+    if options.purpose.only_looks() && !options.rows.is_comparable() {
+        let text = format!(
+            "{rows} cannot be compared with a directory. Send them again: what is there is left alone."
+        );
+        return Err(StartError::Options(text));
+    }
+    Ok(())
+}
+
 /// A name that is a folder's on every system, and cannot be taken for another word.
 fn is_run_name(name: &str) -> bool {
     name.len() <= 100
@@ -489,7 +515,7 @@ pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connec
         Target::Api(connection) => {
             let live = !connection.key.expose().starts_with("sk_test_");
             let headroom = options.headroom.unwrap_or(if live { 0.1 } else { 0.0 });
-            let kept = KeptPace::new(options.rate_limit, headroom, false);
+            let kept = KeptPace::new(options.write_limit(), headroom, false);
             Ok(Connected {
                 transport: Arc::new(HttpTransport::new(connection)?),
                 live,
@@ -501,7 +527,7 @@ pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connec
         Target::Sandbox(sandbox) => {
             let headroom = options.headroom.unwrap_or(0.0);
             let unlimited = sandbox.limits().user_management_writes.is_none();
-            let kept = KeptPace::new(options.rate_limit, headroom, unlimited);
+            let kept = KeptPace::new(options.write_limit(), headroom, unlimited);
             Ok(Connected {
                 transport: Arc::new(crate::wire::InProcess::new(
                     sandbox.clone(),

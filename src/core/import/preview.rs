@@ -35,12 +35,14 @@ impl ImportOptions {
     /// What the checks of a source need to know of the options.
     pub fn validation(&self) -> ValidateOptions {
         ValidateOptions {
+            rows: self.rows,
             mapping: self.mapping.clone(),
             record_id: self.record_id.clone(),
             organization: self.organization.clone(),
             rules: Rules {
                 create_organizations: !self.no_create_orgs,
                 clear_empty: self.clear_empty,
+                exact_permissions: self.remove_permissions,
             },
             own_rules: self.own_rules.clone(),
         }
@@ -57,7 +59,7 @@ pub fn dry_run(
     tell: impl FnMut(Issue),
 ) -> Result<DryRun, ValidateError> {
     let summary: ValidateSummary = validate(source, &options.validation(), tell)?;
-    let limits = limits_of(options.rate_limit, options.headroom.unwrap_or(0.0));
+    let limits = limits_of(options.write_limit(), options.headroom.unwrap_or(0.0));
     let writes = summary.users + summary.memberships;
     Ok(DryRun {
         mode: summary.mode.as_str().to_owned(),

@@ -14,8 +14,8 @@ use super::judging::Stage;
 use crate::engine::{Claimed, ReadRow, Rows};
 use crate::journal::outcome::{ApiDetails, RowError};
 use crate::row::{
-    Columns, Interpreted, Issue, Judged, Kind, Mode, OwnRules, Rejected, Rules, fields_digest,
-    interpret, row_digest, seen,
+    Columns, Interpreted, Issue, Judged, Mode, OwnRules, Rejected, Rules, fields_digest, interpret,
+    row_digest, seen,
 };
 use crate::source::{Handed, Record, RecordBuilder, Source};
 
@@ -82,7 +82,7 @@ impl Meaning {
                     rows.push(ReadRow::Claimed(Box::new(Claimed {
                         identity: row.identity,
                         steps: row.steps,
-                        subject: Kind::User,
+                        subject: self.columns.kind().subject(),
                         fields,
                         digest,
                     })));

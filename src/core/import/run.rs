@@ -27,7 +27,7 @@ use crate::directory::{CallError, Directory, OnExisting, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
 use crate::journal::{self, Journal, JournalError};
 use crate::report::{ErrorFile, write_results};
-use crate::row::{Claim, Columns, Issue, IssueCode, Mode, Step};
+use crate::row::{Claim, Columns, Issue, IssueCode, Mode, RowKind, Step};
 use crate::source::Source;
 use crate::validate::{ValidateOptions, validate};
 
@@ -161,8 +161,8 @@ impl Prepared {
                     max_errors: self.options.max_errors,
                     seed: rand::random(),
                 };
-                let prelude: Vec<Step> = match &mode {
-                    Mode::SingleOrganization(claim) if !figures.strict_failed => {
+                let prelude: Vec<Step> = match mode.organization() {
+                    Some(claim) if !figures.strict_failed => {
                         vec![Step::new(Claim::Organization(claim.clone()))]
                     }
                     _ => Vec::new(),
@@ -324,11 +324,18 @@ impl Prepared {
     ) -> Result<(Mode, Unread, Vec<Issue>), String> {
         let Some(names) = rows.peek().await?.map(<[String]>::to_vec) else {
             figures.no_rows = "The source has no rows.";
-            return Ok((Mode::UserOnly, Unread::Fed(rows), Vec::new()));
+            let mode = match self.options.rows {
+                RowKind::Users => Mode::UserOnly,
+                kind => Mode::Others {
+                    kind,
+                    organization: None,
+                },
+            };
+            return Ok((mode, Unread::Fed(rows), Vec::new()));
         };
         let source = (names.as_slice(), rows.columns_grow());
         let record_id = self.options.record_id.as_deref();
-        let columns = Columns::of(source, &self.options.mapping, record_id)
+        let columns = Columns::of(self.options.rows, source, &self.options.mapping, record_id)
             .map_err(|error| error.to_string())?;
         let (mode, said) = Mode::decide(&self.options.organization, &columns)
             .map_err(|error| error.to_string())?;

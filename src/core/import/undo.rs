@@ -26,7 +26,7 @@ use crate::directory::Directory;
 use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::engine::{Ended, Halt, Undo};
 use crate::journal::{Journal, JournalError, LeftLine, Store, UNDONE, UndoneCount, Verdict};
-use crate::row::Kind;
+use crate::row::{Kind, RowKind};
 
 /// What undoing a run would do, as far as its journal knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +142,8 @@ impl Drop for Undoing {
 /// When there is no such run, it is undone already, or its journal cannot be read.
 pub fn undo_plan(run: &FoundRun, organizations: bool) -> Result<UndoPlan, StartError> {
     let store = Store::open(&run.journal()).map_err(JournalError::from)?;
+    not_for_good(run)?;
+    let organizations = organizations || made_organizations(run);
     may_undo(run, &store, organizations)?;
     let read = || {
         let to_delete = store.count_undoable(Kind::Organization)?;
@@ -191,6 +193,8 @@ pub fn undo(
     // Somebody may have worked on it until now.
     let run = find_run(run_dir.as_deref(), &run.info.id)?;
     let store = Store::open(&run.journal()).map_err(JournalError::from)?;
+    not_for_good(&run)?;
+    let organizations = organizations || made_organizations(&run);
     may_undo(&run, &store, organizations)?;
     is_in(&run, &identity, options.new_key)?;
     let mut total = 0;
@@ -241,6 +245,22 @@ pub fn undo(
 }
 
 /// Refuses a run of which nothing is left to be tried.
+/// The rows of the run were about organizations: they are what is taken back.
+fn made_organizations(run: &FoundRun) -> bool {
+    run.info.mode == RowKind::Organizations.as_str()
+}
+
+/// What a run of other rows did is not taken back: mails have been read, secrets are in people's phones.
+fn not_for_good(run: &FoundRun) -> Result<(), StartError> {
+    match RowKind::named(&run.info.mode) {
+        Some(kind) if !kind.is_comparable() => Err(StartError::Options(format!(
+            "What a run of {} has done is not taken back by undo.",
+            kind.as_str()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn may_undo(run: &FoundRun, store: &Store, organizations: bool) -> Result<(), StartError> {
     if run.info.status.as_deref() != Some(UNDONE) {
         return Ok(());

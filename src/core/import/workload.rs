@@ -41,7 +41,10 @@ impl Before {
 
 /// The writes that a new row needs.
 pub(super) fn writes_per_row(mode: &Mode) -> u64 {
-    if *mode == Mode::UserOnly { 1 } else { 2 }
+    match mode {
+        Mode::SingleOrganization(_) | Mode::MultiOrganization => 2,
+        Mode::UserOnly | Mode::Others { .. } => 1,
+    }
 }
 
 /// The least time in which the limits let this many writes through, in seconds.

@@ -68,11 +68,11 @@ impl Store {
             .collect())
     }
 
-    /// How many users would get another value of each field (`fields`), or would have it emptied (`cleared`).
+    /// How many users (or organizations, where rows are about those) would get another value of each field (`fields`), or would have it emptied (`cleared`).
     pub fn changed_fields(&self, which: &str) -> rusqlite::Result<Vec<(String, u64)>> {
         let mut statement = self.connection.prepare(
             "SELECT f.value, count(*) FROM step s, json_each(s.before, '$.' || ?) f
-             WHERE s.kind = 1 AND s.effect = 2 GROUP BY f.value ORDER BY count(*) DESC, f.value",
+             WHERE s.kind IN (0, 1) AND s.effect = 2 GROUP BY f.value ORDER BY count(*) DESC, f.value",
         )?;
         let rows = statement.query_map([which], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.collect()

@@ -2,7 +2,7 @@
 //! DuckDB or pandas. The tables are written for size (numbers for words); the views `results` and `steps` are for reading.
 
 /// Raised with every change that an older reader would not understand.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// The tables. No password, hash, key or whole row is ever stored in them.
 pub const SCHEMA: &str = "
@@ -31,7 +31,7 @@ CREATE TABLE run (
 -- one object of the directory that rows claim; the memo. Times are milliseconds since 1970, UTC
 CREATE TABLE step (
     id           INTEGER PRIMARY KEY,  -- in the order in which rows named them
-    kind         INTEGER NOT NULL,     -- 0 organization, 1 user, 2 membership
+    kind         INTEGER NOT NULL,     -- see `kind_word`
     key          INTEGER NOT NULL,     -- 64 bits of a digest of the natural key
     name         TEXT,                 -- the natural key; absent where it is made of the ids of other objects
     key_rest     INTEGER,              -- 64 more bits of the digest, where there is no name
@@ -147,7 +147,7 @@ CREATE TABLE undone (
 );
 
 CREATE VIEW steps AS
-SELECT s.id, CASE s.kind WHEN 0 THEN 'organization' WHEN 1 THEN 'user' ELSE 'membership' END AS kind, s.name,
+SELECT s.id, k.word AS kind, s.name,
        s.first_record, s.label, i.word AS intent,
        strftime('%Y-%m-%dT%H:%M:%fZ', s.intent_at / 1000.0, 'unixepoch') AS intent_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(s.last_intent, s.intent_at) / 1000.0, 'unixepoch') AS last_intent,
@@ -155,6 +155,7 @@ SELECT s.id, CASE s.kind WHEN 0 THEN 'organization' WHEN 1 THEN 'user' ELSE 'mem
        CASE WHEN s.state IS NOT NULL THEN CASE s.inferred WHEN 1 THEN 'inferred' ELSE 'confirmed' END END AS evidence,
        d.text AS detail, n.what AS undone
 FROM step s
+LEFT JOIN kind_word k ON k.code = s.kind
 LEFT JOIN effect_word i ON i.code = s.intent
 LEFT JOIN effect_word e ON e.code = s.effect
 LEFT JOIN detail d ON d.id = s.detail
@@ -182,6 +183,10 @@ LEFT JOIN effect_word mw ON mw.code = m.effect
 LEFT JOIN undone un ON un.step_id = u.step_id
 LEFT JOIN undone mn ON mn.step_id = m.step_id;
 
+-- the words of `kind`
+CREATE TABLE kind_word (code INTEGER PRIMARY KEY, word TEXT NOT NULL);
+INSERT INTO kind_word VALUES (0, 'organization'), (1, 'user'), (2, 'membership'), (3, 'permission'), (4, 'role'),
+    (5, 'invitation'), (6, 'password reset'), (7, 'TOTP factor');
 -- the words of `effect` and `intent`
 CREATE TABLE effect_word (code INTEGER PRIMARY KEY, word TEXT NOT NULL);
 INSERT INTO effect_word VALUES (1, 'created'), (2, 'updated'), (3, 'reactivated'), (4, 'existing'), (5, 'deleted');

@@ -403,9 +403,5 @@ fn remembered_from(row: &Row<'_>) -> rusqlite::Result<Remembered> {
 }
 
 pub(super) fn kind_number(kind: Kind) -> i64 {
-    match kind {
-        Kind::Organization => 0,
-        Kind::User => 1,
-        Kind::Membership => 2,
-    }
+    kind.code()
 }

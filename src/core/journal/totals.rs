@@ -322,10 +322,5 @@ impl Store {
 }
 
 pub(super) fn kind_of(number: i64) -> Option<Kind> {
-    match number {
-        0 => Some(Kind::Organization),
-        1 => Some(Kind::User),
-        2 => Some(Kind::Membership),
-        _ => None,
-    }
+    Kind::of_code(number)
 }

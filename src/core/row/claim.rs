@@ -8,8 +8,74 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Claim {
     User(Box<UserClaim>),
+    /// "This user exists": one whom only others can make.
+    ExistingUser(ExistingUser),
     Organization(OrganizationClaim),
     Membership(MembershipClaim),
+    /// "This permission exists", by its slug.
+    Permission(String),
+    Role(Box<RoleClaim>),
+    Invitation(Box<InvitationClaim>),
+    /// "The user with this address was sent a mail to set a password."
+    PasswordReset(String),
+    TotpFactor(Box<TotpFactorClaim>),
+}
+
+/// How a row names a user who is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExistingUser {
+    /// Trimmed and lower-cased.
+    Email(String),
+    ExternalId(String),
+    Id(String),
+}
+
+impl ExistingUser {
+    /// As the row has it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Email(text) | Self::ExternalId(text) | Self::Id(text) => text,
+        }
+    }
+}
+
+/// "This role exists, with at least these permissions": of the environment, or of the row's organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleClaim {
+    pub slug: String,
+    /// What it is called; its slug if it has to be made and nothing is said.
+    pub name: Option<String>,
+    /// How the row names the organization whose role it is; `None`: the environment's.
+    pub organization: Option<OrganizationReference>,
+    pub permissions: Vec<String>,
+    /// Permissions that the row does not name are taken away.
+    pub exact: bool,
+}
+
+/// "This address has an open invitation."
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvitationClaim {
+    /// Trimmed and lower-cased.
+    pub email: String,
+    /// How the row names the organization; `None`: an invitation into no organization.
+    pub organization: Option<OrganizationReference>,
+    pub role: Option<String>,
+    /// 1 to 30; the API's own default is 7.
+    pub expires_in_days: Option<u8>,
+    pub inviter_user_id: Option<String>,
+    pub locale: Option<String>,
+}
+
+/// "The row's user has a TOTP factor": this one, if there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TotpFactorClaim {
+    /// Base32.
+    pub secret: Secret,
+    pub issuer: Option<String>,
+    /// Under which name authenticators show it.
+    pub user: Option<String>,
+    /// How the row names the user.
+    pub of: ExistingUser,
 }
 
 /// "This user exists, with these fields." A field that is `None` is not claimed and is left alone.
@@ -91,6 +157,26 @@ pub struct OrganizationClaim {
     pub reference: OrganizationReference,
     /// What it is called if it has to be made; `None`: it must be there already.
     pub name: Option<String>,
+    /// What else is claimed of it, by rows that are about organizations; `None`: nothing, and whatever it is like is fine.
+    pub fields: Option<Box<OrganizationFields>>,
+}
+
+/// What a row that is about an organization says beside its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrganizationFields {
+    /// It has at least these.
+    pub domains: Vec<Domain>,
+    /// String values only: the API takes no others.
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// A domain of an organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    /// Lower-cased.
+    pub name: String,
+    /// Whoever imports vouches for it; else the API waits for a proof.
+    pub verified: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

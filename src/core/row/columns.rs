@@ -1,4 +1,4 @@
-//! Owns the columns of users: which of a source's names means what.
+//! Owns the columns of a source: which of its names means what.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use thiserror::Error;
 use super::interpret::Rules;
 use super::issue::Issue;
 use super::mode::Mode;
+use super::row_kind::RowKind;
 use super::{IssueCode, clearing, near};
 use crate::source::PROBLEM;
 
-/// A column that an import of users understands.
+/// A column that imports understand; [`RowKind::fields`] says which of them those of one kind do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     Email,
@@ -27,10 +28,54 @@ pub enum Field {
     OrgExternalId,
     OrgName,
     RoleSlugs,
+    UserId,
+    UserExternalId,
+    Domains,
+    RoleSlug,
+    RoleName,
+    RoleType,
+    Permissions,
+    ExpiresInDays,
+    InviterUserId,
+    Locale,
+    TotpSecret,
+    TotpIssuer,
+    TotpUser,
 }
 
 impl Field {
-    pub const ALL: [Field; 14] = [
+    pub const ALL: [Field; 27] = [
+        Self::Email,
+        Self::FirstName,
+        Self::LastName,
+        Self::Name,
+        Self::Password,
+        Self::PasswordHash,
+        Self::PasswordHashType,
+        Self::EmailVerified,
+        Self::ExternalId,
+        Self::Metadata,
+        Self::OrgId,
+        Self::OrgExternalId,
+        Self::OrgName,
+        Self::RoleSlugs,
+        Self::UserId,
+        Self::UserExternalId,
+        Self::Domains,
+        Self::RoleSlug,
+        Self::RoleName,
+        Self::RoleType,
+        Self::Permissions,
+        Self::ExpiresInDays,
+        Self::InviterUserId,
+        Self::Locale,
+        Self::TotpSecret,
+        Self::TotpIssuer,
+        Self::TotpUser,
+    ];
+
+    /// What an import of users understands.
+    pub(super) const OF_USERS: [Field; 14] = [
         Self::Email,
         Self::FirstName,
         Self::LastName,
@@ -64,6 +109,19 @@ impl Field {
             Self::OrgExternalId => "org_external_id",
             Self::OrgName => "org_name",
             Self::RoleSlugs => "role_slugs",
+            Self::UserId => "user_id",
+            Self::UserExternalId => "user_external_id",
+            Self::Domains => "domains",
+            Self::RoleSlug => "role_slug",
+            Self::RoleName => "role_name",
+            Self::RoleType => "role_type",
+            Self::Permissions => "permissions",
+            Self::ExpiresInDays => "expires_in_days",
+            Self::InviterUserId => "inviter_user_id",
+            Self::Locale => "locale",
+            Self::TotpSecret => "totp_secret",
+            Self::TotpIssuer => "totp_issuer",
+            Self::TotpUser => "totp_user",
         }
     }
 
@@ -71,7 +129,7 @@ impl Field {
     pub fn is_secret(self) -> bool {
         matches!(
             self,
-            Self::Password | Self::PasswordHash | Self::PasswordHashType
+            Self::Password | Self::PasswordHash | Self::PasswordHashType | Self::TotpSecret
         )
     }
 
@@ -101,6 +159,8 @@ impl Field {
 pub enum ColumnsError {
     #[error("No `email` column.{} Use --map or rename it.", meant(.near))]
     NoEmail { near: Option<String> },
+    #[error("No {columns} column: {rows} need it. Use --map or rename one.")]
+    Lacking { columns: String, rows: &'static str },
     #[error(
         "The columns `{first}` and `{second}` both mean `{field}`. Rename or remove one of the two"
     )]
@@ -145,6 +205,8 @@ pub(super) type Positions = [Option<usize>; Field::ALL.len()];
 /// Which column means what. Made once a source, and grown with it.
 #[derive(Clone, Debug)]
 pub struct Columns {
+    /// What the rows are about.
+    kind: RowKind,
     names: Vec<String>,
     positions: Arc<Positions>,
     /// Columns that came after another of the same meaning: a row that fills one fails.
@@ -160,7 +222,7 @@ pub struct Columns {
 impl Columns {
     /// Finds the meaning of a source's columns; `mapping` has pairs such as (`E-Mail`, `email`) and comes first.
     pub fn resolve(names: &[String], mapping: &[(String, String)]) -> Result<Self, ColumnsError> {
-        Self::of((names, false), mapping, None)
+        Self::of(RowKind::Users, (names, false), mapping, None)
     }
 
     /// The same for a source whose columns can still grow: a mapped column may come later, which is a warning.
@@ -168,17 +230,18 @@ impl Columns {
         names: &[String],
         mapping: &[(String, String)],
     ) -> Result<Self, ColumnsError> {
-        Self::understand(names, mapping, None)
+        Self::understand(RowKind::Users, names, mapping, None)
     }
 
-    /// The one or the other, by whether the columns of the source can still grow; the cells of the column `record_id` say
+    /// The one or the other for rows of a kind, by whether the columns of the source can still grow; the cells of the column `record_id` say
     /// what the caller calls each row.
     pub fn of(
+        kind: RowKind,
         (names, grow): (&[String], bool),
         mapping: &[(String, String)],
         record_id: Option<&str>,
     ) -> Result<Self, ColumnsError> {
-        let columns = Self::understand(names, mapping, record_id)?;
+        let columns = Self::understand(kind, names, mapping, record_id)?;
         let missing = columns
             .mapping
             .iter()
@@ -191,6 +254,32 @@ impl Columns {
             });
         }
         Ok(columns)
+    }
+
+    fn has_what_is_needed(&self, names: &[String]) -> Result<(), ColumnsError> {
+        let lacking = self.kind.needed().iter();
+        let mut lacking = lacking.filter(|any| !any.iter().any(|field| self.has(*field)));
+        match lacking.next() {
+            None => Ok(()),
+            Some([Field::Email]) => Err(ColumnsError::NoEmail {
+                near: near_email(names),
+            }),
+            Some(any) => {
+                let columns: Vec<String> = any
+                    .iter()
+                    .map(|field| format!("`{}`", field.as_str()))
+                    .collect();
+                Err(ColumnsError::Lacking {
+                    columns: columns.join(" or "),
+                    rows: self.kind.as_str(),
+                })
+            }
+        }
+    }
+
+    /// What the rows are about.
+    pub fn kind(&self) -> RowKind {
+        self.kind
     }
 
     /// Where the cells are that say what the caller calls each row.
@@ -221,18 +310,21 @@ impl Columns {
     }
 
     fn understand(
+        kind: RowKind,
         names: &[String],
         mapping: &[(String, String)],
         record_id: Option<&str>,
     ) -> Result<Self, ColumnsError> {
+        let of_kind = |field: Field| kind.fields().contains(&field);
         let mapping = mapping.iter().map(|(from, to)| match Field::named(to) {
-            Some(field) => Ok((from.clone(), field)),
-            None => Err(ColumnsError::UnknownTarget {
+            Some(field) if of_kind(field) => Ok((from.clone(), field)),
+            _ => Err(ColumnsError::UnknownTarget {
                 name: to.clone(),
-                near: Field::nearest(to, |_| true).map(|field| field.as_str().to_owned()),
+                near: Field::nearest(to, of_kind).map(|field| field.as_str().to_owned()),
             }),
         });
         let mut columns = Self {
+            kind,
             names: Vec::new(),
             positions: Arc::new([None; Field::ALL.len()]),
             late_duplicates: Vec::new(),
@@ -249,11 +341,7 @@ impl Columns {
                 field: field.as_str(),
             });
         }
-        if !columns.has(Field::Email) {
-            return Err(ColumnsError::NoEmail {
-                near: near_email(names),
-            });
-        }
+        columns.has_what_is_needed(names)?;
         if let Some(wanted) = record_id {
             columns.call_rows_by(wanted.trim())?;
         }
@@ -362,7 +450,8 @@ impl Columns {
             }
             let position = first + position;
             let is_mapped = |field: Field| self.mapping.iter().any(|(_, to)| *to == field);
-            match Field::named(name) {
+            let field = Field::named(name).filter(|field| self.kind.fields().contains(field));
+            match field {
                 Some(field) if positions[field as usize].is_none() => {
                     positions[field as usize] = Some(position);
                 }
@@ -407,7 +496,8 @@ impl Columns {
         if name.is_empty() {
             return format!("column {} (without a name)", position + 1);
         }
-        match Field::nearest(name, |field| !self.has(field)) {
+        let free = |field| !self.has(field) && self.kind.fields().contains(&field);
+        match Field::nearest(name, free) {
             Some(field) => format!("`{name}` (did you mean `{}`?)", field.as_str()),
             None => format!("`{name}`"),
         }

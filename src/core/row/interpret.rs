@@ -11,8 +11,9 @@ use super::columns::{Columns, Field, Positions};
 use super::issue::{Issue, Notes, quoted};
 use super::metadata::longer_than;
 use super::mode::Mode;
+use super::row_kind::RowKind;
 use super::step::Step;
-use super::{IssueCode, clearing, convert, metadata, organization, password};
+use super::{IssueCode, clearing, convert, metadata, organization, other_rows, password};
 use crate::source::{CellView, Cells, Record};
 
 /// OpenAPI document of WorkOS, in characters.
@@ -27,6 +28,8 @@ pub struct Rules {
     pub create_organizations: bool,
     /// `--clear-empty`: an empty cell says that its field is to be empty.
     pub clear_empty: bool,
+    /// `--remove-permissions`: permissions of a role that its row does not name are taken away.
+    pub exact_permissions: bool,
 }
 
 impl Default for Rules {
@@ -34,6 +37,7 @@ impl Default for Rules {
         Self {
             create_organizations: true,
             clear_empty: false,
+            exact_permissions: false,
         }
     }
 }
@@ -43,6 +47,7 @@ impl Default for Rules {
 pub struct RowIdentity {
     pub record_number: u64,
     pub line: Option<u64>,
+    kind: RowKind,
     /// Where each field's cell is. Only known columns without secrets are kept; none of a broken record.
     positions: Arc<Positions>,
     record_id: Option<usize>,
@@ -58,8 +63,14 @@ impl RowIdentity {
         }
     }
 
+    /// The external id of what the row is about; a role's slug.
     pub fn external_id(&self) -> Option<Cow<'_, str>> {
-        self.identifier(Field::ExternalId)
+        self.identifier(match self.kind {
+            RowKind::Organizations => Field::OrgExternalId,
+            RowKind::Memberships => Field::UserExternalId,
+            RowKind::Roles => Field::RoleSlug,
+            _ => Field::ExternalId,
+        })
     }
 
     /// What the caller calls the row, where a column was named that says so.
@@ -117,7 +128,8 @@ impl fmt::Debug for RowIdentity {
 #[derive(Clone, Debug)]
 pub struct Row {
     pub identity: RowIdentity,
-    /// Organization (if the row has one), user, membership (if it has an organization), in this order.
+    /// In the order in which they are ensured; of users: organization (if the row has one), user, membership (if it has an
+    /// organization).
     pub steps: Vec<Step>,
 }
 
@@ -161,6 +173,7 @@ pub fn interpret(columns: &Columns, mode: &Mode, record: Record, rules: &Rules) 
     let mut identity = RowIdentity {
         record_number: record.number,
         line: record.line,
+        kind: columns.kind(),
         positions: Arc::clone(columns.positions()),
         record_id: columns.record_id(),
         cells: None,
@@ -213,6 +226,9 @@ fn read(
         Some(position) => cells.get(position),
         None => CellView::Missing,
     };
+    if let Mode::Others { kind, organization } = mode {
+        return other_rows::read(*kind, organization.as_ref(), cell, rules, notes);
+    }
     let password = password::password(
         cell(Field::Password),
         cell(Field::PasswordHash),
@@ -243,6 +259,7 @@ fn read(
                 claim
             })
         }
+        Mode::Others { .. } => None,
         Mode::UserOnly => {
             for field in [Field::OrgId, Field::OrgExternalId, Field::OrgName] {
                 if !cell(field).is_blank() {
@@ -290,7 +307,7 @@ fn label(cell: CellView<'_>) -> Option<Cow<'_, str>> {
 }
 
 /// The email as the API keeps it: trimmed and lower-cased. Empty if it is wrong, which is noted.
-fn email(cell: CellView, notes: &mut Notes) -> String {
+pub(super) fn email(cell: CellView, notes: &mut Notes) -> String {
     let Some(email) = convert::text(cell, Field::Email, notes) else {
         if cell.is_blank() {
             let message = "the row has no email. Fill it in, or remove the row";

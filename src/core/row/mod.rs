@@ -14,15 +14,18 @@ mod convert;
 mod metadata;
 mod near;
 mod organization;
+mod other_rows;
 mod own;
 mod password;
+mod row_kind;
 mod secrecy;
 #[cfg(test)]
 mod tests;
 
 pub use claim::{
-    Claim, Clear, HashKind, MembershipClaim, OrganizationClaim, OrganizationReference, Password,
-    UserClaim,
+    Claim, Clear, Domain, ExistingUser, HashKind, InvitationClaim, MembershipClaim,
+    OrganizationClaim, OrganizationFields, OrganizationReference, Password, RoleClaim,
+    TotpFactorClaim, UserClaim,
 };
 pub use code::IssueCode;
 pub use columns::{Columns, ColumnsError, Field, parse_mapping};
@@ -31,5 +34,6 @@ pub use interpret::{Interpreted, Rejected, Row, RowIdentity, Rules, interpret};
 pub use issue::{Issue, Severity};
 pub use mode::{Mode, ModeError, OrganizationOptions};
 pub use own::{Judged, OwnRules, Remark, SeenRow, seen};
+pub use row_kind::RowKind;
 pub use secrecy::may_hold_secrets;
 pub use step::{Kind, Step, StepKey};

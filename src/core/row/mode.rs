@@ -6,6 +6,7 @@ use super::IssueCode;
 use super::claim::{OrganizationClaim, OrganizationReference};
 use super::columns::{Columns, Field};
 use super::issue::Issue;
+use super::row_kind::RowKind;
 
 /// Which organizations the rows' users are added to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,11 @@ pub enum Mode {
     UserOnly,
     SingleOrganization(OrganizationClaim),
     MultiOrganization,
+    /// The rows are not about users to be imported. `organization`: the one that all of them belong to, by an option.
+    Others {
+        kind: RowKind,
+        organization: Option<OrganizationClaim>,
+    },
 }
 
 /// What the caller said about the organization (`--org-id`, `--org-external-id`, `--create-org-if-missing`,
@@ -36,6 +42,8 @@ pub enum ModeError {
     CreateWithoutName,
     #[error("--org-name needs --org-external-id and --create-org-if-missing")]
     NameAlone,
+    #[error("{rows} do not belong to one organization: leave out --org-id and --org-external-id")]
+    NoOrganization { rows: &'static str },
     #[error("The organization's id is empty")]
     EmptyReference,
     #[error(
@@ -51,10 +59,15 @@ impl Mode {
         options: &OrganizationOptions,
         columns: &Columns,
     ) -> Result<(Self, Vec<Issue>), ModeError> {
+        if columns.kind() != RowKind::Users {
+            let mode = Self::others(options, columns.kind())?;
+            return Ok((mode, Vec::new()));
+        }
         let mode = match reference(options)? {
             Some(reference) => Self::SingleOrganization(OrganizationClaim {
                 reference,
                 name: options.name.clone().filter(|_| options.create_if_missing),
+                fields: None,
             }),
             None if columns.has_organization() => Self::MultiOrganization,
             None => match columns.name_of(Field::OrgName) {
@@ -64,6 +77,31 @@ impl Mode {
         };
         let warnings = mode.warnings(columns, true, true);
         Ok((mode, warnings))
+    }
+
+    fn others(options: &OrganizationOptions, kind: RowKind) -> Result<Self, ModeError> {
+        let reference = reference(options)?;
+        let belongs = matches!(kind, RowKind::Memberships | RowKind::Invitations);
+        if reference.is_some() && !belongs {
+            return Err(ModeError::NoOrganization {
+                rows: kind.as_str(),
+            });
+        }
+        let organization = reference.map(|reference| OrganizationClaim {
+            reference,
+            name: options.name.clone().filter(|_| options.create_if_missing),
+            fields: None,
+        });
+        Ok(Self::Others { kind, organization })
+    }
+
+    /// The organization that all rows belong to, by an option.
+    pub fn organization(&self) -> Option<&OrganizationClaim> {
+        match self {
+            Self::SingleOrganization(organization) => Some(organization),
+            Self::Others { organization, .. } => organization.as_ref(),
+            Self::UserOnly | Self::MultiOrganization => None,
+        }
     }
 
     /// What has to be said about roles and organization columns that are new.
@@ -91,9 +129,10 @@ impl Mode {
         }
     }
 
-    /// `user-only`, `single-org`, `multi-org`.
+    /// `user-only`, `single-org`, `multi-org`; of rows that are not about users to be imported, their kind.
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::Others { kind, .. } => kind.as_str(),
             Self::UserOnly => "user-only",
             Self::SingleOrganization(_) => "single-org",
             Self::MultiOrganization => "multi-org",
@@ -109,6 +148,7 @@ impl Mode {
                     &organization.reference;
                 format!("Single-org mode: All users will be added to {id}")
             }
+            Self::Others { kind, .. } => kind.sentence().to_owned(),
             Self::MultiOrganization => {
                 "Multi-org mode: Organizations will be resolved per-row from CSV".to_owned()
             }

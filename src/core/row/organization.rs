@@ -37,11 +37,13 @@ pub(super) fn organization(
             Some(OrganizationClaim {
                 reference: OrganizationReference::Id(id),
                 name: None,
+                fields: None,
             })
         }
         (None, Some(external_id), name) => Some(OrganizationClaim {
             reference: OrganizationReference::ExternalId(external_id),
             name,
+            fields: None,
         }),
         (None, None, Some(_)) => {
             notes.error(
@@ -57,22 +59,7 @@ pub(super) fn organization(
 
 /// The role slugs of a row, each once, in their order.
 pub(super) fn roles(cell: CellView, notes: &mut Notes) -> Vec<String> {
-    let roles = match cell {
-        CellView::Absent | CellView::Missing => return Vec::new(),
-        CellView::Text(text) if text.trim().is_empty() => return Vec::new(),
-        CellView::Text(text) => from_text(text.trim()),
-        CellView::List(cells) => from_cells(cells),
-        other => {
-            wrong_type(other, Field::RoleSlugs, "a list of texts", notes);
-            return Vec::new();
-        }
-    };
-    let Some(roles) = roles else {
-        notes.error(
-            IssueCode::InvalidRoleSlugs,
-            Field::RoleSlugs,
-            "role_slugs must be a list with commas or a JSON array of texts, like admin,member or [\"admin\",\"member\"]",
-        );
+    let Some(roles) = list(cell, Field::RoleSlugs, notes) else {
         return Vec::new();
     };
     let mut distinct: Vec<String> = Vec::with_capacity(roles.len());
@@ -89,6 +76,34 @@ pub(super) fn roles(cell: CellView, notes: &mut Notes) -> Vec<String> {
         }
     }
     distinct
+}
+
+/// The texts of a cell that has several, with commas or as a list; `None`, and noted, if it has something else.
+pub(super) fn list(cell: CellView, field: Field, notes: &mut Notes) -> Option<Vec<String>> {
+    let texts = match cell {
+        CellView::Absent | CellView::Missing => Some(Vec::new()),
+        CellView::Text(text) => from_text(text.trim()),
+        CellView::List(cells) => from_cells(cells),
+        other => {
+            wrong_type(other, field, "a list of texts", notes);
+            return None;
+        }
+    };
+    if texts.is_none() {
+        let (code, example) = match field {
+            Field::RoleSlugs => (
+                IssueCode::InvalidRoleSlugs,
+                "admin,member or [\"admin\",\"member\"]",
+            ),
+            _ => (IssueCode::InvalidList, "a,b or [\"a\",\"b\"]"),
+        };
+        let message = format!(
+            "{} must be a list with commas or a JSON array of texts, like {example}",
+            field.as_str()
+        );
+        notes.error(code, field, message);
+    }
+    texts
 }
 
 fn from_text(text: &str) -> Option<Vec<String>> {

@@ -100,6 +100,7 @@ impl Examiner {
                     examined.organizations.push(entry(key, value));
                 }
                 Claim::Membership(_) => examined.memberships += 1,
+                _ => {}
             }
         }
     }

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::row::{
     Columns, ColumnsError, Issue, IssueCode, Judged, Mode, ModeError, OrganizationOptions,
-    OwnRules, Rules, Severity, seen,
+    OwnRules, RowKind, Rules, Severity, seen,
 };
 use crate::source::{Record, Source, SourceError};
 
@@ -37,6 +37,8 @@ const RECENT: usize = 4096;
 #[derive(Clone, Debug, Default)]
 pub struct ValidateOptions {
     /// Pairs such as (`E-Mail`, `email`).
+    /// What the rows are about.
+    pub rows: RowKind,
     pub mapping: Vec<(String, String)>,
     pub organization: OrganizationOptions,
     pub rules: Rules,
@@ -87,7 +89,8 @@ pub fn validate(
 ) -> Result<ValidateSummary, ValidateError> {
     let first = source.next_batch(BATCH)?;
     let names = (source.columns(), source.columns_grow());
-    let columns = Columns::of(names, &options.mapping, options.record_id.as_deref())?;
+    let record_id = options.record_id.as_deref();
+    let columns = Columns::of(options.rows, names, &options.mapping, record_id)?;
     let (mode, said) = Mode::decide(&options.organization, &columns)?;
     let examiner = Examiner::new(mode.clone(), options.rules.clone());
     let mut check = Check::new(mode, &mut tell);

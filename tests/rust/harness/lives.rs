@@ -325,6 +325,7 @@ impl Scenario {
             Rules {
                 create_organizations: self.policy.create_organizations,
                 clear_empty: self.clear_empty,
+                exact_permissions: false,
             },
         )
     }

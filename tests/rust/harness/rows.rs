@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use workos_importer_core::engine::{Claimed, ReadRow, Rows};
 use workos_importer_core::journal::outcome::{ApiDetails, RowError};
 use workos_importer_core::row::{
-    Columns, Kind, Mode, OrganizationOptions, Rules, fields_digest, interpret,
+    Columns, Mode, OrganizationOptions, Rules, fields_digest, interpret,
 };
 use workos_importer_core::source::{Format, Source, open_reader};
 
@@ -68,7 +68,7 @@ impl Rows for InlineRows {
                     fields: row.user().map(|user| fields_digest(user, &[7; 32])),
                     identity: row.identity,
                     steps: row.steps,
-                    subject: Kind::User,
+                    subject: self.columns.kind().subject(),
                     digest: None,
                 })),
                 Err(rejected) => ReadRow::Invalid {

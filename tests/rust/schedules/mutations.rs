@@ -412,7 +412,7 @@ impl Between<'_> {
         let list = match write.kind {
             Kind::User => "users",
             Kind::Organization => "organizations",
-            Kind::Membership => "organization_memberships",
+            _ => "organization_memberships",
         };
         let last = dump[list].as_array().unwrap().last();
         let id = last.and_then(|last| last["id"].as_str()).unwrap_or("none");
@@ -423,6 +423,8 @@ impl Between<'_> {
             details: Details::Organization {
                 name: None,
                 external_id: None,
+                domains: Vec::new(),
+                metadata: Default::default(),
             },
         }
     }
@@ -438,6 +440,8 @@ impl Between<'_> {
             details: Details::Organization {
                 name: None,
                 external_id: None,
+                domains: Vec::new(),
+                metadata: Default::default(),
             },
         })
     }
@@ -459,6 +463,8 @@ impl Between<'_> {
                 _ => Details::Organization {
                     name: None,
                     external_id: None,
+                    domains: Vec::new(),
+                    metadata: Default::default(),
                 },
             },
         }
@@ -562,8 +568,8 @@ impl Directory for Between<'_> {
         self.inner.batch_limit(kind)
     }
 
-    fn settling(&self, write: &Write) -> Settling {
-        self.inner.settling(write)
+    fn settling(&self, claim: &Claim) -> Settling {
+        self.inner.settling(claim)
     }
 
     fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {

@@ -245,7 +245,7 @@ impl Mix {
                             name.is_some_and(|name| name.ends_with(external_id))
                         }
                         // It is known by nothing that could be compared.
-                        Kind::Membership => true,
+                        _ => true,
                     }
             })
         };

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::directory::{ApiError, Details, Found, UserDetails};
 use crate::journal::outcome::ApiDetails;
+use crate::row::Kind;
 use crate::wire::Answer;
 
 /// A page: its readable items, and the cursor of the next one.
@@ -86,16 +87,6 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 }
 
 pub(super) fn user(body: &Value) -> Option<Found> {
-    let metadata: BTreeMap<String, String> = body
-        .get("metadata")
-        .and_then(Value::as_object)
-        .map(|pairs| {
-            pairs
-                .iter()
-                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                .collect()
-        })
-        .unwrap_or_default();
     found(
         body,
         Details::User(UserDetails {
@@ -105,7 +96,7 @@ pub(super) fn user(body: &Value) -> Option<Found> {
             name: text(body, "name"),
             email_verified: body.get("email_verified").and_then(Value::as_bool),
             external_id: text(body, "external_id"),
-            metadata,
+            metadata: metadata(body),
         }),
     )
 }
@@ -116,8 +107,49 @@ pub(super) fn organization(body: &Value) -> Option<Found> {
         Details::Organization {
             name: text(body, "name"),
             external_id: text(body, "external_id"),
+            domains: domains(body),
+            metadata: metadata(body),
         },
     )
+}
+
+/// The names of an organization's domains.
+fn domains(body: &Value) -> Vec<String> {
+    let domains = body.get("domains").and_then(Value::as_array);
+    let names = domains.into_iter().flatten();
+    let names =
+        names.filter_map(|one| text(one, "domain").or_else(|| one.as_str().map(str::to_owned)));
+    names.map(|name| name.to_lowercase()).collect()
+}
+
+fn metadata(body: &Value) -> BTreeMap<String, String> {
+    let pairs = body.get("metadata").and_then(Value::as_object);
+    let pairs = pairs.into_iter().flatten();
+    pairs
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+/// A role with its permissions, which come as slugs or as objects.
+pub(super) fn role_details(body: &Value) -> Option<Found> {
+    let permissions = body.get("permissions").and_then(Value::as_array);
+    let permissions = permissions.into_iter().flatten();
+    let slugs = permissions.filter_map(|one| {
+        one.as_str()
+            .map(str::to_owned)
+            .or_else(|| text(one, "slug"))
+    });
+    let details = Details::Role {
+        name: text(body, "name"),
+        permissions: slugs.collect(),
+    };
+    found(body, details)
+}
+
+/// An object of which nothing is compared. A new factor comes inside of `authentication_factor`.
+pub(super) fn other(body: &Value, kind: Kind) -> Option<Found> {
+    let inner = body.get("authentication_factor").unwrap_or(body);
+    found(inner, Details::Other(kind))
 }
 
 /// With the ids of its user and its organization, where the answer has them.
@@ -149,7 +181,8 @@ pub(super) fn role(body: &Value) -> Option<String> {
 
 /// Whether an answer is about an object at all.
 pub(super) fn has_id(body: &Value) -> bool {
-    text(body, "id").is_some_and(|id| !id.is_empty())
+    let inner = body.get("authentication_factor").unwrap_or(body);
+    text(inner, "id").is_some_and(|id| !id.is_empty())
 }
 
 fn found(body: &Value, details: Details) -> Option<Found> {

@@ -10,7 +10,9 @@ use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::failures::DAILY_QUOTA;
 use super::patience::{GIVE_UP_AFTER, Tries};
+use super::retry_after::retry_after;
 use super::scrub::scrub;
 use super::{answers, limits};
 use crate::clock::Clock;
@@ -195,6 +197,10 @@ impl Caller {
                         other => Heard::Failed(other),
                     });
                 }
+                // No pause of a run is long enough for it.
+                Attempt::TooMany(error) if error.has_code(DAILY_QUOTA) => {
+                    return Ok(Heard::Refused(error));
+                }
                 Attempt::TooMany(error) => {
                     if let Some(error) = self.turned_away(paced, &mut tries, error) {
                         return Ok(Heard::Failed(error));
@@ -268,6 +274,16 @@ impl Caller {
             return Ok(Attempt::Success(from, answer));
         }
         let mut error = self.scrubbed(answers::error(&answer), secrets);
+        if answer.status == 429 && error.has_code(DAILY_QUOTA) {
+            let now = self.server_now();
+            let after =
+                retry_after(&answer, now).and_then(|after| SignedDuration::try_from(after).ok());
+            let again = after.and_then(|after| now.checked_add(after).ok());
+            error.message = match again {
+                Some(at) => format!("The daily quota of mails is used up until {at:.0}."),
+                None => "The daily quota of mails is used up: go on tomorrow.".into(),
+            };
+        }
         Ok(match answer.status {
             429 => Attempt::TooMany(error),
             408 | 500..=599 => Attempt::Lost(from, error),

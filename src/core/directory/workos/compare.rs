@@ -5,7 +5,7 @@ use http::Method;
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
-use super::requests;
+use super::{others, requests};
 use crate::directory::{
     Ask, Change, Details, Doubt, Fallback, Found, OnExisting, Policy, Refusal, State, UserDetails,
     Write, organization_name,
@@ -13,7 +13,8 @@ use crate::directory::{
 use crate::journal::outcome::{ApiDetails, Effect};
 use crate::row::Kind;
 use crate::row::claim::{
-    Claim, Clear, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
+    Claim, Clear, Domain, MembershipClaim, OrganizationClaim, OrganizationReference, Password,
+    UserClaim,
 };
 use crate::secret::Secret;
 
@@ -24,14 +25,12 @@ pub(super) fn diff(ask: &Ask<'_>, state: &State, policy: &Policy) -> Change {
     match (ask.claim, state) {
         (Claim::User(claim), state) => user(claim, state, policy),
         (Claim::Organization(claim), State::Absent) => missing_organization(claim, policy),
-        (Claim::Organization(_), State::Found(found)) => Change::None {
-            found: found.clone(),
-            differs: false,
-        },
+        (Claim::Organization(claim), State::Found(found)) => organization(claim, found, policy),
         (Claim::Membership(claim), state) => membership(ask, claim, state, policy),
         (Claim::Organization(claim), State::Conflict { .. }) => {
             Change::Refuse(organization_not_found(&claim.reference))
         }
+        _ => others::diff(ask, state, policy),
     }
 }
 
@@ -227,6 +226,84 @@ fn missing_organization(claim: &OrganizationClaim, policy: &Policy) -> Change {
     }
 }
 
+/// An organization that is there. Domains and metadata that the row does not name stay.
+fn organization(claim: &OrganizationClaim, found: &Found, policy: &Policy) -> Change {
+    let none = |differs| Change::None {
+        found: found.clone(),
+        differs,
+    };
+    let (
+        Some(fields),
+        Details::Organization {
+            name,
+            domains,
+            metadata,
+            ..
+        },
+    ) = (&claim.fields, &found.details)
+    else {
+        return none(false);
+    };
+    let mut body = Map::new();
+    if claim.name.is_some() && &claim.name != name {
+        body.insert("name".into(), json!(claim.name));
+    }
+    if fields
+        .domains
+        .iter()
+        .any(|one| !domains.contains(&one.name))
+    {
+        let mut all = fields.domains.clone();
+        let others = domains
+            .iter()
+            .filter(|name| all.iter().all(|one| &one.name != *name));
+        // A domain that is verified stays so: the API keeps the state of what it is sent again.
+        let others: Vec<Domain> = others
+            .map(|name| Domain {
+                name: name.clone(),
+                verified: false,
+            })
+            .collect();
+        all.extend(others);
+        body.insert("domain_data".into(), requests::domain_data(&all));
+    }
+    if let Some(pairs) = &fields.metadata {
+        let same = pairs
+            .iter()
+            .all(|(key, value)| metadata.get(key).map(String::as_str) == value.as_str());
+        if !same {
+            body.insert("metadata".into(), Value::Object(pairs.clone()));
+        }
+    }
+    match policy.on_existing {
+        OnExisting::Skip => none(!body.is_empty()),
+        OnExisting::Fail => Change::Refuse(Refusal {
+            error_type: "organization",
+            code: "organization_exists",
+            message: format!(
+                "The organization is there already ({}), and --on-existing is `fail`.",
+                found.id
+            ),
+            api: ApiDetails::default(),
+        }),
+        OnExisting::Update if body.is_empty() => none(false),
+        OnExisting::Update => {
+            let names: Vec<&String> = body.keys().collect();
+            let before = json!({ "fields": names }).to_string();
+            let mut update = write(
+                Effect::Updated,
+                Kind::Organization,
+                "update organization",
+                (Method::PUT, requests::organization(&found.id)),
+                Some(requests::serialize(body)),
+                Vec::new(),
+            );
+            update.before = Some(before);
+            Change::Write(update)
+        }
+    }
+}
+
 fn organization_not_found(reference: &OrganizationReference) -> Refusal {
     Refusal {
         error_type: "org_resolution",
@@ -358,7 +435,7 @@ fn create_membership(ask: &Ask<'_>, claim: &MembershipClaim) -> Box<Write> {
     whole
 }
 
-fn write(
+pub(super) fn write(
     effect: Effect,
     kind: Kind,
     call: &'static str,
@@ -381,20 +458,22 @@ fn write(
 }
 
 /// The write that takes an object back.
-pub(super) fn delete(kind: Kind, id: &str) -> Write {
+pub(super) fn delete(kind: Kind, id: &str) -> Option<Write> {
     let (call, target) = match kind {
         Kind::User => ("delete user", requests::user(id)),
         Kind::Organization => ("delete organization", requests::organization(id)),
         Kind::Membership => ("delete membership", requests::membership(id)),
+        _ => return None,
     };
-    *write(
+    let delete = write(
         Effect::Deleted,
         kind,
         call,
         (Method::DELETE, target),
         None,
         Vec::new(),
-    )
+    );
+    Some(*delete)
 }
 
 fn password_of(claim: &UserClaim) -> Vec<Secret> {
@@ -435,6 +514,8 @@ pub(super) fn nothing() -> Found {
         details: Details::Organization {
             name: None,
             external_id: None,
+            domains: Vec::new(),
+            metadata: Default::default(),
         },
     }
 }
@@ -457,6 +538,7 @@ pub(super) fn is_outcome_of(ask: &Ask<'_>, found: &Found, doubt: Doubt) -> bool 
             *active && (first_alone || claim.roles.iter().all(|role| roles.contains(role)))
         }
         (Claim::Organization(claim), Details::Organization { name, .. }) => name == &claim.name,
+        (Claim::Role(_), Details::Role { .. }) | (_, Details::Other(_)) => true,
         _ => false,
     }
 }

@@ -4,6 +4,9 @@ use crate::directory::{ApiError, CallError, Refusal, Then, Write};
 use crate::journal::outcome::Effect;
 use crate::row::Kind;
 
+/// The API sends no more mails today (workos.com/docs, password reset).
+pub(super) const DAILY_QUOTA: &str = "daily_quota_exceeded";
+
 /// What to make of the API's no.
 pub(super) fn after_refusal(write: &Write, error: &ApiError) -> Then {
     let status = error.status();
@@ -17,6 +20,9 @@ pub(super) fn after_refusal(write: &Write, error: &ApiError) -> Then {
         let (error_type, code) = failure_code(write.kind, write.effect);
         refuse(error_type, code)
     };
+    if error.has_code(DAILY_QUOTA) {
+        return Then::End(error.message.clone());
+    }
     match (write.kind, write.effect) {
         (kind, Effect::Deleted) if status == 404 => Then::Gone(kind, failed()),
         (_, Effect::Deleted) => Then::Fail(failed()),
@@ -54,6 +60,25 @@ pub(super) fn after_refusal(write: &Write, error: &ApiError) -> Then {
         (Kind::Membership, Effect::Created) if matches!(status, 400 | 409 | 422) => {
             Then::Look(failed())
         }
+        (Kind::Role, Effect::Created) if status == 409 || error.has_code("role_slug_conflict") => {
+            Then::Look(failed())
+        }
+        (Kind::Permission, Effect::Created)
+            if status == 409 || error.has_code("permission_slug_conflict") =>
+        {
+            Then::Look(failed())
+        }
+        (Kind::Invitation, Effect::Created)
+            if error.has_code("email_already_invited_to_organization")
+                || error.has_code("email_already_invited") =>
+        {
+            Then::Look(failed())
+        }
+        (Kind::Invitation | Kind::Role | Kind::Permission | Kind::PasswordReset, _) => {
+            Then::Fail(failed())
+        }
+        // The factor's user.
+        (Kind::TotpFactor, _) if status == 404 => Then::Gone(Kind::User, failed()),
         (kind, _) if status == 404 => Then::Gone(kind, failed()),
         _ => Then::Fail(failed()),
     }
@@ -70,6 +95,12 @@ fn failure_code(kind: Kind, effect: Effect) -> (&'static str, &'static str) {
         (Kind::Membership, Effect::Created) => ("membership", "membership_create_failed"),
         (Kind::Membership, Effect::Deleted) => ("membership", "membership_delete_failed"),
         (Kind::Membership, _) => ("membership", "membership_update_failed"),
+        (Kind::Permission, _) => (kind.stage(), "permission_create_failed"),
+        (Kind::Role, Effect::Created) => (kind.stage(), "role_create_failed"),
+        (Kind::Role, _) => (kind.stage(), "role_update_failed"),
+        (Kind::Invitation, _) => (kind.stage(), "invitation_failed"),
+        (Kind::PasswordReset, _) => (kind.stage(), "password_reset_failed"),
+        (Kind::TotpFactor, _) => (kind.stage(), "totp_factor_failed"),
     }
 }
 
@@ -79,6 +110,11 @@ pub(super) fn refusal(kind: Kind, error: &CallError) -> Refusal {
         Kind::User => ("user", "user_unavailable"),
         Kind::Organization => ("org_resolution", "org_unavailable"),
         Kind::Membership => ("membership", "membership_unavailable"),
+        Kind::Permission => (kind.stage(), "permission_unavailable"),
+        Kind::Role => (kind.stage(), "role_unavailable"),
+        Kind::Invitation => (kind.stage(), "invitation_unavailable"),
+        Kind::PasswordReset => (kind.stage(), "password_reset_unavailable"),
+        Kind::TotpFactor => (kind.stage(), "totp_factor_unavailable"),
     };
     let (message, api) = match error {
         CallError::Refused(error) | CallError::Key(error) => {

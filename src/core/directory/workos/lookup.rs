@@ -1,9 +1,11 @@
 //! Owns by which names WorkOS' objects are looked up, what an answer to such a look says, and what an object will be after
 //! a write. Pure.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::{answers, requests};
+use super::{answers, others, requests};
 use crate::directory::{Ask, Details, Found, Listed, Name, State, Write};
 use crate::journal::outcome::Effect;
 use crate::row::Kind;
@@ -36,6 +38,7 @@ pub(super) fn names_asked(ask: &Ask<'_>) -> Vec<Name> {
                 .into_iter()
                 .collect()
         }
+        _ => others::name_asked(ask).into_iter().collect(),
     }
 }
 
@@ -88,6 +91,7 @@ pub(super) fn request(name: &Name) -> (&'static str, String) {
             )
         }
         (Kind::Membership, _) => ("get membership", requests::membership(value)),
+        _ => others::request(name),
     }
 }
 
@@ -116,6 +120,7 @@ pub(super) fn found(name: &Name, body: &Value) -> Option<Found> {
             mine.next().map(|(_, _, found)| found)
         }
         (Kind::Membership, _) => answers::membership(body).map(|(_, _, found)| found),
+        _ => others::found(name, body),
     }
 }
 
@@ -137,7 +142,7 @@ pub(super) fn with_names(found: Found) -> Listed {
                 add(Kind::Organization, "external_id", external_id);
             }
         }
-        Details::Membership { .. } => {}
+        Details::Membership { .. } | Details::Role { .. } | Details::Other(_) => {}
     }
     Listed { found, names }
 }
@@ -169,6 +174,16 @@ pub(super) fn after(write: &Write, before: Option<&Found>, id: &str) -> Listed {
     };
     let sent = sent.unwrap_or_else(super::compare::nothing);
     let Some(mut found) = before.cloned() else {
+        let mut sent = sent;
+        if let Details::Organization {
+            name,
+            domains,
+            metadata,
+            ..
+        } = &mut sent.details
+        {
+            organization_gets(&body, name, domains, metadata);
+        }
         return with_names(sent);
     };
     if let (Details::User(has), Details::User(gets)) = (&mut found.details, sent.details) {
@@ -196,8 +211,35 @@ pub(super) fn after(write: &Write, before: Option<&Found>, id: &str) -> Listed {
             _ => {}
         }
         has.metadata.extend(gets.metadata);
+    } else if let Details::Organization {
+        name,
+        domains,
+        metadata,
+        ..
+    } = &mut found.details
+    {
+        organization_gets(&body, name, domains, metadata);
     }
     with_names(found)
+}
+
+fn organization_gets(
+    body: &Value,
+    name: &mut Option<String>,
+    domains: &mut Vec<String>,
+    metadata: &mut BTreeMap<String, String>,
+) {
+    if let Some(text) = body.get("name").and_then(Value::as_str) {
+        *name = Some(text.to_owned());
+    }
+    if let Some(data) = body.get("domain_data").and_then(Value::as_array) {
+        let names = data.iter().filter_map(|one| one.get("domain")?.as_str());
+        *domains = names.map(str::to_owned).collect();
+    }
+    let pairs = body.get("metadata").and_then(Value::as_object);
+    for (key, value) in pairs.into_iter().flatten() {
+        metadata.insert(key.clone(), value.as_str().unwrap_or_default().to_owned());
+    }
 }
 
 fn membership_after(write: &Write, before: Option<&Found>, body: &Value, id: &str) -> Listed {

@@ -6,6 +6,7 @@ mod compare;
 mod failures;
 mod limits;
 mod lookup;
+mod others;
 mod patience;
 mod requests;
 mod retry_after;
@@ -27,7 +28,7 @@ use crate::journal::outcome::Effect;
 use crate::journal::{JournalError, Waits};
 use crate::pace::{Backoff, Course, Standing, WindowStanding};
 use crate::row::Kind;
-use crate::row::claim::{Claim, OrganizationReference};
+use crate::row::claim::{Claim, ExistingUser, OrganizationReference};
 use crate::wire::Transport;
 use calls::{Caller, Heard};
 pub use limits::Limits;
@@ -140,6 +141,8 @@ impl WorkOs {
                     Kind::Organization => answers::organization(&body),
                     Kind::Membership => answers::membership(&body)
                         .map(|(_, _, found)| compare::with_roles_sent(found, write)),
+                    Kind::Role => answers::role_details(&body),
+                    kind => answers::other(&body, kind),
                 };
                 match found {
                     Some(found) => Applied::Done(found),
@@ -174,10 +177,21 @@ impl Directory for WorkOs {
     fn approach(&self, ask: &Ask<'_>) -> Approach {
         match ask.claim {
             Claim::User(_) => Approach::WriteFirst,
+            // What is claimed of it has to be compared with what it is like.
+            Claim::Organization(organization) if organization.fields.is_some() => {
+                Approach::LookFirst
+            }
             Claim::Organization(organization) => match &organization.reference {
                 OrganizationReference::Id(id) => Approach::Trust(id.clone()),
                 OrganizationReference::ExternalId(_) => Approach::LookFirst,
             },
+            Claim::ExistingUser(ExistingUser::Id(id)) => Approach::Trust(id.clone()),
+            Claim::ExistingUser(_) => Approach::LookFirst,
+            Claim::Permission(_)
+            | Claim::Role(_)
+            | Claim::Invitation(_)
+            | Claim::PasswordReset(_)
+            | Claim::TotpFactor(_) => Approach::LookFirst,
             // A user who was there is looked at first: an inactive membership must not be made active by a write.
             Claim::Membership(_) => {
                 let fresh = ask.base(Kind::User).is_some_and(|user| user.ours);
@@ -275,9 +289,12 @@ impl Directory for WorkOs {
         1
     }
 
-    /// Everything that is written so far has a natural key by which it can be found again.
-    fn settling(&self, _write: &Write) -> Settling {
-        Settling::ReadBack
+    /// A mail to set a password cannot be seen afterwards; everything else has a natural key by which it is found again.
+    fn settling(&self, claim: &Claim) -> Settling {
+        match claim {
+            Claim::PasswordReset(_) => Settling::NeverResend,
+            _ => Settling::ReadBack,
+        }
     }
 
     fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {
@@ -289,7 +306,7 @@ impl Directory for WorkOs {
     }
 
     async fn has_dependents(&self, kind: Kind, id: &str) -> Result<bool, CallError> {
-        if kind == Kind::Membership {
+        if !matches!(kind, Kind::User | Kind::Organization) {
             return Ok(false);
         }
         let body = self
@@ -308,7 +325,7 @@ impl Directory for WorkOs {
     }
 
     fn deletion(&self, kind: Kind, id: &str) -> Option<Write> {
-        Some(compare::delete(kind, id))
+        compare::delete(kind, id)
     }
 
     fn refusal(&self, kind: Kind, error: &CallError) -> Refusal {

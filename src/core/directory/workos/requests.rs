@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use crate::directory::{End, Listing};
 use crate::row::Kind;
 use crate::row::claim::{
-    MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
+    Domain, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
 };
 
 fn segment(text: &str) -> String {
@@ -91,6 +91,52 @@ pub(super) fn roles() -> String {
 
 pub(super) fn organization_roles(id: &str) -> String {
     format!("/authorization/organizations/{}/roles", segment(id))
+}
+
+/// A role of the environment (`organization` is empty), or of an organization.
+pub(super) fn role(organization: &str, slug: &str) -> String {
+    let list = match organization {
+        "" => roles(),
+        id => organization_roles(id),
+    };
+    format!("{list}/{}", segment(slug))
+}
+
+pub(super) fn role_permissions(organization: &str, slug: &str) -> String {
+    format!("{}/permissions", role(organization, slug))
+}
+
+pub(super) fn permissions() -> String {
+    "/authorization/permissions".into()
+}
+
+pub(super) fn permission(slug: &str) -> String {
+    format!("/authorization/permissions/{}", segment(slug))
+}
+
+pub(super) fn invitations() -> String {
+    "/user_management/invitations".into()
+}
+
+/// The latest invitations of an address, into an organization unless that is empty.
+pub(super) fn invitations_of(email: &str, organization: &str) -> String {
+    let mut pairs = vec![("email", email), ("limit", "100"), ("order", "desc")];
+    if !organization.is_empty() {
+        pairs.push(("organization_id", organization));
+    }
+    format!("/user_management/invitations?{}", query(&pairs))
+}
+
+pub(super) fn password_reset() -> String {
+    "/user_management/password_reset".into()
+}
+
+pub(super) fn new_auth_factor(user: &str) -> String {
+    format!("/user_management/users/{}/auth_factors", segment(user))
+}
+
+pub(super) fn auth_factors(user: &str) -> String {
+    format!("{}?limit=100", new_auth_factor(user))
 }
 
 pub(super) fn memberships() -> String {
@@ -188,7 +234,28 @@ pub(super) fn create_organization(claim: &OrganizationClaim, name: &str) -> Byte
     if let OrganizationReference::ExternalId(external_id) = &claim.reference {
         body.insert("external_id".into(), json!(external_id));
     }
+    if let Some(fields) = &claim.fields {
+        if !fields.domains.is_empty() {
+            body.insert("domain_data".into(), domain_data(&fields.domains));
+        }
+        if let Some(metadata) = &fields.metadata {
+            body.insert("metadata".into(), Value::Object(metadata.clone()));
+        }
+    }
     serialize(body)
+}
+
+/// Domains as the API takes them.
+pub(super) fn domain_data(domains: &[Domain]) -> Value {
+    let domains = domains.iter().map(|domain| {
+        let state = if domain.verified {
+            "verified"
+        } else {
+            "pending"
+        };
+        json!({ "domain": domain.name, "state": state })
+    });
+    Value::Array(domains.collect())
 }
 
 /// The body that creates a membership.

@@ -213,6 +213,7 @@ fn undone_line(found: &UndoneCount) -> (String, u64) {
         Kind::Organization => "Organizations",
         Kind::User => "Users",
         Kind::Membership => "Memberships",
+        _ => "Others",
     };
     let what = match found.verdict {
         Verdict::Deleted => "deleted",
