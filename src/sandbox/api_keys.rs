@@ -2,6 +2,7 @@
 //! made it, and not kept.
 
 use crate::answer::Answer;
+use crate::clock;
 use crate::fields::Fields;
 use crate::organizations::NewId;
 use crate::owned::Owned;
@@ -9,11 +10,14 @@ use crate::permissions::Permissions;
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 #[derive(Debug)]
 struct ApiKey {
     name: String,
     ending: String,
+    /// `None` is never. The SDKs want it, the specification is older.
+    expires_at: Option<String>,
     permissions: Vec<String>,
     created_at: String,
 }
@@ -32,7 +36,7 @@ impl ApiKeys {
         fields: &Fields,
         permissions: &Permissions,
         new_id: NewId<'_>,
-        now: &str,
+        now: SystemTime,
     ) -> Result<Value, Answer> {
         let name = fields.text("name").ok().and_then(|given| given.value());
         let name = name
@@ -46,13 +50,24 @@ impl ApiKeys {
         if named.iter().any(|slug| !permissions.contains(slug)) {
             return Err(invalid("permissions", "permission_not_found"));
         }
+        let expires_at = fields
+            .text("expires_at")
+            .map_err(|_| invalid("expires_at", "expires_at_must_be_string"))?
+            .value();
+        if expires_at
+            .as_deref()
+            .is_some_and(|text| !clock::is_later(text, now))
+        {
+            return Err(invalid("expires_at", "expires_at_in_the_past"));
+        }
         let id = new_id("api_key_");
         let value = format!("sk_{}", new_id("").to_lowercase());
         let key = ApiKey {
             name,
             ending: value[value.len() - 4..].to_owned(),
+            expires_at,
             permissions: named,
-            created_at: now.to_owned(),
+            created_at: clock::written(now),
         };
         let mut shown = key.shown(&id, organization_id);
         shown["value"] = json!(value);
@@ -96,6 +111,7 @@ impl ApiKey {
             "name": self.name,
             "obfuscated_value": format!("sk_...{}", self.ending),
             "last_used_at": null,
+            "expires_at": self.expires_at,
             "permissions": self.permissions,
             "created_at": self.created_at,
             "updated_at": self.created_at,

@@ -156,7 +156,7 @@ impl State {
             Route::CreateApiKey if self.organizations.contains(id) => {
                 let fields = Fields::of(request)?;
                 let keys = &mut self.api_keys;
-                let made = keys.create(id, &fields, &self.permissions, &mut new_id, &time)?;
+                let made = keys.create(id, &fields, &self.permissions, &mut new_id, now)?;
                 Ok(Answer::created(made))
             }
             Route::DeleteApiKey => {

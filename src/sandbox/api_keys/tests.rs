@@ -17,6 +17,7 @@ fn a_key_is_told_once_and_obfuscated_from_then_on() {
         keys(&key),
         [
             "created_at",
+            "expires_at",
             "id",
             "last_used_at",
             "name",
@@ -42,6 +43,11 @@ fn a_key_is_told_once_and_obfuscated_from_then_on() {
     for (body, field) in [
         (json!({}), "name"),
         (json!({ "name": "CI", "permissions": ["x"] }), "permissions"),
+        (
+            json!({ "name": "CI", "expires_at": "2023-12-31T23:59:59Z" }),
+            "expires_at",
+        ),
+        (json!({ "name": "CI", "expires_at": "soon" }), "expires_at"),
     ] {
         let (status, refused) = create(body);
         assert_eq!(
@@ -54,7 +60,11 @@ fn a_key_is_told_once_and_obfuscated_from_then_on() {
     let delete = format!("DELETE /api_keys/{}", key["id"].as_str().unwrap());
     assert_eq!(call(&sandbox, &delete, Value::Null).0, 204);
     assert_eq!(call(&sandbox, &delete, Value::Null).0, 404);
-    create(json!({ "name": "CI" }));
+    let (status, key) = create(json!({ "name": "CI", "expires_at": "2024-01-01T00:00:01Z" }));
+    assert_eq!(
+        (status, &key["expires_at"]),
+        (201, &json!("2024-01-01T00:00:01Z"))
+    );
     let line = format!("DELETE /organizations/{id}");
     call(&sandbox, &line, Value::Null);
     assert_eq!(sandbox.dump()["api_keys"], json!([]));
