@@ -26,6 +26,12 @@ pub(crate) fn written(now: SystemTime) -> String {
     format!("{timestamp:.3}")
 }
 
+/// Whether a text is a time, in the form of bodies, after another one.
+pub(crate) fn is_later(text: &str, now: SystemTime) -> bool {
+    let (then, now) = (text.parse::<Timestamp>(), Timestamp::try_from(now));
+    then.is_ok_and(|then| now.is_ok_and(|now| then > now))
+}
+
 /// `Sun, 06 Nov 1994 08:49:37 GMT`
 pub(crate) fn http_date(now: SystemTime) -> String {
     // `httpdate` panics outside the years 1970 to 9999.
