@@ -104,6 +104,17 @@ class Connection:
     def __new__(cls, base_url: str, key: str, ca_bundle: bytes | None, insecure_http: bool) -> Self: ...
 
 @final
+class Objects:
+    """The way to single objects of one environment."""
+
+    def __new__(cls, target: Connection | Sandbox) -> Self: ...
+    def call(self, noun: str, verb: str, input: str) -> str:
+        """Does one thing and waits for it, with the lock released. JSON in, JSON out.
+
+        Raises `InputError`, `ConflictError`, `AuthError`, `APIError`, `InDoubtError`, and what a signal raises.
+        """
+
+@final
 class Import:
     """An import that is under way. Dropping it stops the run at once."""
 
