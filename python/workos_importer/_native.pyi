@@ -12,6 +12,7 @@ __all__ = [
     "FoundRun",
     "Import",
     "Judging",
+    "Objects",
     "Sandbox",
     "SandboxServer",
     "Table",
