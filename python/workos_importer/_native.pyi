@@ -354,6 +354,7 @@ class Sandbox:
         multiple_roles: bool = True,
         roles: list[str] | None = None,
         key: str | None = None,
+        password_reset_quota: int | None = None,
     ) -> Self:
         """Makes an empty environment.
 
@@ -364,20 +365,31 @@ class Sandbox:
         - `write_limit`: so many writes in so many seconds, in place of the documented limit, as of a larger plan.
         - `multiple_roles=False`: one role a membership. `roles`: the slugs there are; default admin and member.
         - `key`: the only key that is let in over HTTP; default: every key that begins with `sk_test_`.
+        - `password_reset_quota`: so many password resets in 24 hours; more answer 429 `daily_quota_exceeded`.
 
         Raises `ConfigError` for settings that cannot be used.
         """
 
     def counters(self) -> dict[str, Any]:
-        """Requests, answers, refusals and faults so far."""
+        """Requests, answers, refusals and faults so far, and `mails`: how many were sent, by address and kind."""
 
     def dump(self) -> dict[str, Any]:
-        """All users, organizations and organization_memberships, in the order of creation."""
+        """Everything there is, in the order of creation, without secrets, tokens and the values of keys.
+
+        users, organizations, organization_memberships, roles, permissions, invitations, authentication_factors,
+        api_keys and feature_flags.
+        """
 
     def seed(self, method: str, path: str, body: Any = None) -> Any:
         """Makes or changes something directly, such as `seed("POST", "/user_management/users", {"email": …})`.
 
         Outside of keys, limits, faults and counters. Returns the API's answer.
+        """
+
+    def set_feature_flag(self, slug: str, *, organizations: list[str] | None = None, enabled: bool = True) -> None:
+        """Makes a feature flag, or changes the one with this slug. The API can only list them.
+
+        It is for the organizations with these ids (default: for all), and on only while it is `enabled`.
         """
 
     def sign_in(self, user_id: str) -> bool:

@@ -47,7 +47,7 @@ enum Latency {
 #[pymethods]
 impl Sandbox {
     #[new]
-    #[pyo3(signature = (*, seed=0, latency=None, fault_rate=0.0, faults=None, limits=true, strict_limits=false, write_limit=None, multiple_roles=true, roles=None, key=None))]
+    #[pyo3(signature = (*, seed=0, latency=None, fault_rate=0.0, faults=None, limits=true, strict_limits=false, write_limit=None, multiple_roles=true, roles=None, key=None, password_reset_quota=None))]
     #[allow(clippy::too_many_arguments)] // keyword-only in Python
     fn new(
         py: Python<'_>,
@@ -61,6 +61,7 @@ impl Sandbox {
         multiple_roles: bool,
         roles: Option<Vec<String>>,
         key: Option<String>,
+        password_reset_quota: Option<u32>,
     ) -> PyResult<Self> {
         let refuse = |message: &str| errors::config(py, "sandbox", message);
         let (least, most) = match latency {
@@ -108,6 +109,7 @@ impl Sandbox {
         };
         let limits = Limits {
             strict: strict_limits,
+            password_resets_a_day: password_reset_quota,
             ..limits
         };
         let settings = Settings {
@@ -159,6 +161,12 @@ impl Sandbox {
     /// Lets a user sign in. False if there is no such user.
     fn sign_in(&self, user_id: &str) -> bool {
         self.inner.sign_in(user_id)
+    }
+
+    /// Makes a feature flag, or changes it: for these organizations, or for all.
+    #[pyo3(signature = (slug, *, organizations=None, enabled=true))]
+    fn set_feature_flag(&self, slug: &str, organizations: Option<Vec<String>>, enabled: bool) {
+        self.inner.set_feature_flag(slug, organizations, enabled);
     }
 
     /// Lets the next `times` requests that match go wrong, after `skip` that are let through.

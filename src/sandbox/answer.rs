@@ -53,6 +53,14 @@ impl Answer {
         }
     }
 
+    /// Deleted, in the newer parts of the API.
+    pub(crate) fn no_content() -> Self {
+        Self {
+            status: StatusCode::NO_CONTENT,
+            body: Body::Empty,
+        }
+    }
+
     /// An organization is deleted behind the scenes, and plain text says so.
     pub(crate) fn accepted() -> Self {
         Self {
@@ -89,6 +97,11 @@ impl Answer {
     /// 400, with a code of its own.
     pub(crate) fn refused(code: &str, message: impl Into<String>) -> Self {
         Self::code(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// 409, with a code of its own.
+    pub(crate) fn conflict(code: &str, message: impl Into<String>) -> Self {
+        Self::code(StatusCode::CONFLICT, code, message)
     }
 
     /// 422, about one field.
@@ -146,6 +159,14 @@ impl Answer {
         Self::json(
             StatusCode::TOO_MANY_REQUESTS,
             json!({ "message": "Too many requests.", "code": "rate_limit_exceeded" }),
+        )
+    }
+
+    pub(crate) fn daily_quota_exceeded() -> Self {
+        Self::code(
+            StatusCode::TOO_MANY_REQUESTS,
+            "daily_quota_exceeded",
+            "Daily email quota exceeded.",
         )
     }
 

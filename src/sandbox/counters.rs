@@ -27,6 +27,9 @@ pub struct Counters {
     pub refused_by_limit: u64,
     /// Faults by kind, as `Fault` displays them.
     pub faults: BTreeMap<String, u64>,
+    /// Mails that were sent, by address and then by kind: `invitation` (sent
+    /// again included) and `password_reset`. What is seeded sends none.
+    pub mails: BTreeMap<String, BTreeMap<&'static str, u64>>,
     /// The most writes below `/user_management` that arrived within any ten
     /// seconds, refused ones included. At most 500 in a client that paces.
     pub most_writes_in_ten_seconds: u64,
@@ -54,12 +57,20 @@ impl Counters {
             "by_status": self.by_status,
             "refused_by_limit": self.refused_by_limit,
             "faults": self.faults,
+            "mails": self.mails,
             "most_writes_in_ten_seconds": self.most_writes_in_ten_seconds,
             "most_writes_in_a_second": self.most_writes_in_a_second,
             "most_writes_in_a_period": self.most_writes_in_a_period,
             "writes_by_second": self.writes_by_second,
         })
     }
+}
+
+/// A mail that was sent: nothing but to whom, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mail {
+    pub(crate) to: String,
+    pub(crate) kind: &'static str,
 }
 
 /// The counters with what is needed to keep them.
@@ -121,6 +132,11 @@ impl Counting {
 
     pub(crate) fn answered(&mut self, status: StatusCode) {
         *self.counters.by_status.entry(status.as_u16()).or_default() += 1;
+    }
+
+    pub(crate) fn mailed(&mut self, mail: Mail) {
+        let of_address = self.counters.mails.entry(mail.to).or_default();
+        *of_address.entry(mail.kind).or_default() += 1;
     }
 
     pub(crate) fn went_wrong(&mut self, fault: String) {

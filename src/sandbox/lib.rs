@@ -1,26 +1,33 @@
 //! A stand-in for the WorkOS API in one process: users, organizations,
-//! memberships and roles with the API's own codes and bodies, its documented
-//! limits, and faults from a seed.
+//! memberships, roles, invitations and what else a migration touches, with the
+//! API's own codes and bodies, its documented limits, and faults from a seed.
 //!
 //! One state machine, two ways in: [`Sandbox::handle`] in process, which knows
 //! no socket and reads no clock, and [`serve`], an HTTP server on loopback over
 //! it. This file owns the handle that both share.
 
 mod answer;
+mod api_keys;
 mod clock;
 mod connection;
 mod counters;
 mod domains;
 mod ending;
+mod factors;
 mod faults;
+mod feature_flags;
 mod fields;
 mod identifiers;
+mod invitations;
 mod limits;
 mod machine;
 mod memberships;
 mod organizations;
+mod owned;
 mod paging;
 mod passwords;
+mod permissions;
+mod reset_limits;
 mod roles;
 mod route;
 mod server;
@@ -114,9 +121,12 @@ impl Sandbox {
     }
 
     /// Everything there is, in the order of creation: `users`,
-    /// `organizations` and `organization_memberships`, inactive ones included.
-    /// Each user has a `password`: null, `"password"`, or the type of the hash
-    /// that was given.
+    /// `organizations`, `organization_memberships` (inactive ones included),
+    /// `roles`, `permissions`, `invitations` (in their state at the time of the
+    /// latest request), `authentication_factors`, `api_keys` and
+    /// `feature_flags`. Each user has a `password`: null, `"password"`, or the
+    /// type of the hash that was given. Secrets, tokens and the values of keys
+    /// are not in it.
     pub fn dump(&self) -> Value {
         self.machine().dump()
     }
@@ -144,8 +154,16 @@ impl Sandbox {
         });
     }
 
+    /// Makes a feature flag, or changes the one with this slug: for these
+    /// organizations, or for all (`None`), and whether it is on in the
+    /// environment. The API can only list them.
+    pub fn set_feature_flag(&self, slug: &str, organizations: Option<Vec<String>>, enabled: bool) {
+        self.machine()
+            .set_feature_flag(slug, organizations, enabled);
+    }
+
     /// Makes or changes something directly, outside of keys, limits, faults
-    /// and counters, at the time of the latest request (1 January 2024 before
+    /// and counters, and without a mail, at the time of the latest request (1 January 2024 before
     /// the first). Returns the answer's body, which is null if it has none.
     pub fn seed(&self, method: Method, path: &str, body: Value) -> Value {
         let mut request = Request::new(match body {

@@ -42,7 +42,7 @@ impl Window {
 
 /// One limit, and what has been let through under it.
 #[derive(Debug)]
-struct Gate {
+pub(crate) struct Gate {
     most: usize,
     sliding: Window,
     fixed: Option<Fixed>,
@@ -56,7 +56,7 @@ struct Fixed {
 }
 
 impl Gate {
-    fn new((most, span): Limit, strict: bool) -> Self {
+    pub(crate) fn new((most, span): Limit, strict: bool) -> Self {
         Self {
             most: usize::try_from(most).unwrap_or(usize::MAX),
             sliding: Window::new(span),
@@ -65,7 +65,7 @@ impl Gate {
     }
 
     /// How long until this gate lets a request through; `None` is now.
-    fn wait(&mut self, now: SystemTime) -> Option<Duration> {
+    pub(crate) fn wait(&mut self, now: SystemTime) -> Option<Duration> {
         let span = self.sliding.span;
         let mut wait = None;
         if self.sliding.count(now) >= self.most {
@@ -87,6 +87,11 @@ impl Gate {
             }
         }
         wait
+    }
+
+    /// Takes a place for one that was let through.
+    pub(crate) fn take(&mut self, now: SystemTime) {
+        self.sliding.add(now);
     }
 }
 
@@ -195,7 +200,7 @@ impl Gates {
             return Err(wait);
         }
         for gate in gates {
-            gate.sliding.add(now);
+            gate.take(now);
         }
         if let Some(bucket) = bucket {
             bucket.places -= 1.0;

@@ -8,7 +8,8 @@ use crate::ending::{Ending, Exchange, under_fault};
 use crate::faults::FaultSchedule;
 use crate::identifiers::Identifiers;
 use crate::limits::Gates;
-use crate::route::{self, Route, Scope};
+use crate::reset_limits::{self, ResetGates};
+use crate::route::{self, Scope, Target};
 use crate::settings::{Limits, Settings};
 use crate::state::State;
 use bytes::Bytes;
@@ -22,6 +23,7 @@ pub(crate) struct Machine {
     settings: Settings,
     state: State,
     gates: Gates,
+    resets: ResetGates,
     pub(crate) schedule: FaultSchedule,
     pub(crate) counting: Counting,
     request_ids: Identifiers,
@@ -33,6 +35,7 @@ impl Machine {
         Self {
             state: State::new(&settings),
             gates: Gates::new(&settings.limits),
+            resets: ResetGates::new(&settings.limits),
             schedule: FaultSchedule::new(settings.seed, &settings.faults),
             counting: Counting::new(&settings.limits),
             request_ids: Identifiers::new(settings.seed ^ 0x1d1d_1d1d_1d1d_1d1d),
@@ -56,40 +59,54 @@ impl Machine {
         self.state.sign_in(user_id, self.latest)
     }
 
-    pub(crate) fn dump(&self) -> Value {
-        self.state.dump()
+    /// Makes a feature flag, or changes it, at the time of the latest request.
+    pub(crate) fn set_feature_flag(
+        &mut self,
+        slug: &str,
+        organizations: Option<Vec<String>>,
+        enabled: bool,
+    ) {
+        self.state
+            .set_feature_flag(slug, organizations, enabled, self.latest);
     }
 
-    /// Changes the environment directly: no key, no limit, no fault, no count.
+    pub(crate) fn dump(&self) -> Value {
+        self.state.dump(self.latest)
+    }
+
+    /// Changes the environment directly: no key, no limit, no fault, no count,
+    /// no mail.
     pub(crate) fn seed(&mut self, method: &Method, path: &str, request: &Request<Bytes>) -> Answer {
-        let (route, id) = Route::of(method, path);
-        self.state.handle(route, &id, request, self.latest)
+        let target = Target::of(method, path);
+        let answer = self.state.handle(&target, request, self.latest);
+        self.state.take_mail();
+        answer
     }
 
     pub(crate) fn handle(&mut self, request: &Request<Bytes>, now: SystemTime) -> Exchange {
         self.latest = now;
         let (method, path) = (request.method(), request.uri().path());
-        let (route, id) = Route::of(method, path);
-        let scope = route::scope(method, path, route);
+        let target = Target::of(method, path);
+        let scope = route::scope(method, path, target.route);
         let is_write = scope == Scope::UserManagementWrite;
-        self.counting.arrived(route.label(), is_write, now);
+        self.counting.arrived(target.route.label(), is_write, now);
         let request_id = self.request_ids.next("req_", now);
-        let (answer, retry_after) = match self.admitted(request, scope, now) {
+        let (answer, retry_after) = match self.admitted(request, &target, scope, now) {
             Err(refusal) => refusal,
             Ok(()) => {
-                let target = request
+                let written = request
                     .uri()
                     .path_and_query()
-                    .map_or(path, |target| target.as_str());
-                if let Some(fault) = self.schedule.next(method, target) {
+                    .map_or(path, |written| written.as_str());
+                if let Some(fault) = self.schedule.next(method, written) {
                     self.counting.went_wrong(fault.to_string());
                     let answer = fault
                         .is_applied()
-                        .then(|| self.state.handle(route, &id, request, now));
+                        .then(|| self.carried_out(&target, request, now));
                     let ending = under_fault(fault, answer, &request_id, now);
                     return self.ended(ending);
                 }
-                (self.state.handle(route, &id, request, now), None)
+                (self.carried_out(&target, request, now), None)
             }
         };
         self.ended(Ending::Answer(answer.into_response(
@@ -99,10 +116,24 @@ impl Machine {
         )))
     }
 
+    fn carried_out(
+        &mut self,
+        target: &Target,
+        request: &Request<Bytes>,
+        now: SystemTime,
+    ) -> Answer {
+        let answer = self.state.handle(target, request, now);
+        if let Some(mail) = self.state.take_mail() {
+            self.counting.mailed(mail);
+        }
+        answer
+    }
+
     /// Key and limits. A request with a wrong key takes no place.
     fn admitted(
         &mut self,
         request: &Request<Bytes>,
+        target: &Target,
         scope: Scope,
         now: SystemTime,
     ) -> Result<(), (Answer, Option<String>)> {
@@ -118,11 +149,23 @@ impl Machine {
         let Some(key) = key else {
             return Err((Answer::unauthorized(), None));
         };
-        self.gates.pass(key, scope, now).map_err(|wait| {
+        let reset = reset_limits::address(target.route, request);
+        // Asked first and taken last: who is refused takes no place anywhere.
+        let refusal = reset
+            .as_deref()
+            .and_then(|address| self.resets.refusal(address, now))
+            .or_else(|| {
+                let passed = self.gates.pass(key, scope, now);
+                passed.err().map(|wait| (Answer::too_many_requests(), wait))
+            });
+        if let Some((answer, wait)) = refusal {
             self.counting.counters.refused_by_limit += 1;
-            let seconds = whole_seconds(wait).to_string();
-            (Answer::too_many_requests(), Some(seconds))
-        })
+            return Err((answer, Some(whole_seconds(wait).to_string())));
+        }
+        if let Some(address) = reset {
+            self.resets.take(&address, now);
+        }
+        Ok(())
     }
 
     fn ended(&mut self, ending: Ending) -> Exchange {

@@ -169,6 +169,16 @@ impl Memberships {
         self.members.remove(organization_id);
     }
 
+    /// Whether any membership of the organization, active or not, has a role.
+    pub(crate) fn is_assigned(&self, organization_id: &str, role: &str) -> bool {
+        let shelf = self.by_organization.get(organization_id);
+        let mut memberships = shelf
+            .into_iter()
+            .flat_map(|shelf| shelf.active.iter().chain(&shelf.inactive))
+            .filter_map(|id| self.by_id.get(id));
+        memberships.any(|membership| membership.roles.iter().any(|slug| slug == role))
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = (&String, &Membership)> {
         self.by_id.iter()
     }

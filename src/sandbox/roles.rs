@@ -10,22 +10,33 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+pub(crate) const KIND: &str = "Role";
+
+/// The one type of resource that the sandbox has roles and permissions for.
+const RESOURCE_TYPE: &str = "organization";
+const LONGEST: usize = 48;
+
 #[derive(Debug)]
 struct Role {
     id: String,
     slug: String,
     name: String,
+    description: Option<String>,
     /// As the API calls it.
     kind: &'static str,
+    permissions: Vec<String>,
     created_at: String,
+    updated_at: String,
 }
 
-/// The roles, in their order of priority.
+/// The roles, in their order of priority. Where a call is about one set of
+/// them, `None` is the environment's, and an id the organization's own.
 #[derive(Debug)]
 pub(crate) struct Roles {
     roles: Vec<Role>,
     /// By the organization's id.
     own: BTreeMap<String, Vec<Role>>,
+    default: Vec<String>,
     several: bool,
 }
 
@@ -35,67 +46,154 @@ impl Roles {
             id: identifiers.next("role_", clock::beginning()),
             slug: slug.clone(),
             name: name_of(slug),
+            description: None,
             kind: "EnvironmentRole",
+            permissions: Vec::new(),
             created_at: clock::BEGINNING.to_owned(),
+            updated_at: clock::BEGINNING.to_owned(),
         });
+        let member = slugs.iter().find(|slug| *slug == "member");
         Self {
             roles: roles.collect(),
             own: BTreeMap::new(),
+            default: member.or(slugs.last()).cloned().into_iter().collect(),
             several,
         }
     }
 
     /// What a membership is given when no role is named.
     pub(crate) fn default_roles(&self) -> Vec<String> {
-        let member = self.roles.iter().find(|role| role.slug == "member");
-        member
-            .or(self.roles.last())
-            .map(|role| role.slug.clone())
-            .into_iter()
-            .collect()
+        self.default.clone()
     }
 
-    /// Makes a role that only this organization has.
-    pub(crate) fn create_own(
+    /// Makes a role of the environment, or one that only an organization has.
+    pub(crate) fn create(
         &mut self,
-        organization_id: &str,
+        organization_id: Option<&str>,
         fields: &Fields,
         new_id: impl FnOnce() -> String,
         now: &str,
     ) -> Result<Value, Answer> {
-        let name = fields.required_text("name", "Name")?;
-        let slug = match fields.text("slug")? {
-            Given::Value(slug) => slug,
-            Given::Absent | Given::Null => format!("org-{}", slug_of(&name)),
+        let name = checked_name(fields.required_text("name", "Name")?)?;
+        let description = fields.text("description")?.value();
+        let (slug, kind) = match organization_id {
+            None => (environment_slug(fields)?, "EnvironmentRole"),
+            Some(_) => (own_slug(fields, &name)?, "OrganizationRole"),
         };
-        if !slug.starts_with("org-") || slug != slug_of(&slug) {
-            return Err(Answer::refused(
-                "bad_request",
-                "The slug must begin with org- and have lower-case letters, digits, - and _ only.",
-            ));
-        }
-        let own = self.own.entry(organization_id.to_owned()).or_default();
-        if own.iter().any(|role| role.slug == slug) {
-            return Err(Answer::code(
-                StatusCode::CONFLICT,
-                "organization_role_slug_conflict",
-                format!("A role with the slug '{slug}' exists in the organization."),
-            ));
+        check_resource_type(fields)?;
+        let roles = match organization_id {
+            None => &mut self.roles,
+            Some(id) => self.own.entry(id.to_owned()).or_default(),
+        };
+        if roles.iter().any(|role| role.slug == slug) {
+            return Err(match organization_id {
+                None => Answer::conflict(
+                    "role_slug_conflict",
+                    format!("A role with the slug '{slug}' already exists."),
+                ),
+                Some(_) => Answer::conflict(
+                    "organization_role_slug_conflict",
+                    format!("A role with the slug '{slug}' exists in the organization."),
+                ),
+            });
         }
         let role = Role {
             id: new_id(),
             slug,
             name,
-            kind: "OrganizationRole",
+            description,
+            kind,
+            permissions: Vec::new(),
             created_at: now.to_owned(),
+            updated_at: now.to_owned(),
         };
         let shown = role.authorization_shown();
-        own.push(role);
+        roles.push(role);
         Ok(shown)
+    }
+
+    /// A role that holds for an organization (the environment's included), or
+    /// one of the environment.
+    pub(crate) fn found(&self, organization_id: Option<&str>, slug: &str) -> Result<Value, Answer> {
+        let mut roles = self.of(organization_id.unwrap_or_default());
+        roles
+            .find(|role| role.slug == slug)
+            .map(Role::authorization_shown)
+            .ok_or_else(|| Answer::entity_not_found(KIND, slug))
+    }
+
+    /// Changes name and description, as far as they are given.
+    pub(crate) fn update(
+        &mut self,
+        organization_id: Option<&str>,
+        slug: &str,
+        fields: &Fields,
+        now: &str,
+    ) -> Result<Value, Answer> {
+        let name = fields.text("name")?.value().map(checked_name).transpose()?;
+        let description = fields.text("description")?;
+        self.changed(organization_id, slug, now, |role| {
+            if let Some(name) = name {
+                role.name = name;
+            }
+            description.apply(&mut role.description);
+        })
+    }
+
+    /// Gives a role these permissions, which are known, in place of what it had.
+    pub(crate) fn set_permissions(
+        &mut self,
+        organization_id: Option<&str>,
+        slug: &str,
+        permissions: Vec<String>,
+        now: &str,
+    ) -> Result<Value, Answer> {
+        self.changed(organization_id, slug, now, |role| {
+            role.permissions = permissions;
+        })
+    }
+
+    /// Gives a role one permission, which is known, beside what it has.
+    pub(crate) fn add_permission(
+        &mut self,
+        organization_id: Option<&str>,
+        slug: &str,
+        permission: String,
+        now: &str,
+    ) -> Result<Value, Answer> {
+        self.changed(organization_id, slug, now, |role| {
+            if !role.permissions.contains(&permission) {
+                role.permissions.push(permission);
+            }
+        })
+    }
+
+    /// Takes a permission that is gone from every role.
+    pub(crate) fn forget_permission(&mut self, permission: &str) {
+        let own = self.own.values_mut().flatten();
+        for role in self.roles.iter_mut().chain(own) {
+            role.permissions.retain(|slug| slug != permission);
+        }
+    }
+
+    /// Deletes a role that an organization has of its own.
+    pub(crate) fn delete(&mut self, organization_id: &str, slug: &str) -> Result<(), Answer> {
+        let own = self.own.entry(organization_id.to_owned()).or_default();
+        let place = own.iter().position(|role| role.slug == slug);
+        let place = place.ok_or_else(|| Answer::entity_not_found(KIND, slug))?;
+        own.remove(place);
+        Ok(())
     }
 
     pub(crate) fn delete_of_organization(&mut self, organization_id: &str) {
         self.own.remove(organization_id);
+    }
+
+    /// Whether a role holds for an organization; `None` asks for the
+    /// environment's.
+    pub(crate) fn contains(&self, organization_id: Option<&str>, slug: &str) -> bool {
+        let mut roles = self.of(organization_id.unwrap_or_default());
+        roles.any(|role| role.slug == slug)
     }
 
     /// The roles that a body names for a membership of this organization, each
@@ -163,6 +261,40 @@ impl Roles {
         listed(self.roles.iter().map(Role::authorization_shown))
     }
 
+    /// Every role of the environment, then those of the organizations, which
+    /// say so.
+    pub(crate) fn dump(&self) -> Value {
+        let own = self.own.iter().flat_map(|(organization_id, roles)| {
+            roles.iter().map(move |role| {
+                let mut shown = role.authorization_shown();
+                shown["organization_id"] = json!(organization_id);
+                shown
+            })
+        });
+        let environment = self.roles.iter().map(Role::authorization_shown);
+        environment.chain(own).collect()
+    }
+
+    fn changed(
+        &mut self,
+        organization_id: Option<&str>,
+        slug: &str,
+        now: &str,
+        change: impl FnOnce(&mut Role),
+    ) -> Result<Value, Answer> {
+        let roles = match organization_id {
+            None => Some(&mut self.roles),
+            Some(id) => self.own.get_mut(id),
+        };
+        let mut roles = roles.into_iter().flatten();
+        let role = roles
+            .find(|role| role.slug == slug)
+            .ok_or_else(|| Answer::entity_not_found(KIND, slug))?;
+        change(role);
+        role.updated_at = now.to_owned();
+        Ok(role.authorization_shown())
+    }
+
     fn of(&self, organization_id: &str) -> impl Iterator<Item = &Role> {
         let own = self.own.get(organization_id).into_iter().flatten();
         self.roles.iter().chain(own)
@@ -179,21 +311,69 @@ impl Role {
         json!({
             "object": "role",
             "id": self.id,
-            "description": "",
+            "description": self.description.as_deref().unwrap_or_default(),
             "name": self.name,
             "slug": self.slug,
-            "permissions": [],
+            "permissions": self.permissions,
             "type": self.kind,
             "created_at": self.created_at,
-            "updated_at": self.created_at,
+            "updated_at": self.updated_at,
         })
     }
 
     /// Below `/authorization` roles name their resource type.
     fn authorization_shown(&self) -> Value {
         let mut shown = self.shown();
-        shown["resource_type_slug"] = json!("organization");
+        shown["resource_type_slug"] = json!(RESOURCE_TYPE);
         shown
+    }
+}
+
+/// The slug of a new role of the environment.
+fn environment_slug(fields: &Fields) -> Result<String, Answer> {
+    let slug = fields.required_text("slug", "Slug")?;
+    if slug.starts_with("org-") || slug.len() > LONGEST || slug != slug_of(&slug) {
+        return Err(Answer::refused(
+            "bad_request",
+            "The slug must have lower-case letters, digits, - and _ only, and not begin with org-.",
+        ));
+    }
+    Ok(slug)
+}
+
+/// The slug of a new role of one organization; made from its name if need be.
+fn own_slug(fields: &Fields, name: &str) -> Result<String, Answer> {
+    let slug = match fields.text("slug")? {
+        Given::Value(slug) => slug,
+        Given::Absent | Given::Null => format!("org-{}", slug_of(name)),
+    };
+    if !slug.starts_with("org-") || slug != slug_of(&slug) {
+        return Err(Answer::refused(
+            "bad_request",
+            "The slug must begin with org- and have lower-case letters, digits, - and _ only.",
+        ));
+    }
+    Ok(slug)
+}
+
+/// The name of a role or permission, if it is none too long.
+pub(crate) fn checked_name(name: String) -> Result<String, Answer> {
+    if name.trim().is_empty() || name.chars().count() > LONGEST {
+        return Err(Answer::invalid(
+            "name_invalid",
+            "name should be 1 to 48 letters.",
+        ));
+    }
+    Ok(name)
+}
+
+/// Refuses types of resource that the sandbox does not have.
+pub(crate) fn check_resource_type(fields: &Fields) -> Result<(), Answer> {
+    match fields.text("resource_type_slug")? {
+        Given::Value(slug) if slug != RESOURCE_TYPE => {
+            Err(Answer::entity_not_found("Resource Type", &slug))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -208,7 +388,7 @@ fn slug_of(name: &str) -> String {
 }
 
 /// `billing-manager` is called `Billing Manager`.
-fn name_of(slug: &str) -> String {
+pub(crate) fn name_of(slug: &str) -> String {
     let words = slug.split(['-', '_']).map(|word| {
         let mut letters = word.chars();
         letters.next().map_or_else(String::new, |first| {

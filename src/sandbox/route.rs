@@ -12,6 +12,8 @@ pub(crate) enum Route {
     GetUserByExternalId,
     UpdateUser,
     DeleteUser,
+    ListFactors,
+    CreateFactor,
     ListOrganizations,
     CreateOrganization,
     GetOrganization,
@@ -19,9 +21,10 @@ pub(crate) enum Route {
     UpdateOrganization,
     DeleteOrganization,
     ListOrganizationRoles,
-    ListAuthorizationRoles,
-    ListRoles,
-    CreateOrganizationRole,
+    ListApiKeys,
+    CreateApiKey,
+    DeleteApiKey,
+    ListFeatureFlags,
     ListMemberships,
     CreateMembership,
     GetMembership,
@@ -29,7 +32,273 @@ pub(crate) enum Route {
     DeactivateMembership,
     ReactivateMembership,
     DeleteMembership,
+    Mail(Mailing),
+    Authorization(Authorization),
     Unknown,
+}
+
+/// The calls about what is sent by mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mailing {
+    ListInvitations,
+    SendInvitation,
+    GetInvitation,
+    AcceptInvitation,
+    ResendInvitation,
+    RevokeInvitation,
+    SendPasswordReset,
+}
+
+/// The calls below `/authorization`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Authorization {
+    ListRoles,
+    CreateRole,
+    GetRole,
+    UpdateRole,
+    SetRolePermissions,
+    AddRolePermission,
+    ListOfOrganization,
+    CreateOfOrganization,
+    GetOfOrganization,
+    UpdateOfOrganization,
+    DeleteOfOrganization,
+    SetPermissionsOfOrganization,
+    AddPermissionOfOrganization,
+    ListPermissions,
+    CreatePermission,
+    GetPermission,
+    UpdatePermission,
+    DeletePermission,
+}
+
+/// Each call with its method and path template, as counters name it. The first
+/// that fits is meant: an external id may be anything.
+const CALLS: &[(Route, &str)] = &[
+    (Route::ListUsers, "GET /user_management/users"),
+    (Route::CreateUser, "POST /user_management/users"),
+    (
+        Route::GetUserByExternalId,
+        "GET /user_management/users/external_id/{external_id}",
+    ),
+    (Route::GetUser, "GET /user_management/users/{id}"),
+    (Route::UpdateUser, "PUT /user_management/users/{id}"),
+    (Route::DeleteUser, "DELETE /user_management/users/{id}"),
+    (
+        Route::ListFactors,
+        "GET /user_management/users/{id}/auth_factors",
+    ),
+    (
+        Route::CreateFactor,
+        "POST /user_management/users/{id}/auth_factors",
+    ),
+    (
+        Route::ListMemberships,
+        "GET /user_management/organization_memberships",
+    ),
+    (
+        Route::CreateMembership,
+        "POST /user_management/organization_memberships",
+    ),
+    (
+        Route::GetMembership,
+        "GET /user_management/organization_memberships/{id}",
+    ),
+    (
+        Route::UpdateMembership,
+        "PUT /user_management/organization_memberships/{id}",
+    ),
+    (
+        Route::DeactivateMembership,
+        "PUT /user_management/organization_memberships/{id}/deactivate",
+    ),
+    (
+        Route::ReactivateMembership,
+        "PUT /user_management/organization_memberships/{id}/reactivate",
+    ),
+    (
+        Route::DeleteMembership,
+        "DELETE /user_management/organization_memberships/{id}",
+    ),
+    (Route::ListOrganizations, "GET /organizations"),
+    (Route::CreateOrganization, "POST /organizations"),
+    (
+        Route::GetOrganizationByExternalId,
+        "GET /organizations/external_id/{external_id}",
+    ),
+    (Route::GetOrganization, "GET /organizations/{id}"),
+    (Route::UpdateOrganization, "PUT /organizations/{id}"),
+    (Route::DeleteOrganization, "DELETE /organizations/{id}"),
+    (
+        Route::ListOrganizationRoles,
+        "GET /organizations/{id}/roles",
+    ),
+    (Route::ListApiKeys, "GET /organizations/{id}/api_keys"),
+    (Route::CreateApiKey, "POST /organizations/{id}/api_keys"),
+    (Route::DeleteApiKey, "DELETE /api_keys/{id}"),
+    (
+        Route::ListFeatureFlags,
+        "GET /organizations/{id}/feature-flags",
+    ),
+    (
+        Route::Mail(Mailing::ListInvitations),
+        "GET /user_management/invitations",
+    ),
+    (
+        Route::Mail(Mailing::SendInvitation),
+        "POST /user_management/invitations",
+    ),
+    (
+        Route::Mail(Mailing::GetInvitation),
+        "GET /user_management/invitations/{id}",
+    ),
+    (
+        Route::Mail(Mailing::AcceptInvitation),
+        "POST /user_management/invitations/{id}/accept",
+    ),
+    (
+        Route::Mail(Mailing::ResendInvitation),
+        "POST /user_management/invitations/{id}/resend",
+    ),
+    (
+        Route::Mail(Mailing::RevokeInvitation),
+        "POST /user_management/invitations/{id}/revoke",
+    ),
+    (
+        Route::Mail(Mailing::SendPasswordReset),
+        "POST /user_management/password_reset",
+    ),
+    (
+        Route::Authorization(Authorization::ListRoles),
+        "GET /authorization/roles",
+    ),
+    (
+        Route::Authorization(Authorization::CreateRole),
+        "POST /authorization/roles",
+    ),
+    (
+        Route::Authorization(Authorization::GetRole),
+        "GET /authorization/roles/{slug}",
+    ),
+    (
+        Route::Authorization(Authorization::UpdateRole),
+        "PATCH /authorization/roles/{slug}",
+    ),
+    (
+        Route::Authorization(Authorization::SetRolePermissions),
+        "PUT /authorization/roles/{slug}/permissions",
+    ),
+    (
+        Route::Authorization(Authorization::AddRolePermission),
+        "POST /authorization/roles/{slug}/permissions",
+    ),
+    (
+        Route::Authorization(Authorization::ListOfOrganization),
+        "GET /authorization/organizations/{id}/roles",
+    ),
+    (
+        Route::Authorization(Authorization::CreateOfOrganization),
+        "POST /authorization/organizations/{id}/roles",
+    ),
+    (
+        Route::Authorization(Authorization::GetOfOrganization),
+        "GET /authorization/organizations/{id}/roles/{slug}",
+    ),
+    (
+        Route::Authorization(Authorization::UpdateOfOrganization),
+        "PATCH /authorization/organizations/{id}/roles/{slug}",
+    ),
+    (
+        Route::Authorization(Authorization::DeleteOfOrganization),
+        "DELETE /authorization/organizations/{id}/roles/{slug}",
+    ),
+    (
+        Route::Authorization(Authorization::SetPermissionsOfOrganization),
+        "PUT /authorization/organizations/{id}/roles/{slug}/permissions",
+    ),
+    (
+        Route::Authorization(Authorization::AddPermissionOfOrganization),
+        "POST /authorization/organizations/{id}/roles/{slug}/permissions",
+    ),
+    (
+        Route::Authorization(Authorization::ListPermissions),
+        "GET /authorization/permissions",
+    ),
+    (
+        Route::Authorization(Authorization::CreatePermission),
+        "POST /authorization/permissions",
+    ),
+    (
+        Route::Authorization(Authorization::GetPermission),
+        "GET /authorization/permissions/{slug}",
+    ),
+    (
+        Route::Authorization(Authorization::UpdatePermission),
+        "PATCH /authorization/permissions/{slug}",
+    ),
+    (
+        Route::Authorization(Authorization::DeletePermission),
+        "DELETE /authorization/permissions/{slug}",
+    ),
+];
+
+/// What a request is about: the call, and what its path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) route: Route,
+    /// The identifier in the path; "" where it has none.
+    pub(crate) id: String,
+    /// The second one, of something within the first; "" where there is none.
+    pub(crate) within: String,
+}
+
+impl Target {
+    /// Finds the call, and the identifiers in its path.
+    pub(crate) fn of(method: &Method, path: &str) -> Self {
+        let path = path.trim_start_matches('/');
+        let parts: Vec<String> = path.split('/').map(percent_decoded).collect();
+        for (route, call) in CALLS {
+            if let Some((its_method, template)) = call.split_once(" /")
+                && its_method == method.as_str()
+                && let Some(identifiers) = fitted(template, &parts)
+            {
+                let mut identifiers = identifiers.into_iter();
+                return Self {
+                    route: *route,
+                    id: identifiers.next().unwrap_or_default(),
+                    within: identifiers.next().unwrap_or_default(),
+                };
+            }
+        }
+        Self {
+            route: Route::Unknown,
+            id: String::new(),
+            within: String::new(),
+        }
+    }
+}
+
+/// What stands in the places of a template, if the path has its form.
+fn fitted(template: &str, parts: &[String]) -> Option<Vec<String>> {
+    let mut wanted = template.split('/');
+    let mut identifiers = Vec::new();
+    for part in parts {
+        let wanted = wanted.next()?;
+        if wanted.starts_with('{') {
+            identifiers.push(part.clone());
+        } else if wanted != part {
+            return None;
+        }
+    }
+    wanted.next().is_none().then_some(identifiers)
+}
+
+impl Route {
+    /// Method and path template, as counters name it.
+    pub(crate) fn label(self) -> &'static str {
+        let call = CALLS.iter().find(|(route, _)| *route == self);
+        call.map_or("unknown", |(_, label)| label)
+    }
 }
 
 /// The limits under which a call falls, beside the one on everything.
@@ -39,96 +308,6 @@ pub(crate) enum Scope {
     UserManagementRead,
     OrganizationDelete,
     Other,
-}
-
-impl Route {
-    /// Finds the call, and the identifier in its path ("" where it has none).
-    pub(crate) fn of(method: &Method, path: &str) -> (Self, String) {
-        let parts: Vec<String> = path
-            .trim_start_matches('/')
-            .split('/')
-            .map(percent_decoded)
-            .collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let (route, id) = match (method.as_str(), parts.as_slice()) {
-            ("GET", ["user_management", "users"]) => (Self::ListUsers, ""),
-            ("POST", ["user_management", "users"]) => (Self::CreateUser, ""),
-            ("GET", ["user_management", "users", "external_id", id]) => {
-                (Self::GetUserByExternalId, *id)
-            }
-            ("GET", ["user_management", "users", id]) => (Self::GetUser, *id),
-            ("PUT", ["user_management", "users", id]) => (Self::UpdateUser, *id),
-            ("DELETE", ["user_management", "users", id]) => (Self::DeleteUser, *id),
-            ("GET", ["organizations"]) => (Self::ListOrganizations, ""),
-            ("POST", ["organizations"]) => (Self::CreateOrganization, ""),
-            ("GET", ["organizations", "external_id", id]) => {
-                (Self::GetOrganizationByExternalId, *id)
-            }
-            ("GET", ["organizations", id]) => (Self::GetOrganization, *id),
-            ("PUT", ["organizations", id]) => (Self::UpdateOrganization, *id),
-            ("DELETE", ["organizations", id]) => (Self::DeleteOrganization, *id),
-            ("GET", ["organizations", id, "roles"]) => (Self::ListOrganizationRoles, *id),
-            ("GET", ["authorization", "organizations", id, "roles"]) => {
-                (Self::ListAuthorizationRoles, *id)
-            }
-            ("POST", ["authorization", "organizations", id, "roles"]) => {
-                (Self::CreateOrganizationRole, *id)
-            }
-            ("GET", ["authorization", "roles"]) => (Self::ListRoles, ""),
-            (method, ["user_management", "organization_memberships", rest @ ..]) => {
-                Self::of_membership(method, rest)
-            }
-            _ => (Self::Unknown, ""),
-        };
-        (route, id.to_owned())
-    }
-
-    fn of_membership<'a>(method: &str, rest: &[&'a str]) -> (Self, &'a str) {
-        match (method, rest) {
-            ("GET", []) => (Self::ListMemberships, ""),
-            ("POST", []) => (Self::CreateMembership, ""),
-            ("GET", [id]) => (Self::GetMembership, id),
-            ("PUT", [id]) => (Self::UpdateMembership, id),
-            ("PUT", [id, "deactivate"]) => (Self::DeactivateMembership, id),
-            ("PUT", [id, "reactivate"]) => (Self::ReactivateMembership, id),
-            ("DELETE", [id]) => (Self::DeleteMembership, id),
-            _ => (Self::Unknown, ""),
-        }
-    }
-
-    /// Method and path template, as counters name it.
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::ListUsers => "GET /user_management/users",
-            Self::CreateUser => "POST /user_management/users",
-            Self::GetUser => "GET /user_management/users/{id}",
-            Self::GetUserByExternalId => "GET /user_management/users/external_id/{external_id}",
-            Self::UpdateUser => "PUT /user_management/users/{id}",
-            Self::DeleteUser => "DELETE /user_management/users/{id}",
-            Self::ListOrganizations => "GET /organizations",
-            Self::CreateOrganization => "POST /organizations",
-            Self::GetOrganization => "GET /organizations/{id}",
-            Self::GetOrganizationByExternalId => "GET /organizations/external_id/{external_id}",
-            Self::UpdateOrganization => "PUT /organizations/{id}",
-            Self::DeleteOrganization => "DELETE /organizations/{id}",
-            Self::ListOrganizationRoles => "GET /organizations/{id}/roles",
-            Self::ListAuthorizationRoles => "GET /authorization/organizations/{id}/roles",
-            Self::ListRoles => "GET /authorization/roles",
-            Self::CreateOrganizationRole => "POST /authorization/organizations/{id}/roles",
-            Self::ListMemberships => "GET /user_management/organization_memberships",
-            Self::CreateMembership => "POST /user_management/organization_memberships",
-            Self::GetMembership => "GET /user_management/organization_memberships/{id}",
-            Self::UpdateMembership => "PUT /user_management/organization_memberships/{id}",
-            Self::DeactivateMembership => {
-                "PUT /user_management/organization_memberships/{id}/deactivate"
-            }
-            Self::ReactivateMembership => {
-                "PUT /user_management/organization_memberships/{id}/reactivate"
-            }
-            Self::DeleteMembership => "DELETE /user_management/organization_memberships/{id}",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 /// Limits go by prefix, so they also hold for calls that are not modelled.
@@ -206,9 +385,29 @@ mod tests {
 
     #[test]
     fn an_external_id_may_hold_anything() {
-        let (route, id) = Route::of(&Method::GET, "/organizations/external_id/a%2Fb%20%C3%A9+%");
-        assert_eq!(route, Route::GetOrganizationByExternalId);
-        assert_eq!(id, "a/b é+%");
+        let path = "/organizations/external_id/a%2Fb%20%C3%A9+%";
+        let target = Target::of(&Method::GET, path);
+        assert_eq!(target.route, Route::GetOrganizationByExternalId);
+        assert_eq!(target.id, "a/b é+%");
+        let roles = Target::of(&Method::GET, "/organizations/external_id/roles");
+        assert_eq!(roles.route, Route::GetOrganizationByExternalId);
+    }
+
+    #[test]
+    fn every_call_is_found_by_its_own_template() {
+        for (route, label) in CALLS {
+            let (method, path) = label.split_once(' ').unwrap();
+            let target = Target::of(&method.parse().unwrap(), path);
+            assert_eq!(target.route, *route, "{label}");
+            assert_eq!(route.label(), *label);
+        }
+        let unknown = Target::of(&Method::POST, "/organizations/org_1/roles/x");
+        assert_eq!(unknown.route.label(), "unknown");
+        let within = Target::of(
+            &Method::GET,
+            "/authorization/organizations/org_1/roles/org-x",
+        );
+        assert_eq!((&*within.id, &*within.within), ("org_1", "org-x"));
     }
 
     #[test]

@@ -58,6 +58,11 @@ pub struct Limits {
     pub everything: Option<Limit>,
     /// `DELETE /organizations/{id}`, per key.
     pub organization_deletes: Option<Limit>,
+    /// `POST /user_management/password_reset`, per address.
+    pub password_resets_to_one: Option<Limit>,
+    /// Password resets in 24 hours, to whomever: more answer 429
+    /// `daily_quota_exceeded`. How many WorkOS allows is not documented.
+    pub password_resets_a_day: Option<u32>,
     /// Refuse by fixed windows as well, in which refused requests count too:
     /// who hammers stays out until the next window begins.
     pub strict: bool,
@@ -74,6 +79,8 @@ impl Limits {
             user_management_reads: Some((1_000, Duration::from_secs(10))),
             everything: Some((6_000, Duration::from_secs(60))),
             organization_deletes: Some((50, Duration::from_secs(60))),
+            password_resets_to_one: Some((3, Duration::from_secs(60))),
+            password_resets_a_day: None,
             strict: false,
             bucket: None,
         }
@@ -104,6 +111,8 @@ impl Limits {
             user_management_reads: None,
             everything: None,
             organization_deletes: None,
+            password_resets_to_one: None,
+            password_resets_a_day: None,
             strict: false,
             bucket: None,
         }

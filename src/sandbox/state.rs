@@ -1,15 +1,26 @@
-//! Owns the environment: users, organizations, memberships and roles, and what
-//! each call does to them. Pure: no limit, no fault, no clock.
+//! Owns the environment: users, organizations, memberships and what belongs to
+//! them, and what each call does to them. Pure: no limit, no fault, no clock.
+//! The calls below `/authorization`, and those that send mail, have files of
+//! their own.
+
+mod authorization;
+mod mails;
 
 use crate::answer::{Answer, Answered};
+use crate::api_keys::ApiKeys;
 use crate::clock;
+use crate::counters::Mail;
+use crate::factors::Factors;
+use crate::feature_flags::FeatureFlags;
 use crate::fields::Fields;
 use crate::identifiers::Identifiers;
+use crate::invitations::Invitations;
 use crate::memberships::{Memberships, Statuses};
 use crate::organizations::{self, Organizations};
 use crate::paging::Page;
+use crate::permissions::Permissions;
 use crate::roles::Roles;
-use crate::route::{Query, Route};
+use crate::route::{Query, Route, Target};
 use crate::settings::Settings;
 use crate::users::{self, Users};
 use bytes::Bytes;
@@ -24,7 +35,14 @@ pub(crate) struct State {
     organizations: Organizations,
     memberships: Memberships,
     roles: Roles,
+    permissions: Permissions,
+    invitations: Invitations,
+    factors: Factors,
+    api_keys: ApiKeys,
+    feature_flags: FeatureFlags,
     identifiers: Identifiers,
+    /// What the latest call sent.
+    mail: Option<Mail>,
 }
 
 impl State {
@@ -35,29 +53,34 @@ impl State {
             organizations: Organizations::default(),
             memberships: Memberships::default(),
             roles: Roles::new(&settings.roles, settings.multiple_roles, &mut identifiers),
+            permissions: Permissions::default(),
+            invitations: Invitations::default(),
+            factors: Factors::default(),
+            api_keys: ApiKeys::default(),
+            feature_flags: FeatureFlags::default(),
             identifiers,
+            mail: None,
         }
     }
 
     /// Does what a request asks for, or says why not.
     pub(crate) fn handle(
         &mut self,
-        route: Route,
-        id: &str,
+        target: &Target,
         request: &Request<Bytes>,
         now: SystemTime,
     ) -> Answer {
-        self.answered(route, id, request, now)
+        self.answered(target, request, now)
             .unwrap_or_else(|refusal| refusal)
     }
 
-    fn answered(
-        &mut self,
-        route: Route,
-        id: &str,
-        request: &Request<Bytes>,
-        now: SystemTime,
-    ) -> Answered {
+    /// What the latest call sent, once.
+    pub(crate) fn take_mail(&mut self) -> Option<Mail> {
+        self.mail.take()
+    }
+
+    fn answered(&mut self, target: &Target, request: &Request<Bytes>, now: SystemTime) -> Answered {
+        let (route, id) = (target.route, target.id.as_str());
         let time = clock::written(now);
         let identifiers = &mut self.identifiers;
         let mut new_id = |prefix: &str| identifiers.next(prefix, now);
@@ -80,7 +103,22 @@ impl State {
             Route::DeleteUser => {
                 self.users.delete(id)?;
                 self.memberships.delete_of_user(id);
+                self.factors.delete_of_user(id);
                 Ok(Answer::deleted())
+            }
+            Route::ListFactors => {
+                self.users.found(id)?;
+                let page = Page::of(&Query::of(request))?;
+                let found = page.of_sets(&[self.factors.ids_of(id)]);
+                let data = found.ids.iter().map(|id| self.factors.shown(id));
+                Ok(Answer::ok(found.list(data.collect())))
+            }
+            Route::CreateFactor => {
+                let email = self.users.email_of(id);
+                let email = email.ok_or_else(|| Answer::entity_not_found(users::KIND, id))?;
+                let fields = Fields::of(request)?;
+                let made = self.factors.create(id, email, &fields, &mut new_id, now)?;
+                Ok(Answer::created(made))
             }
             Route::ListOrganizations => self.list_organizations(&Query::of(request)),
             Route::CreateOrganization => {
@@ -102,25 +140,37 @@ impl State {
                 self.organizations.delete(id)?;
                 self.memberships.delete_of_organization(id);
                 self.roles.delete_of_organization(id);
+                self.invitations.delete_of_organization(id);
+                self.api_keys.delete_of_organization(id);
                 Ok(Answer::accepted())
             }
             Route::ListOrganizationRoles if self.organizations.contains(id) => {
                 Ok(Answer::ok(self.roles.list(id)))
             }
-            Route::ListAuthorizationRoles if self.organizations.contains(id) => {
-                Ok(Answer::ok(self.roles.authorization_list(id)))
+            Route::ListApiKeys if self.organizations.contains(id) => {
+                let page = Page::of(&Query::of(request))?;
+                let found = page.of_sets(&[self.api_keys.ids_of(id)]);
+                let data = found.ids.iter().map(|id| self.api_keys.shown(id));
+                Ok(Answer::ok(found.list(data.collect())))
             }
-            Route::ListRoles => Ok(Answer::ok(self.roles.environment_list())),
-            Route::CreateOrganizationRole if self.organizations.contains(id) => {
+            Route::CreateApiKey if self.organizations.contains(id) => {
                 let fields = Fields::of(request)?;
-                let made = self
-                    .roles
-                    .create_own(id, &fields, || new_id("role_"), &time)?;
+                let keys = &mut self.api_keys;
+                let made = keys.create(id, &fields, &self.permissions, &mut new_id, &time)?;
                 Ok(Answer::created(made))
             }
-            Route::ListAuthorizationRoles | Route::CreateOrganizationRole => {
-                Err(Answer::entity_not_found(organizations::KIND, id))
+            Route::DeleteApiKey => {
+                self.api_keys.delete(id)?;
+                Ok(Answer::no_content())
             }
+            Route::ListFeatureFlags if self.organizations.contains(id) => {
+                let page = Page::of(&Query::of(request))?;
+                let found = page.of_sets(&[&self.feature_flags.ids_of(id)]);
+                let data = found.ids.iter().map(|id| self.feature_flags.shown(id));
+                Ok(Answer::ok(found.list(data.collect())))
+            }
+            Route::Authorization(call) => self.authorization(call, target, request, now),
+            Route::Mail(call) => self.mailing(call, id, request, now),
             Route::ListMemberships => self.list_memberships(&Query::of(request)),
             Route::CreateMembership => self.create_membership(&Fields::of(request)?, now),
             Route::GetMembership => self.show_membership(id).map(Answer::ok),
@@ -143,7 +193,11 @@ impl State {
                 self.memberships.delete(id)?;
                 Ok(Answer::deleted())
             }
-            Route::ListOrganizationRoles | Route::Unknown => Err(Answer::not_found()),
+            Route::ListOrganizationRoles
+            | Route::ListApiKeys
+            | Route::CreateApiKey
+            | Route::ListFeatureFlags
+            | Route::Unknown => Err(Answer::not_found()),
         }
     }
 
@@ -152,8 +206,22 @@ impl State {
         self.users.sign_in(user_id, &clock::written(now))
     }
 
-    /// Everything there is, in the order of creation.
-    pub(crate) fn dump(&self) -> Value {
+    pub(crate) fn set_feature_flag(
+        &mut self,
+        slug: &str,
+        organizations: Option<Vec<String>>,
+        enabled: bool,
+        now: SystemTime,
+    ) {
+        let identifiers = &mut self.identifiers;
+        let new_id = || identifiers.next("flag_", now);
+        let time = clock::written(now);
+        self.feature_flags
+            .set(slug, organizations, enabled, new_id, &time);
+    }
+
+    /// Everything there is at one time, in the order of creation.
+    pub(crate) fn dump(&self, now: SystemTime) -> Value {
         let memberships: Vec<Value> = self
             .memberships
             .all()
@@ -163,6 +231,12 @@ impl State {
             "users": self.users.dump(),
             "organizations": self.organizations.dump(),
             "organization_memberships": memberships,
+            "roles": self.roles.dump(),
+            "permissions": self.permissions.dump(),
+            "invitations": self.invitations.dump(now),
+            "authentication_factors": self.factors.dump(),
+            "api_keys": self.api_keys.dump(),
+            "feature_flags": self.feature_flags.dump(),
         })
     }
 
@@ -280,8 +354,9 @@ impl State {
     }
 }
 
-/// Without `statuses` only active memberships are listed. `pending` ones come
-/// from invitations, which the sandbox does not have.
+/// Without `statuses` only active memberships are listed. There are no
+/// `pending` ones: an invitation of the sandbox makes a membership when it is
+/// accepted.
 fn statuses(query: &Query) -> Result<Statuses, Answer> {
     let wanted = query.many("statuses");
     if wanted

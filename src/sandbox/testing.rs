@@ -48,7 +48,17 @@ pub(crate) fn answered(ending: Ending) -> Response<Bytes> {
 
 /// Status and body of a call.
 pub(crate) fn call(sandbox: &Sandbox, line: &str, body: Value) -> (u16, Value) {
-    let exchange = sandbox.handle(&request(line, &body), at(0));
+    call_at(sandbox, line, body, 0)
+}
+
+/// The same, so many milliseconds into the test.
+pub(crate) fn call_at(
+    sandbox: &Sandbox,
+    line: &str,
+    body: Value,
+    milliseconds: u64,
+) -> (u16, Value) {
+    let exchange = sandbox.handle(&request(line, &body), at(milliseconds));
     let response = answered(exchange.ending);
     let body = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
     (response.status().as_u16(), body)
@@ -59,6 +69,11 @@ pub(crate) fn made(sandbox: &Sandbox, line: &str, body: Value) -> String {
     let (status, body) = call(sandbox, line, body);
     assert_eq!(status, 201, "{body}");
     body["id"].as_str().unwrap().to_owned()
+}
+
+/// Status and code of an answer that has one.
+pub(crate) fn coded(answer: &(u16, Value)) -> (u16, &str) {
+    (answer.0, answer.1["code"].as_str().unwrap_or_default())
 }
 
 pub(crate) fn keys(value: &Value) -> Vec<&str> {

@@ -48,6 +48,10 @@ impl Users {
         self.by_email.get(email)
     }
 
+    pub(crate) fn email_of(&self, id: &str) -> Option<&str> {
+        self.by_id.get(id).map(|user| user.email.as_str())
+    }
+
     pub(crate) fn id_of_external_id(&self, external_id: &str) -> Option<&String> {
         self.by_external_id.get(external_id)
     }
@@ -245,11 +249,12 @@ impl User {
     }
 }
 
-fn normalized(email: &str) -> String {
+/// As it is stored.
+pub(crate) fn normalized(email: &str) -> String {
     email.trim().to_lowercase()
 }
 
-fn is_email(email: &str) -> bool {
+pub(crate) fn is_email(email: &str) -> bool {
     let Some((local, domain)) = email.rsplit_once('@') else {
         return false;
     };

@@ -199,3 +199,35 @@ fn an_organization_has_the_roles_of_the_environment_and_its_own() {
     let both = json!({ "role_slugs": ["member", "org-owner"] });
     assert_eq!(call(&sandbox, &line, both).0, 200);
 }
+
+#[test]
+fn an_update_replaces_the_domains_and_takes_none_of_another() {
+    let sandbox = sandbox();
+    let domains = |names: &[&str]| -> Value {
+        let domains = names.iter();
+        domains
+            .map(|name| json!({ "domain": name, "state": "pending" }))
+            .collect()
+    };
+    let body = json!({ "name": "A", "domain_data": domains(&["a.com", "b.com"]) });
+    let id = made(&sandbox, ORGANIZATIONS, body);
+    let body = json!({ "name": "Secret Name", "domain_data": domains(&["c.com"]) });
+    made(&sandbox, ORGANIZATIONS, body);
+    let update = |names: &[&str]| {
+        let body = json!({ "domain_data": domains(names) });
+        call(&sandbox, &format!("PUT /organizations/{id}"), body)
+    };
+    let (status, refused) = update(&["a.com", "c.com"]);
+    let message = "An Organization with the domain c.com already exists.";
+    assert_eq!((status, refused), (409, json!({ "message": message })));
+    let (_, changed) = update(&["b.com", "d.com"]);
+    let names: Vec<&Value> = changed["domains"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|domain| &domain["domain"])
+        .collect();
+    assert_eq!(names, ["b.com", "d.com"]);
+    let free = json!({ "name": "B", "domain_data": domains(&["a.com"]) });
+    made(&sandbox, ORGANIZATIONS, free);
+}
