@@ -21,7 +21,7 @@ fn called(sandbox: &Sandbox, calls: &[(&str, &str, Value)]) -> Vec<Result<Value,
         .build()
         .unwrap();
     runtime.block_on(async {
-        let clock = Clock::simulated("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
+        let clock = Clock::simulated("2027-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
         let transport = InProcess::new(sandbox.clone(), "sk_test_objects", clock.clone());
         let objects = Objects::over(Arc::new(transport), None, clock, 7);
         let mut answers = Vec::new();
@@ -192,7 +192,9 @@ fn without_a_name_of_its_own_nothing_is_sent_twice() {
         let made = sandbox.count("organizations") - before.0;
         assert_eq!(made, usize::from(fault.is_applied()), "{fault}");
         if fault.is_applied() {
-            let id = candidates.last().unwrap()["id"].as_str().unwrap();
+            // The one that was there before is none.
+            assert_eq!(candidates.len(), 1);
+            let id = candidates[0]["id"].as_str().unwrap();
             assert!(message.contains(id), "{message}");
         }
     }
@@ -374,4 +376,53 @@ fn pages_follow_each_other() {
         seen,
         ["u0@x.com", "u1@x.com", "u2@x.com", "u3@x.com", "u4@x.com"]
     );
+}
+
+#[test]
+fn an_open_invitation_is_found_and_no_mail_is_asked_for_twice() {
+    for fault in Fault::all() {
+        let sandbox = sandbox();
+        sandbox.organization("acme", "Acme");
+        sandbox.fail_next(Method::POST, "/invitations", fault, 1);
+        let input = json!({"email": "new@x.com", "organization": "acme"});
+        let sent = one(&sandbox, "invitations", "send", input.clone());
+        let sent = sent.unwrap_or_else(|error| panic!("{fault}: {error}"));
+        assert_eq!(sent["created"], true, "{fault}");
+        let again = one(&sandbox, "invitations", "send", input).unwrap();
+        assert_eq!(
+            (&again["created"], &again["object"]["id"]),
+            (&json!(false), &sent["object"]["id"])
+        );
+        assert_eq!(sandbox.count("invitations"), 1, "{fault}");
+        let id = sent["object"]["id"].as_str().unwrap();
+        let call = "POST /user_management/invitations/{id}/resend";
+        sandbox.fail_next(Method::POST, "/resend", Fault::ResetAfter, 1);
+        let lost = one(&sandbox, "invitations", "resend", json!({"id": id}));
+        assert!(
+            matches!(lost, Err(ObjectsError::InDoubt { .. })),
+            "{lost:?}"
+        );
+        assert_eq!(requests(&sandbox, call), 1);
+        sandbox.fail_next(Method::POST, "/revoke", fault, 1);
+        for _ in 0..2 {
+            let revoked = one(&sandbox, "invitations", "revoke", json!({"id": id}));
+            assert_eq!(revoked.unwrap()["object"]["state"], "revoked", "{fault}");
+        }
+    }
+}
+
+#[test]
+fn a_key_whose_answer_is_lost_is_not_made_again() {
+    let sandbox = sandbox();
+    sandbox.organization("acme", "Acme");
+    let input = json!({"organization": "acme", "name": "Production"});
+    let made = one(&sandbox, "api-keys", "create", input.clone()).unwrap();
+    assert!(made["object"]["value"].is_string());
+    sandbox.fail_next(Method::POST, "/api_keys", Fault::TruncatedBody, 1);
+    let lost = one(&sandbox, "api-keys", "create", input);
+    assert!(
+        matches!(lost, Err(ObjectsError::InDoubt { .. })),
+        "{lost:?}"
+    );
+    assert_eq!(sandbox.count("api_keys"), 2);
 }
