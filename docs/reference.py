@@ -28,13 +28,24 @@ _GROUPS = {
         *("RowResult", "RowError", "Summary", "Started", "Stopped", "Progress", "Pace", "RunInfo", "Cause"),
     ),
     "Compared with the directory": ("Plan", "Changes", "Verification", "VerifiedRow", "ExtraMembership"),
+    "One object at a time": (
+        *("Directory", "AsyncDirectory", "Organizations", "Users", "Memberships", "Roles", "Invitations"),
+        *("FeatureFlags", "ApiKeys", "Organization", "OrganizationDomain", "User", "Membership", "Role", "Invitation"),
+        *("FeatureFlag", "ApiKey"),
+    ),
     "Taking back": ("UndoPlan", "UndoRun", "UndoSummary", "Left"),
     "Rehearsing and testing": ("Sandbox", "SandboxServer", "assert_importable"),
     "Exceptions": (
-        *("ImporterError", "ConfigError", "SourceError", "AuthError", "APIError", "RunError", "RunLockedError"),
+        *("ImporterError", "ConfigError", "SourceError", "AuthError", "APIError", "InDoubtError"),
+        *("InputError", "ConflictError", "RunError", "RunLockedError"),
         *("SourceChangedError", "JournalError", "RowsFailedError"),
     ),
 }
+
+# What nobody imports from the package itself, but has in hand.
+_HANDED_OUT = (
+    *("assert_importable", "Organizations", "Users", "Memberships", "Roles", "Invitations", "FeatureFlags", "ApiKeys"),
+)
 
 _INTRODUCTION = """# Python reference
 
@@ -84,7 +95,7 @@ class _Package:
         """The public names, as the package lists them."""
         assignments = (one for one in self.modules["__init__.py"].tree.body if isinstance(one, ast.Assign))
         listed = next(one.value for one in assignments if ast.unparse(one.targets[0]) == "__all__")
-        return [name for name in [*ast.literal_eval(listed), "assert_importable"] if name in self.defined]
+        return [name for name in [*ast.literal_eval(listed), *_HANDED_OUT] if name in self.defined]
 
     def members(self, node: ast.ClassDef, module: _Module) -> _Members:
         """The public members; those of the class itself come before those of its bases."""

@@ -9,13 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._async_directory import AsyncDirectory
     from ._comparison import Changes, Plan, Verification
+    from ._directory import Directory
     from ._doctor import Check, DoctorReport
     from ._exceptions import (
         APIError,
         AuthError,
         ConfigError,
+        ConflictError,
         ImporterError,
+        InDoubtError,
+        InputError,
         JournalError,
         RowsFailedError,
         RunError,
@@ -25,6 +30,16 @@ if TYPE_CHECKING:
     )
     from ._importer import Importer
     from ._native import Sandbox, SandboxServer, __version__
+    from ._objects import (
+        ApiKey,
+        FeatureFlag,
+        Invitation,
+        Membership,
+        Organization,
+        OrganizationDomain,
+        Role,
+        User,
+    )
     from ._options import OrganizationRef
     from ._reports import DryRunReport, GivenBack, Issues, ValidationReport
     from ._results import Issue, Pace, Progress, RowError, RowResult, Started, Stopped, Summary
@@ -37,26 +52,38 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APIError",
+    "ApiKey",
+    "AsyncDirectory",
     "AuthError",
     "Cause",
     "Changes",
     "Check",
     "ConfigError",
+    "ConflictError",
+    "Directory",
     "DoctorReport",
     "DryRunReport",
     "ExtraMembership",
+    "FeatureFlag",
     "GivenBack",
     "ImportRun",
     "Importer",
     "ImporterError",
+    "InDoubtError",
+    "InputError",
+    "Invitation",
     "Issue",
     "Issues",
     "JournalError",
     "Left",
+    "Membership",
+    "Organization",
+    "OrganizationDomain",
     "OrganizationRef",
     "Pace",
     "Plan",
     "Progress",
+    "Role",
     "RowError",
     "RowResult",
     "RowsFailedError",
@@ -74,6 +101,7 @@ __all__ = [
     "UndoPlan",
     "UndoRun",
     "UndoSummary",
+    "User",
     "ValidationReport",
     "Verification",
     "VerifiedRow",
@@ -83,13 +111,18 @@ __all__ = [
 
 # The same as above, for the interpreter: where each name is.
 _PLACES = {
+    "_async_directory": ("AsyncDirectory",),
     "_comparison": ("Changes", "Plan", "Verification"),
+    "_directory": ("Directory",),
     "_doctor": ("Check", "DoctorReport"),
     "_exceptions": (
         "APIError",
         "AuthError",
         "ConfigError",
+        "ConflictError",
         "ImporterError",
+        "InDoubtError",
+        "InputError",
         "JournalError",
         "RowsFailedError",
         "RunError",
@@ -99,6 +132,16 @@ _PLACES = {
     ),
     "_importer": ("Importer",),
     "_native": ("Sandbox", "SandboxServer", "__version__"),
+    "_objects": (
+        "ApiKey",
+        "FeatureFlag",
+        "Invitation",
+        "Membership",
+        "Organization",
+        "OrganizationDomain",
+        "Role",
+        "User",
+    ),
     "_options": ("OrganizationRef",),
     "_reports": ("DryRunReport", "GivenBack", "Issues", "ValidationReport"),
     "_results": ("Issue", "Pace", "Progress", "RowError", "RowResult", "Started", "Stopped", "Summary"),

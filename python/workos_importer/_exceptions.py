@@ -5,7 +5,7 @@ A row that fails is a result, never an exception. No message contains a secret.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,75 @@ class APIError(ImporterError):
     'Success'
     """
 
-    KINDS = ("api",)
+    KINDS: ClassVar[tuple[str, ...]] = ("api",)
+
+
+class InDoubtError(APIError):
+    """The answer of a write was lost, and nothing tells whether it was applied: look before you send it again.
+
+    It was sent once. `candidates` are the objects that it can have made, as the API shows them.
+
+    >>> from workos_importer import Directory, InDoubtError, Sandbox
+    >>> sandbox = Sandbox()
+    >>> sandbox.fail_next("reset_after", method="POST")
+    >>> try:
+    ...     Directory(sandbox=sandbox).organizations.create(name="Acme")  # without an external id
+    ... except InDoubtError as error:
+    ...     print(error.kind, [one["name"] for one in error.candidates])
+    in_doubt ['Acme']
+    """
+
+    KINDS = ("in_doubt",)
+
+    candidates: tuple[dict[str, Any], ...]
+
+    def __init__(self, message: str, kind: str | None = None, candidates: Sequence[dict[str, Any]] = ()) -> None:
+        """Takes the message, the kind and the candidates."""
+        super().__init__(message, kind)
+        self.candidates = tuple(candidates)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (str(self), self.kind, self.candidates))
+
+
+class InputError(ImporterError):
+    """What was asked of a single object cannot be, or the object is not there: change the call.
+
+    >>> from workos_importer import Directory, InputError, Sandbox
+    >>> try:
+    ...     Directory(sandbox=Sandbox()).organizations.create(name="")
+    ... except InputError as error:
+    ...     print(error.kind, error)
+    input An organization needs a name.
+    """
+
+    KINDS = ("input", "no_object")
+
+
+class ConflictError(ImporterError):
+    """Another object stands in the way, such as the organization that has the domain. `object_id` is its id, if known.
+
+    >>> from workos_importer import ConflictError, Directory, Sandbox
+    >>> organizations = Directory(sandbox=Sandbox()).organizations
+    >>> acme = organizations.create(name="Acme", domains=["acme.com"])
+    >>> try:
+    ...     organizations.create(name="Other", domains=["acme.com"])
+    ... except ConflictError as error:
+    ...     print(error.object_id == acme.id)
+    True
+    """
+
+    KINDS = ("conflict",)
+
+    object_id: str | None
+
+    def __init__(self, message: str, kind: str | None = None, object_id: str | None = None) -> None:
+        """Takes the message, the kind and the id of the object in the way."""
+        super().__init__(message, kind)
+        self.object_id = object_id
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (str(self), self.kind, self.object_id))
 
 
 class RunError(ImporterError):

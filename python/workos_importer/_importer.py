@@ -7,17 +7,16 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime, time, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._checking import Checking
 from ._comparing import IMPORT, Comparing, Purpose
-from ._credentials import Key, checked_sandbox, find_key, given_key
+from ._connecting import Connecting
 from ._exceptions import ConfigError
 from ._mapping import ColumnMapping, columns_of, renaming_of
 from ._native import Sandbox
-from ._options import OnExisting, Options, OrganizationRef, RowKind, base_url_of, checked_progress, path_of
+from ._options import OnExisting, Options, OrganizationRef, RowKind, checked_progress, path_of
 from ._results import Started
 from ._rules import Rule, Rules
 from ._runs import RunFolder
@@ -35,7 +34,7 @@ _log = logging.getLogger("workos_importer")
 _log.addHandler(logging.NullHandler())
 
 
-class Importer(Checking, Comparing, RunsOnDisk):
+class Importer(Connecting, Checking, Comparing, RunsOnDisk):
     """Makes a WorkOS environment match what sources say. One importer can make any number of runs.
 
     >>> from workos_importer import Importer, Sandbox
@@ -136,13 +135,7 @@ class Importer(Checking, Comparing, RunsOnDisk):
 
         Raises `ConfigError` for options that cannot be used or contradict each other.
         """
-        self._key = None if api_key is None else given_key(api_key)
-        self._key_file = api_key_file
-        self._env_file = env_file
-        self._base_url = base_url
-        self._ca_bundle = ca_bundle
-        self._insecure_http = insecure_http
-        self._sandbox = checked_sandbox(sandbox, api_key, api_key_file, base_url)
+        self._connect_with(api_key, api_key_file, env_file, base_url, ca_bundle, insecure_http, sandbox)
         self._options = Options(
             rows=rows,
             remove_permissions=remove_permissions,
@@ -315,45 +308,6 @@ class Importer(Checking, Comparing, RunsOnDisk):
         from ._doctor import examine
 
         return examine(self._sandbox, self._found_key, self._connection, self._run_folder.path)
-
-    def key_place(self) -> str | None:
-        """Where the key comes from, such as `.env`; None with a sandbox. Raises `ConfigError` as `run` does."""
-        return None if self._sandbox is not None else self._found_key()[0].place
-
-    def key_warnings(self) -> tuple[str, ...]:
-        """What has to be said about the key's place, such as a `.env` that others can read."""
-        return () if self._sandbox is not None else self._found_key()[1]
-
-    def _found_key(self) -> tuple[Key, tuple[str, ...]]:
-        found = find_key(self._key, self._key_file, self._env_file)
-        return found.key, found.warnings
-
-    def _target(self) -> _native.Connection | Sandbox:
-        if self._sandbox is not None:
-            return self._sandbox
-        key, warnings = self._found_key()
-        for warning in warnings:
-            _log.warning(warning)
-        return self._connection(key.reveal())
-
-    def _connection(self, key: str) -> _native.Connection:
-        return _native.Connection(self._url(), key, self._certificates(), self._insecure_http)
-
-    def _url(self) -> str:
-        return base_url_of(self._base_url)
-
-    def _certificates(self) -> bytes | None:
-        if self._ca_bundle is None:
-            return None
-        try:
-            return Path(self._ca_bundle).expanduser().read_bytes()
-        except OSError as error:
-            raise ConfigError(f"Cannot read the CA bundle {self._ca_bundle}: {error.strerror}", "connection") from None
-
-    def __repr__(self) -> str:
-        if self._sandbox is not None:
-            return f"Importer(sandbox={self._sandbox!r})"
-        return f"Importer(base_url={self._url()!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         if self._key is not None or self._sandbox is not None:

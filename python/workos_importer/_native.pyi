@@ -12,6 +12,7 @@ __all__ = [
     "FoundRun",
     "Import",
     "Judging",
+    "Objects",
     "Sandbox",
     "SandboxServer",
     "Table",
@@ -104,6 +105,17 @@ class Connection:
     """Where the API is, and the key, which never comes out again."""
 
     def __new__(cls, base_url: str, key: str, ca_bundle: bytes | None, insecure_http: bool) -> Self: ...
+
+@final
+class Objects:
+    """The way to single objects of one environment."""
+
+    def __new__(cls, target: Connection | Sandbox) -> Self: ...
+    def call(self, noun: str, verb: str, input: str) -> str:
+        """Does one thing and waits for it, with the lock released. JSON in, JSON out.
+
+        Raises `InputError`, `ConflictError`, `AuthError`, `APIError`, `InDoubtError`, and what a signal raises.
+        """
 
 @final
 class Import:

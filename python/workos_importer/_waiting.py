@@ -69,6 +69,34 @@ class Pulls:
             raise cancelled
 
 
+class Threads:
+    """Threads for calls that wait, so that a coroutine can wait for them: up to 16 side by side.
+
+    They end when nobody has this any more.
+    """
+
+    _MOST = 16
+
+    def __init__(self) -> None:
+        """Has no thread yet."""
+        self._executor: ThreadPoolExecutor | None = None
+        self._limiter: Any = None
+
+    async def run(self, call: Callable[[], Any]) -> Any:
+        """Waits for a call and gives what it gives. If the wait is cancelled, the call goes on."""
+        trio = _trio()
+        if trio is not None:
+            if self._limiter is None:
+                self._limiter = trio.CapacityLimiter(self._MOST)
+            return await trio.to_thread.run_sync(call, limiter=self._limiter)
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(max_workers=self._MOST, thread_name_prefix="workos-importer")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+
 def _trio() -> Any:
     """Trio's module, if the caller is a task of Trio."""
     trio: Any = sys.modules.get("trio")

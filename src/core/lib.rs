@@ -7,6 +7,7 @@ pub mod directory;
 pub mod engine;
 pub mod import;
 pub mod journal;
+pub mod objects;
 pub mod pace;
 pub mod report;
 pub mod row;

@@ -1,13 +1,18 @@
 //! Owns the way from the engine's errors to Python's exceptions. The classes are in `workos_importer._exceptions`; the
 //! kinds are the words that its `KINDS` list.
 
+use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
+use serde_json::Value;
 use workos_importer_core::import::{GiveBackError, ReportError, StartError};
+use workos_importer_core::objects::ObjectsError;
 use workos_importer_core::report::MarkedFileError;
 use workos_importer_core::row::{ColumnsError, ModeError};
 use workos_importer_core::source::SourceError;
 use workos_importer_core::validate::ValidateError;
 use workos_importer_core::wire::ConnectionError;
+
+use crate::sandbox;
 
 pub fn config(py: Python<'_>, kind: &str, message: &str) -> PyErr {
     raised(py, "ConfigError", kind, message)
@@ -99,7 +104,9 @@ pub fn mode(py: Python<'_>, error: &ModeError) -> PyErr {
 
 fn columns(py: Python<'_>, error: &ColumnsError) -> PyErr {
     match error {
-        ColumnsError::NoEmail { .. } | ColumnsError::Duplicate { .. } => {
+        ColumnsError::NoEmail { .. }
+        | ColumnsError::Lacking { .. }
+        | ColumnsError::Duplicate { .. } => {
             source_error(py, "columns", &error.to_string())
         }
         _ => config(py, "mapping", &error.to_string()),
@@ -110,11 +117,37 @@ pub fn connection(py: Python<'_>, error: &ConnectionError) -> PyErr {
     config(py, "connection", &error.to_string())
 }
 
+/// The classes of single objects; two of them carry more than a text.
+pub fn objects(py: Python<'_>, error: &ObjectsError) -> PyErr {
+    let message = error.to_string();
+    let kind = error.kind();
+    let class = match error {
+        ObjectsError::Input(_) | ObjectsError::NotFound(_) => "InputError",
+        ObjectsError::Auth(_) => "AuthError",
+        ObjectsError::Api(_) => "APIError",
+        ObjectsError::Conflict { with, .. } => {
+            return made(py, "ConflictError", (message, kind, with.as_deref()));
+        }
+        ObjectsError::InDoubt { candidates, .. } => {
+            let candidates = sandbox::to_python(py, &Value::from(candidates.clone()));
+            return match candidates {
+                Ok(candidates) => made(py, "InDoubtError", (message, kind, candidates)),
+                Err(error) => error,
+            };
+        }
+    };
+    raised(py, class, kind, &message)
+}
+
 fn raised(py: Python<'_>, class: &str, kind: &str, message: &str) -> PyErr {
+    made(py, class, (message, kind))
+}
+
+fn made<'py>(py: Python<'py>, class: &str, arguments: impl PyCallArgs<'py>) -> PyErr {
     let made = py
         .import("workos_importer._exceptions")
         .and_then(|module| module.getattr(class))
-        .and_then(|class| class.call1((message, kind)));
+        .and_then(|class| class.call1(arguments));
     match made {
         Ok(exception) => PyErr::from_value(exception),
         Err(error) => error,

@@ -14,6 +14,7 @@ mod handle;
 mod import;
 mod judging;
 mod logging;
+mod objects;
 mod options;
 mod preview;
 mod rows;
@@ -46,6 +47,8 @@ mod _native {
     use super::judging::Judging;
     #[pymodule_export]
     use super::logging::drain_logs;
+    #[pymodule_export]
+    use super::objects::Objects;
     #[pymodule_export]
     use super::options::check_options;
     #[pymodule_export]

@@ -1,4 +1,4 @@
-"""Rows that are about organizations and memberships: imported, planned, verified, undone, repaired after lost answers."""
+"""Rows of organizations and memberships: imported, planned, verified, undone, repaired after lost answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conftest import Run
-from workos_importer import ConfigError, Importer, Sandbox
+from workos_importer import ConfigError, Importer, Sandbox, SourceError
 
 ORGANIZATIONS: list[dict[str, Any]] = [
     {
@@ -175,7 +175,7 @@ def test_each_kind_says_which_columns_it_needs(folder: Path) -> None:
         "totp-factors": "No `email` column",
     }
     for rows, message in wanted.items():
-        with pytest.raises(ConfigError, match=message):
+        with pytest.raises(SourceError, match=message):
             importer(Sandbox(), rows).validate("wrong.csv")
 
 

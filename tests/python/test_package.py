@@ -15,8 +15,13 @@ import pytest
 import workos_importer
 from conftest import python
 from workos_importer import (
+    APIError,
+    AuthError,
     ConfigError,
+    ConflictError,
     ImporterError,
+    InDoubtError,
+    InputError,
     Issue,
     JournalError,
     OrganizationRef,
@@ -49,6 +54,9 @@ def test_kinds_are_stable_and_unique() -> None:
         "source",
         "auth",
         "api",
+        "in_doubt",
+        "input",
+        "conflict",
         "run",
         "run_locked",
         "source_changed",
@@ -62,6 +70,10 @@ def test_the_kinds_of_the_engine_are_those_of_the_exceptions() -> None:
     source = (ROOT / "src/core/source/error.rs").read_text(encoding="utf-8")
     engine = set(re.findall(r'=> "(\w+)",', source[source.index("fn kind") :]))
     assert engine and engine <= set(SourceError.KINDS)
+    source = (ROOT / "src/core/objects/error.rs").read_text(encoding="utf-8")
+    objects = set(re.findall(r'=> "(\w+)",', source))
+    of_objects = (InputError, ConflictError, AuthError, APIError, InDoubtError)
+    assert objects == {kind for one in of_objects for kind in one.KINDS}
     door = (ROOT / "src/python/errors.rs").read_text(encoding="utf-8")
     config = set(re.findall(r'config\(py, "(\w+)"', door))
     assert config and config <= set(ConfigError.KINDS)

@@ -9,6 +9,7 @@ mod faults;
 mod forecasts;
 mod harness;
 mod journals;
+mod objects;
 mod organizations;
 mod outages;
 mod pacing;

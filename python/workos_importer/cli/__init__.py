@@ -6,7 +6,15 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .._exceptions import APIError, AuthError, ImporterError, RowsFailedError, RunError, SourceChangedError
+from .._exceptions import (
+    APIError,
+    AuthError,
+    ConflictError,
+    ImporterError,
+    RowsFailedError,
+    RunError,
+    SourceChangedError,
+)
 from .._native import __version__
 from .parser import Parser
 from .streams import Streams, without_keys
@@ -29,8 +37,15 @@ _COMMANDS = {
     "report": ("report", "an HTML page on a run, to look at and to hand on"),
     "verify": ("verify", "prove that the directory holds what a file says"),
     "undo": ("undo", "take back what a run created, and only that"),
+    "organizations": ("organizations", "create, get, list, update, delete organizations; import a file of them"),
+    "users": ("users", "create, get, list, update, delete users"),
+    "memberships": ("memberships", "create, list, change, delete memberships; import a file of them"),
+    "roles": ("roles", "list roles; import a file of them"),
+    "invitations": ("invitations", "send, list, resend, revoke invitations"),
     "password-resets": ("password_resets", "mails by which users set a password"),
     "totp-factors": ("totp_factors", "second factors that users bring along"),
+    "feature-flags": ("feature_flags", "list or check the feature flags of an organization"),
+    "api-keys": ("api_keys", "create or list the API keys of an organization"),
     "doctor": ("doctor", "say whether an import would work from here, and what to do if not"),
     "sandbox": ("sandbox", "serve a WorkOS for rehearsals on this machine"),
     "demo": ("demo", "see an import, without a key"),
@@ -86,4 +101,4 @@ def _exit_code(error: ImporterError) -> int:
         return 2
     if isinstance(error, APIError | RunError):
         return 4
-    return 1 if isinstance(error, RowsFailedError) else 2
+    return 1 if isinstance(error, RowsFailedError | ConflictError) else 2

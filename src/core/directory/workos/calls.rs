@@ -157,6 +157,17 @@ impl Caller {
         write: &Write,
         before_send: &dyn BeforeSend,
     ) -> Result<Heard, JournalError> {
+        self.write_and_read(write, before_send, answers::object)
+            .await
+    }
+
+    /// The same, with the answer's object as `read` takes it out of the body.
+    pub(super) async fn write_and_read(
+        &self,
+        write: &Write,
+        before_send: &dyn BeforeSend,
+        read: fn(&[u8]) -> Option<Value>,
+    ) -> Result<Heard, JournalError> {
         let paced = limits::of_write(write);
         let mut tries = Tries::default();
         loop {
@@ -178,7 +189,7 @@ impl Caller {
                 .await?;
             match attempt {
                 Attempt::Success(from, answer) => {
-                    let body = answers::object(&answer.body);
+                    let body = read(&answer.body);
                     let has_id = body.as_ref().is_some_and(answers::has_id);
                     return Ok(match body {
                         Some(body) if has_id || write.effect == Effect::Deleted => {

@@ -11,6 +11,7 @@ mod patience;
 mod requests;
 mod retry_after;
 mod scrub;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ use crate::wire::Transport;
 use calls::{Caller, Heard};
 pub use limits::Limits;
 pub use patience::GIVE_UP_AFTER;
+pub(crate) use requests::{query, segment};
+pub(crate) use whole::{Call, Written};
 
 /// A WorkOS environment behind a transport.
 pub struct WorkOs {
