@@ -1,6 +1,7 @@
 //! Drives one row through its steps, and says how it ended.
 
 use std::collections::HashSet;
+use std::mem::take;
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -84,7 +85,7 @@ impl Engine<'_> {
             if trusted && self.is_absent(&ask).await? {
                 self.memo.put(&key, Remembered::missing())?;
             }
-            match self.ensure(&key, &ask, PRELUDE, false).await {
+            match self.ensure(&key, &ask, PRELUDE, false, &[]).await {
                 Ok(ensured) => {
                     if ensured.result.effect == Effect::Created {
                         *tally.created.entry(step.kind).or_insert(0) += 1;
@@ -227,6 +228,8 @@ impl Engine<'_> {
         is_new: bool,
     ) -> Result<(), Stopped> {
         let mut subject_made_now = false;
+        // A row that names a role which is not there fails before the first write.
+        let mut roles = self.roles_to_look_for(row);
         for step in &row.steps {
             let (key, is_new) = match step.key() {
                 Some(key) => (key, is_new && step.kind == row.subject),
@@ -241,7 +244,18 @@ impl Engine<'_> {
                 bases: &way.bases,
             };
             let number = row.identity.record_number;
-            let ensured = match self.ensure(&key, &ask, number, is_new).await {
+            let checked = match step.kind == row.subject {
+                true => self.check_roles(take(&mut roles), &way.bases).await,
+                false => Ok(()),
+            };
+            let ensured = match checked {
+                Ok(()) => self.ensure(&key, &ask, number, is_new, roles).await,
+                Err(failure) => {
+                    way.leave_out_what_others_made();
+                    Err(failure)
+                }
+            };
+            let ensured = match ensured {
                 Ok(ensured) => ensured,
                 Err(Failure::Row(refusal)) => {
                     let at = step.kind;
@@ -352,6 +366,14 @@ impl Way {
         self.steps
             .iter()
             .any(|step| step.effect != Effect::Existing)
+    }
+
+    /// A row that fails before its first write fails in the same way whether or not another row has made its organization
+    /// meanwhile, and says the same.
+    fn leave_out_what_others_made(&mut self) {
+        if !self.has_written() && self.bases.iter().any(|base| base.ours) {
+            *self = Self::default();
+        }
     }
 
     /// A second walk finds what the first one did, or does not get that far: it stays this row's doing. What is gone

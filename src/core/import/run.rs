@@ -169,8 +169,11 @@ impl Prepared {
                 };
                 let mut engine = Engine::new(directory.as_ref(), &journal, Clock::System, options)
                     .with_concurrency(self.options.concurrency);
+                if !matches!(self.options.purpose, Purpose::Verify { .. }) {
+                    engine = engine.foreseeing_roles();
+                }
                 engine = match &self.options.purpose {
-                    Purpose::Plan => engine.rehearsing().foreseeing_roles(),
+                    Purpose::Plan => engine.rehearsing(),
                     Purpose::Verify { extra: true, .. } => engine.rehearsing().keeping_all(),
                     Purpose::Verify { .. } => engine.rehearsing(),
                     // Most of what is updated is there already, or there is little to list.
