@@ -196,7 +196,10 @@ impl Engine<'_> {
             }
             Err(Stopped::Parked(key)) => {
                 let number = row.identity.record_number;
-                self.journal.note(move |store| store.park(number, &key))?;
+                let subject = row.steps.iter().find(|step| step.kind == row.subject);
+                let subject = subject.and_then(Step::key).unwrap_or(key);
+                self.journal
+                    .note(move |store| store.park(number, &subject))?;
                 self.any_parked.store(true, Ordering::Relaxed);
                 return Ok(Finished::Parked);
             }
@@ -236,7 +239,10 @@ impl Engine<'_> {
                 // Made of the ids of what it builds on.
                 None => (key_by_bases(step.kind, &way.bases), subject_made_now),
             };
-            if step.kind == row.subject && may_park && self.waits_for_the_first(row, &key).await? {
+            if step.kind == row.subject
+                && may_park
+                && self.waits_for_an_earlier_one(row, &key).await?
+            {
                 return Err(Stopped::Parked(key));
             }
             let ask = Ask {
@@ -292,15 +298,19 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The first row of a subject counts: while it is set aside, the others wait with it.
-    async fn waits_for_the_first(&self, row: &Claimed, key: &StepKey) -> Result<bool, Stopped> {
+    /// The first row of a subject counts, or if that fails, the next: while one is set aside, those behind it wait too.
+    async fn waits_for_an_earlier_one(
+        &self,
+        row: &Claimed,
+        key: &StepKey,
+    ) -> Result<bool, Stopped> {
         if !self.any_parked.load(Ordering::Relaxed) {
             return Ok(false);
         }
         let (key, number) = (key.clone(), row.identity.record_number);
         let parked = self
             .journal
-            .ask(move |store| store.first_is_parked(&key, number));
+            .ask(move |store| store.earlier_is_parked(&key, number));
         parked.await.map_err(|error| Stopped::Run(error.into()))
     }
 
