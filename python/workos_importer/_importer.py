@@ -73,6 +73,8 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         rules: Iterable[Rule] | None = None,
         errors_out: str | os.PathLike[str] | None = None,
         results_out: str | os.PathLike[str] | None = None,
+        audit_file: str | os.PathLike[str] | None = None,
+        actor: str | None = None,
         run_dir: str | os.PathLike[str] | None = None,
         confirm: Callable[[Started], bool] | None = None,
         progress: bool | None = None,
@@ -130,6 +132,8 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         What it leaves behind:
 
         - `errors_out`, `results_out`: files for the failed rows, and for all rows (`.csv`, `.json`, `.jsonl`).
+        - `audit_file`: a file that gets one JSON line for each user that is imported: which user, from which source, when,
+          and by whom: `actor`, by default the name of who is logged in. Lines are only ever added to it.
         - `run_dir`: where run folders are made; default `WORKOS_IMPORTER_RUN_DIR`, else `.workos-importer/runs` in the
           current folder.
 
@@ -157,6 +161,8 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
             mapping=mapping,
             errors_out=errors_out,
             results_out=results_out,
+            audit_file=audit_file,
+            actor=actor,
             run_dir=run_dir,
         )
         self._rules = Rules(rules)

@@ -65,6 +65,9 @@ class Options(TypedDict):
     stop_at: float | None
     errors_out: str | None
     results_out: str | None
+    audit_file: str | None
+    # given where the audit file is
+    actor: str | None
     run_dir: str | None
     # with a live key, `asks` comes before anything is written, and waits
     asks_first: bool

@@ -73,6 +73,8 @@ class Options:
     mapping: ColumnMapping | None
     errors_out: str | os.PathLike[str] | None
     results_out: str | os.PathLike[str] | None
+    audit_file: str | os.PathLike[str] | None
+    actor: str | None
     run_dir: str | os.PathLike[str] | None
 
     def to_native(self) -> _native.Options:
@@ -113,6 +115,8 @@ class Options:
             "stop_at": None if self.stop_at is None else parse_stop_at(self.stop_at).timestamp(),
             "errors_out": _path(self.errors_out),
             "results_out": _path(self.results_out),
+            "audit_file": _path(self.audit_file),
+            "actor": _actor(self.actor, self.audit_file),
             "run_dir": run_dir_of(self.run_dir),
             "asks_first": False,
             "rules": [],
@@ -147,6 +151,8 @@ class Options:
         both = self.errors_out is not None and self.results_out is not None
         if both and _path(self.errors_out) == _path(self.results_out):
             raise ConfigError("errors_out and results_out name the same file", "contradiction")
+        if self.audit_file is not None and _path(self.audit_file) in (_path(self.errors_out), _path(self.results_out)):
+            raise ConfigError("audit_file names the same file as errors_out or results_out", "contradiction")
         organization = self.organization
         if organization is None:
             return
@@ -299,6 +305,24 @@ def _max_errors(value: int | str | None) -> tuple[int | None, float | None]:
     raise ConfigError(
         f"max_errors {value!r} is not understood: write a number of rows, such as 10, or a share, such as 5%"
     )
+
+
+def _actor(actor: str | None, audit_file: str | os.PathLike[str] | None) -> str | None:
+    """Who is named in the audit file: what is given, else who is logged in; None where there is no such file."""
+    if audit_file is None:
+        if actor is not None:
+            raise ConfigError("actor is for the audit file: say where that is (audit_file)", "contradiction")
+        return None
+    if actor is None:
+        import getpass
+
+        try:
+            actor = getpass.getuser()
+        except (OSError, KeyError, ImportError):
+            raise ConfigError("Who imports is not known here: name somebody for the audit file (actor)") from None
+    if not isinstance(actor, str) or not actor.strip():
+        raise ConfigError("actor must be a text that says who imports")
+    return actor
 
 
 def _path(path: str | os.PathLike[str] | None) -> str | None:

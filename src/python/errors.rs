@@ -106,9 +106,7 @@ fn columns(py: Python<'_>, error: &ColumnsError) -> PyErr {
     match error {
         ColumnsError::NoEmail { .. }
         | ColumnsError::Lacking { .. }
-        | ColumnsError::Duplicate { .. } => {
-            source_error(py, "columns", &error.to_string())
-        }
+        | ColumnsError::Duplicate { .. } => source_error(py, "columns", &error.to_string()),
         _ => config(py, "mapping", &error.to_string()),
     }
 }

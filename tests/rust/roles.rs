@@ -1,5 +1,7 @@
 //! Memberships and roles: the union, environments that take one role only, inactive memberships.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::json;
 use workos_importer_core::row::Kind;
 use workos_importer_sandbox::{Sandbox, Settings};
@@ -167,11 +169,16 @@ fn foreseen(mut scenario: Scenario) -> Done {
     let planned = scenario.run();
     scenario.rehearses = false;
     let done = scenario.run();
-    assert_eq!(done.calls_of("list roles"), 0);
-    assert_eq!(done.calls_of("list organization roles"), 0);
+    for call in ["list roles", "list organization roles"] {
+        assert_eq!(planned.calls_of(call), done.calls_of(call), "{call}");
+    }
     let ends = |done: &Done| -> Vec<_> {
         (1..=done.results.len() as u64)
-            .map(|number| (done.result(number).outcome.as_str(), done.code(number)))
+            .map(|number| {
+                let (result, code) = (done.result(number), done.code(number));
+                let message = result.error.as_ref().map(|error| error.message.clone());
+                (result.outcome.as_str(), code, message)
+            })
             .collect()
     };
     assert_eq!(ends(&planned), ends(&done));
@@ -202,27 +209,92 @@ fn a_rehearsal_reads_the_roles_once_and_those_of_an_organization_where_it_may_ha
     let wrong = "invalid_role";
     let expected = ["none", "none", "none", wrong, wrong, "none", "none", wrong];
     assert_eq!(codes, expected);
-    assert!(planned.message(4).contains("Role 'wizard' does not exist."));
+    assert_eq!(planned.message(4), "Role 'wizard' does not exist.");
     assert_eq!(planned.calls_of("list roles"), 1);
     assert_eq!(planned.calls_of("list organization roles"), 1);
 }
 
 #[test]
-fn roles_are_not_read_for_rows_that_name_none_or_have_what_they_name() {
-    let csv = "email,org_external_id,role_slugs\na@x.com,acme,admin\nb@x.com,acme,\n";
-    let scenario = Scenario::fast(csv);
-    let organization = scenario.sandbox.organization("acme", "Acme");
-    let user = scenario.sandbox.user(json!({"email": "a@x.com"}));
-    scenario
-        .sandbox
-        .membership(&user, &organization, &["admin"]);
-    let planned = foreseen(scenario);
-    assert_eq!(planned.outcomes(), ["unchanged", "created"]);
-    assert_eq!(planned.calls_of("list roles"), 0);
+fn roles_are_not_read_for_rows_that_name_none_and_once_for_rows_that_have_what_they_name() {
+    for (wants, reads) in [("", 0), ("admin", 1)] {
+        let csv = format!(
+            "email,org_external_id,role_slugs\na@x.com,acme,{wants}\nb@x.com,acme,\nc@x.com,acme,{wants}\n"
+        );
+        let scenario = Scenario::fast(&csv);
+        let organization = scenario.sandbox.organization("acme", "Acme");
+        let user = scenario.sandbox.user(json!({"email": "a@x.com"}));
+        scenario
+            .sandbox
+            .membership(&user, &organization, &["admin"]);
+        let planned = foreseen(scenario);
+        assert_eq!(planned.outcomes(), ["unchanged", "created", "created"]);
+        assert_eq!(planned.calls_of("list roles"), reads);
+        assert_eq!(planned.calls_of("list organization roles"), 0);
+    }
+}
+
+/// Rows that all name a role with a typing error, in an organization that is not there (`made`: only one of them makes it),
+/// and in one that is.
+#[test]
+fn a_typing_error_in_a_role_costs_one_read_and_writes_nothing() {
+    let mut csv = String::from("email,org_external_id,org_name,role_slugs\n");
+    for number in 0..200 {
+        let organization = ["new,New", "acme,"][number % 2];
+        csv.push_str(&format!(
+            "u{number}@x.com,{organization},\"member,amdin\"\n"
+        ));
+    }
+    let mut scenario = Scenario::fast(&csv);
+    scenario.foresees_roles = true;
+    scenario.sandbox.organization("acme", "Acme");
+    scenario.sandbox.user(json!({"email": "u7@x.com"}));
+    let before = scenario.sandbox.dump();
+    let done = scenario.run();
+    assert_eq!(scenario.sandbox.dump(), before);
+    for number in 1..=200 {
+        let error = done.result(number).error.as_ref().unwrap();
+        assert_eq!(
+            (error.error_type, error.code),
+            ("role_assignment", "invalid_role")
+        );
+        let message = "Role 'amdin' does not exist. Did you mean `admin`?";
+        assert_eq!(error.message, message);
+        assert!(done.result(number).steps.len() < 2, "only its organization");
+    }
+    assert_eq!(done.calls_of("list roles"), 1);
+    assert_eq!(done.calls_of("list organization roles"), 1);
+    assert_eq!(done.calls_of("look up organization"), 2);
+    assert_eq!(done.log.len(), 5, "and the first, small read");
 }
 
 #[test]
-fn where_roles_cannot_be_listed_they_are_not_foreseen_and_the_rehearsal_goes_on() {
+fn the_roles_of_an_organization_that_the_run_has_made_are_its_own_when_rows_are_tried_again() {
+    let csv = "email,org_external_id,org_name,role_slugs\n\
+        a@x.com,new,New,member\nb@x.com,new,New,org-ownr\nc@x.com,new,New,org-owner\n";
+    let mut scenario = Scenario::fast(csv);
+    scenario.foresees_roles = true;
+    scenario.retries = vec![Vec::new()];
+    let reads = AtomicU64::new(0);
+    scenario.meddle(move |sandbox, request| {
+        let is_read = request.target == "/authorization/roles";
+        // Somebody makes the role before the second attempt.
+        if is_read && reads.fetch_add(1, Ordering::Relaxed) == 1 {
+            let organizations = &sandbox.dump()["organizations"];
+            sandbox.role(organizations[0]["id"].as_str().unwrap(), "org-owner");
+        }
+        Meddle::Pass
+    });
+    let done = scenario.run();
+    assert_eq!(done.lives.len(), 2);
+    assert_eq!(done.outcomes(), ["created", "failed", "created"]);
+    assert_eq!(
+        done.message(2),
+        "Role 'org-ownr' does not exist. Did you mean `org-owner`?"
+    );
+}
+
+#[test]
+fn where_roles_cannot_be_listed_they_are_not_foreseen_and_rows_go_on() {
     let csv = "email,org_external_id,org_name,role_slugs\n\
         a@x.com,acme,Acme,wizard\nb@x.com,acme,Acme,admin\n";
     let mut scenario = Scenario::fast(csv);
@@ -235,4 +307,11 @@ fn where_roles_cannot_be_listed_they_are_not_foreseen_and_the_rehearsal_goes_on(
     let planned = scenario.run();
     assert_eq!(planned.outcomes(), ["created", "created"]);
     assert_eq!(planned.calls_of("list roles"), 1);
+    // The API itself says no to the membership.
+    scenario.rehearses = false;
+    let done = scenario.run();
+    assert_eq!(done.outcomes(), ["failed", "created"]);
+    assert_eq!(done.code(1), "invalid_role");
+    assert!(done.message(1).contains("The user was kept"));
+    assert_eq!(done.calls_of("list roles"), 1);
 }

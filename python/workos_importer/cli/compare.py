@@ -32,7 +32,7 @@ def add_what_is_there(parser: Parser) -> None:
 
 def importer_of(parsed: argparse.Namespace) -> Importer:
     """The importer that the flags say; it writes no file of its own."""
-    for name in ("errors_out", "results_out"):
+    for name in ("errors_out", "results_out", "audit_file", "actor"):
         setattr(parsed, name, None)
     return Importer(
         rows=getattr(parsed, "rows", "users"),

@@ -39,7 +39,9 @@ def add(commands: Commands, streams: Streams) -> None:
         streams=streams,
         help="import users, organizations and memberships",
         description="Makes WorkOS match the file. Importing the same file again goes on where it stopped, "
-        "tries failed rows again, and sends nothing where all is done.",
+        "tries failed rows again, and sends nothing where all is done. Each user and membership that is written is an event "
+        "for your webhook endpoints: WorkOS advises to pause them in its dashboard during a large import, which this "
+        "command does not do for you.",
         epilog="Exit codes: 0 every row is in; 1 rows failed, or there were none; 2 usage, configuration, unreadable "
         "file; 3 the key is refused; 4 stopped before the end; 130, 143 interrupted.",
     )
@@ -107,7 +109,7 @@ def _dry_run(importer: Importer, source: str, parsed: argparse.Namespace, stream
     report = importer.dry_run(source, delimiter=parsed.delimiter, encoding=parsed.encoding, max_issues=0, on_issue=tell)
     if not parsed.quiet and parsed.progress != "json":
         streams.note(report.mode_sentence)
-        for name in ("errors_out", "results_out", "report"):
+        for name in ("errors_out", "results_out", "audit_file", "report"):
             if getattr(parsed, name) is not None:
                 streams.note(f"--{name.replace('_', '-')}: a dry run writes no file")
     values = report.to_dict()

@@ -54,6 +54,8 @@ def add_output(parser: Parser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument("--errors-out", "--errors", metavar="FILE", help="failed rows: .csv, .json, else JSON lines")
     group.add_argument("--results-out", metavar="FILE", help="all rows: .json, .jsonl, else CSV")
+    group.add_argument("--audit-file", metavar="FILE", help="add a JSON line to it for each user that is imported")
+    group.add_argument("--actor", metavar="ID", help="who imports, for the audit file; default: who is logged in")
     group.add_argument("--report", metavar="FILE", help="an HTML page on the run, when it has ended")
     group.add_argument("--quiet", action="store_true", help="print the summary alone")
     group.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -88,6 +90,8 @@ def options_of(parsed: argparse.Namespace) -> dict[str, Any]:
         "stop_at": parsed.stop_at,
         "errors_out": parsed.errors_out,
         "results_out": parsed.results_out,
+        "audit_file": parsed.audit_file,
+        "actor": parsed.actor,
         "run_dir": parsed.run_dir,
     }
 

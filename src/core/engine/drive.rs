@@ -1,6 +1,7 @@
 //! Drives one row through its steps, and says how it ended.
 
 use std::collections::HashSet;
+use std::mem::take;
 use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
@@ -84,7 +85,7 @@ impl Engine<'_> {
             if trusted && self.is_absent(&ask).await? {
                 self.memo.put(&key, Remembered::missing())?;
             }
-            match self.ensure(&key, &ask, PRELUDE, false).await {
+            match self.ensure(&key, &ask, PRELUDE, false, &[]).await {
                 Ok(ensured) => {
                     if ensured.result.effect == Effect::Created {
                         *tally.created.entry(step.kind).or_insert(0) += 1;
@@ -195,7 +196,10 @@ impl Engine<'_> {
             }
             Err(Stopped::Parked(key)) => {
                 let number = row.identity.record_number;
-                self.journal.note(move |store| store.park(number, &key))?;
+                let subject = row.steps.iter().find(|step| step.kind == row.subject);
+                let subject = subject.and_then(Step::key).unwrap_or(key);
+                self.journal
+                    .note(move |store| store.park(number, &subject))?;
                 self.any_parked.store(true, Ordering::Relaxed);
                 return Ok(Finished::Parked);
             }
@@ -227,13 +231,18 @@ impl Engine<'_> {
         is_new: bool,
     ) -> Result<(), Stopped> {
         let mut subject_made_now = false;
+        // A row that names a role which is not there fails before the first write.
+        let mut roles = self.roles_to_look_for(row);
         for step in &row.steps {
             let (key, is_new) = match step.key() {
                 Some(key) => (key, is_new && step.kind == row.subject),
                 // Made of the ids of what it builds on.
                 None => (key_by_bases(step.kind, &way.bases), subject_made_now),
             };
-            if step.kind == row.subject && may_park && self.waits_for_the_first(row, &key).await? {
+            if step.kind == row.subject
+                && may_park
+                && self.waits_for_an_earlier_one(row, &key).await?
+            {
                 return Err(Stopped::Parked(key));
             }
             let ask = Ask {
@@ -241,7 +250,18 @@ impl Engine<'_> {
                 bases: &way.bases,
             };
             let number = row.identity.record_number;
-            let ensured = match self.ensure(&key, &ask, number, is_new).await {
+            let checked = match step.kind == row.subject {
+                true => self.check_roles(take(&mut roles), &way.bases).await,
+                false => Ok(()),
+            };
+            let ensured = match checked {
+                Ok(()) => self.ensure(&key, &ask, number, is_new, roles).await,
+                Err(failure) => {
+                    way.leave_out_what_others_made();
+                    Err(failure)
+                }
+            };
+            let ensured = match ensured {
                 Ok(ensured) => ensured,
                 Err(Failure::Row(refusal)) => {
                     let at = step.kind;
@@ -278,15 +298,19 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The first row of a subject counts: while it is set aside, the others wait with it.
-    async fn waits_for_the_first(&self, row: &Claimed, key: &StepKey) -> Result<bool, Stopped> {
+    /// The first row of a subject counts, or if that fails, the next: while one is set aside, those behind it wait too.
+    async fn waits_for_an_earlier_one(
+        &self,
+        row: &Claimed,
+        key: &StepKey,
+    ) -> Result<bool, Stopped> {
         if !self.any_parked.load(Ordering::Relaxed) {
             return Ok(false);
         }
         let (key, number) = (key.clone(), row.identity.record_number);
         let parked = self
             .journal
-            .ask(move |store| store.first_is_parked(&key, number));
+            .ask(move |store| store.earlier_is_parked(&key, number));
         parked.await.map_err(|error| Stopped::Run(error.into()))
     }
 
@@ -352,6 +376,14 @@ impl Way {
         self.steps
             .iter()
             .any(|step| step.effect != Effect::Existing)
+    }
+
+    /// A row that fails before its first write fails in the same way whether or not another row has made its organization
+    /// meanwhile, and says the same.
+    fn leave_out_what_others_made(&mut self) {
+        if !self.has_written() && self.bases.iter().any(|base| base.ours) {
+            *self = Self::default();
+        }
     }
 
     /// A second walk finds what the first one did, or does not get that far: it stays this row's doing. What is gone

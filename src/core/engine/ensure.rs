@@ -72,13 +72,14 @@ enum Wrote {
 
 impl Engine<'_> {
     /// Ensures a step under its key for a row: one flight at a time, done once. `is_new`: the journal cannot know
-    /// anything about the key, and is not asked.
+    /// anything about the key, and is not asked. `roles`: those that the row names, where they are not looked for yet.
     pub(super) async fn ensure(
         &self,
         key: &StepKey,
         ask: &Ask<'_>,
         record: u64,
         is_new: bool,
+        roles: &[String],
     ) -> Result<Ensured, Failure> {
         // What many rows name is known for most of them, and they need not wait for each other.
         if is_shared(key.kind)
@@ -89,6 +90,7 @@ impl Engine<'_> {
         }
         let _flight = self.memo.flight(key).await;
         let mut progress = Progress::new(record, self.options.policy);
+        progress.roles = roles.to_vec();
         let known = match is_new {
             true => None,
             false => self.memo.get(key).await?,
@@ -281,6 +283,9 @@ impl Engine<'_> {
                 Change::Refuse(refusal) => return Err(Failure::Row(refusal)),
                 Change::Write(write) => write,
             };
+            if progress.writes == 0 {
+                self.look_for_roles(key, &current, &progress.roles).await?;
+            }
             if progress.writes >= Backoff::ATTEMPTS {
                 let refusal = progress
                     .last_error

@@ -228,7 +228,7 @@ pub struct Engine<'a> {
     compares: bool,
     /// Writes are imagined instead of sent.
     rehearses: bool,
-    /// The roles that are there, where a rehearsal looks for those that rows name.
+    /// The roles that are there, where those that rows name are looked for before anything is written.
     roles: Option<KnownRoles>,
     /// What is listed is kept, whether or not a row names it.
     keeps_all: bool,
@@ -324,7 +324,8 @@ impl<'a> Engine<'a> {
         self
     }
 
-    /// In a rehearsal, looks whether there are the roles that rows name, so that it ends as the run does.
+    /// Looks whether there are the roles that a row names before anything is written for it. A rehearsal ends as the run
+    /// does where both do, or neither.
     #[must_use]
     pub fn foreseeing_roles(mut self) -> Self {
         self.roles = Some(KnownRoles::default());

@@ -19,9 +19,6 @@ impl Engine<'_> {
         write: &Write,
         current: &State,
     ) -> Result<Applied, JournalError> {
-        if let Some(applied) = self.lacks_a_role(ask, write).await? {
-            return Ok(applied);
-        }
         if let Some(applied) = self.lacks_a_base(ask).await? {
             return Ok(applied);
         }

@@ -25,6 +25,8 @@ pub(super) struct Progress {
     /// The row for which it is ensured.
     pub(super) record: u64,
     pub(super) writes: u32,
+    /// The roles that have to be there before anything is written for the row.
+    pub(super) roles: Vec<String>,
     /// The memo has something on it: an earlier row came to it.
     pub(super) is_known: bool,
     /// What earlier writes of this step did.

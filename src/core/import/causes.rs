@@ -92,10 +92,7 @@ fn remedy(error_type: &str, code: &str) -> (bool, &'static str) {
         | "permission_create_failed"
         | "invitation_failed"
         | "password_reset_failed"
-        | "totp_factor_failed" => (
-            false,
-            "Read what the API says, and correct the row.",
-        ),
+        | "totp_factor_failed" => (false, "Read what the API says, and correct the row."),
         "user_exists" => (
             false,
             "The user is there already. --on-existing skip leaves the user as is, update writes what differs.",

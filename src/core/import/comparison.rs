@@ -119,12 +119,14 @@ impl Comparison {
         add("reactivate membership", memberships.reactivate);
         if on_existing == OnExisting::Update {
             for (call, count) in calls_made {
-                if !["check key", "list roles", "list organization roles"].contains(&call.as_str())
-                {
+                if call != "check key" {
                     add(call, *count);
                 }
             }
         } else {
+            for call in ["list roles", "list organization roles"] {
+                add(call, calls_made.get(call).copied().unwrap_or(0));
+            }
             let organizations = self.organizations;
             add(
                 "look up organization",

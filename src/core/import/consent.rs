@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::StartError;
 use super::event::{Event, Started};
 use super::figures::Figures;
-use super::outputs::error_file_of;
+use super::outputs::{audit_file_of, error_file_of};
 use super::prepare::{Prepared, is_asked};
 use super::run::unless_halted;
 use super::workload::Before;
@@ -21,7 +21,7 @@ impl Prepared {
     /// do; then makes what had to wait for it. Returns whether the run goes on. `begun` does not count the wait.
     ///
     /// # Errors
-    /// When the error file cannot be made.
+    /// When the error file or the audit file cannot be made.
     pub(super) async fn agreed(
         &mut self,
         mode: &Mode,
@@ -55,6 +55,7 @@ impl Prepared {
         }
         let errors = error_file_of(&self.options, &self.folder, self.going_on.as_ref())?;
         self.errors = Some(errors);
+        self.audit = audit_file_of(&self.options, &self.folder, self.going_on.as_ref())?;
         Ok(true)
     }
 

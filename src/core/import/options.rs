@@ -55,6 +55,8 @@ pub struct ImportOptions {
     pub stop_at: Option<SystemTime>,
     pub errors_out: Option<PathBuf>,
     pub results_out: Option<PathBuf>,
+    /// `--audit-file`, `--actor`: where a line is added for each user that is imported, and who imports.
+    pub audit: Option<(PathBuf, String)>,
     /// Where run folders are made; default `.workos-importer/runs` in the current folder.
     pub run_dir: Option<PathBuf>,
     /// `run_id=`: the name of the run. Its rows are known by what they say, so that another attempt goes on with them in

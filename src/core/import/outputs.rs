@@ -1,5 +1,6 @@
-//! Owns the files that a run leaves where its caller wants them: the error file and the results.
+//! Owns the files that a run leaves where its caller wants them: the error file, the results, the audit file.
 
+use std::io;
 use std::path::Path;
 
 use super::StartError;
@@ -8,7 +9,8 @@ use super::options::ImportOptions;
 use super::prepare::GoingOn;
 use super::reporter::Errors;
 use super::runs::{FoundRun, export_results};
-use crate::report::ErrorFile;
+use crate::journal::{Before, JournalError, Store};
+use crate::report::{AuditFile, AuditedRun, ErrorFile};
 
 /// The error file at its place: who names none for the rows that fail finds them beside the journal.
 pub(super) fn error_file_of(
@@ -52,6 +54,41 @@ fn error_file(path: &Path, going_on: Option<&GoingOn>) -> Result<Errors, StartEr
         has_earlier: false,
         is_tracked,
     })
+}
+
+/// The audit file, where one is asked for. Rows of the run that are in it already get no second line.
+pub(super) fn audit_file_of(
+    options: &ImportOptions,
+    folder: &Folder,
+    going_on: Option<&GoingOn>,
+) -> Result<Option<AuditFile>, StartError> {
+    let Some((path, actor)) = &options.audit else {
+        return Ok(None);
+    };
+    let refuse = |error: io::Error| StartError::Output {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    };
+    let store = Store::open(&folder.journal()).map_err(JournalError::from)?;
+    let source = store.run_info().map_err(JournalError::from)?.source;
+    // What a file is called, and not where it lies on the machine.
+    let name = Path::new(&source).file_name();
+    let source = name.map_or(source.clone(), |name| name.to_string_lossy().into_owned());
+    let of = AuditedRun {
+        run: folder.id.clone(),
+        source,
+        actor: actor.clone(),
+    };
+    let mut file = AuditFile::open(path, of).map_err(refuse)?;
+    if going_on.is_some() {
+        let are_done = |numbers: &[u64]| {
+            let before = store.before(numbers).map_err(io::Error::other)?;
+            let done = before.iter().map(|before| matches!(before, Before::Done));
+            Ok(done.collect())
+        };
+        file.leave_out_told(path, are_done).map_err(refuse)?;
+    }
+    Ok(Some(file))
 }
 
 /// A path as the journal has it.

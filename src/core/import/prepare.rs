@@ -17,7 +17,7 @@ use super::folder::{Folder, Looking};
 use super::judging::AskedByEvents;
 use super::kept_pace::{KeptPace, check_pace};
 use super::options::{Again, ImportOptions, Input, Purpose, Target, rules_of, without_plan};
-use super::outputs::{absolute, check_place, error_file_of, write_files_of};
+use super::outputs::{absolute, audit_file_of, check_place, error_file_of, write_files_of};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::{Counters, Errors};
 use super::runs::{FoundRun, find_run};
@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::directory::OnExisting;
 use crate::directory::workos::Limits;
 use crate::journal::{Counters as Counted, JournalError, RunInfo, RunRecord, Store};
+use crate::report::AuditFile;
 use crate::row::{Columns, Issue, Mode, RowKind};
 use crate::source::{self, Format, Source};
 use crate::wire::{HttpTransport, Transport};
@@ -55,6 +56,7 @@ pub(super) struct Prepared {
     pub(super) counters: Arc<Counters>,
     pub(super) warnings: Warnings,
     pub(super) errors: Option<Errors>,
+    pub(super) audit: Option<AuditFile>,
     /// When earlier runs sent what still counts in the API's windows.
     pub(super) sent_lately: Vec<Timestamp>,
     pub(super) connection: Connected,
@@ -172,7 +174,13 @@ pub(super) fn prepare(
     };
     let connection = connect(&options, &target)?;
     let looking_only = options.purpose.only_looks();
-    for path in options.errors_out.iter().chain(&options.results_out) {
+    let audit = options.audit.as_ref().map(|(path, _)| path);
+    for path in options
+        .errors_out
+        .iter()
+        .chain(&options.results_out)
+        .chain(audit)
+    {
         check_place(path)?;
     }
     let identity = Identity::of(content, options.run_name.clone(), shape, &target);
@@ -228,6 +236,7 @@ pub(super) fn prepare(
             counters,
             warnings,
             errors: None,
+            audit: None,
             sent_lately: Vec::new(),
             connection,
         })));
@@ -275,9 +284,12 @@ pub(super) fn prepare(
         .map(|limits| sent_lately(run_dir.as_deref(), &identity, limits.writes.period))
         .unwrap_or_default();
     // The file of an earlier attempt stays as it is until it is known that this one goes on.
-    let errors = match is_asked(&options, &connection) {
-        true => None,
-        false => Some(error_file_of(&options, &folder, going_on.as_ref())?),
+    let (errors, audit) = match is_asked(&options, &connection) {
+        true => (None, None),
+        false => (
+            Some(error_file_of(&options, &folder, going_on.as_ref())?),
+            audit_file_of(&options, &folder, going_on.as_ref())?,
+        ),
     };
     Ok(Ready::Import(Box::new(Prepared {
         folder,
@@ -295,6 +307,7 @@ pub(super) fn prepare(
         counters,
         warnings,
         errors,
+        audit,
         sent_lately,
         connection,
     })))
@@ -474,6 +487,11 @@ pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
     }
     if options.errors_out.is_some() && options.errors_out == options.results_out {
         return refuse("--errors-out and --results-out name the same file.");
+    }
+    if let Some((path, _)) = &options.audit
+        && [&options.errors_out, &options.results_out].contains(&&Some(path.clone()))
+    {
+        return refuse("--audit-file names the same file as --errors-out or --results-out.");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Hands on what the engine says: to the error file, to the caller's events, to the counters of the progress line.
+//! Hands on what the engine says: to the error file and the audit file, to the caller's events, to the counters of the progress line.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use super::reading::Warnings;
 use crate::engine::{Disagreement, Sink, Tally};
 use crate::journal::FailedBefore;
 use crate::journal::outcome::{Outcome, RowResult};
-use crate::report::ErrorFile;
+use crate::report::{AuditFile, ErrorFile};
 use crate::row::{Issue, IssueCode, RowIdentity, Severity};
 
 /// What can be looked at from outside while the run goes on.
@@ -56,6 +56,7 @@ pub(super) struct Reporter {
     pub(super) warnings: Warnings,
     pub(super) counters: Arc<Counters>,
     pub(super) errors: Option<Errors>,
+    pub(super) audit: Option<AuditFile>,
 }
 
 /// The error file of the run.
@@ -86,6 +87,11 @@ impl Sink for Reporter {
     }
 
     fn write_down(&mut self, result: &RowResult) -> Result<Option<u64>, String> {
+        if let Some(audit) = &mut self.audit {
+            audit
+                .add(result)
+                .map_err(|error| format!("the audit file cannot be written: {error}"))?;
+        }
         let Some(errors) = &mut self.errors else {
             return Ok(None);
         };

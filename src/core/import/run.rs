@@ -26,7 +26,7 @@ use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::directory::{CallError, Directory, OnExisting, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
 use crate::journal::{self, Journal, JournalError};
-use crate::report::{ErrorFile, write_results};
+use crate::report::{AuditFile, ErrorFile, write_results};
 use crate::row::{Claim, Columns, Issue, IssueCode, Mode, RowKind, Step};
 use crate::source::Source;
 use crate::validate::{ValidateOptions, validate};
@@ -145,6 +145,7 @@ impl Prepared {
             warnings: self.warnings.clone(),
             counters: Arc::clone(&self.counters),
             errors: self.errors.take(),
+            audit: self.audit.take(),
         };
         let checked = if figures.strict_failed {
             Ok(())
@@ -169,8 +170,11 @@ impl Prepared {
                 };
                 let mut engine = Engine::new(directory.as_ref(), &journal, Clock::System, options)
                     .with_concurrency(self.options.concurrency);
+                if !matches!(self.options.purpose, Purpose::Verify { .. }) {
+                    engine = engine.foreseeing_roles();
+                }
                 engine = match &self.options.purpose {
-                    Purpose::Plan => engine.rehearsing().foreseeing_roles(),
+                    Purpose::Plan => engine.rehearsing(),
                     Purpose::Verify { extra: true, .. } => engine.rehearsing().keeping_all(),
                     Purpose::Verify { .. } => engine.rehearsing(),
                     // Most of what is updated is there already, or there is little to list.
@@ -207,6 +211,7 @@ impl Prepared {
         let results_out = self.options.results_out.as_deref();
         let written = write_files(
             reporter.errors.take().map(|errors| errors.file),
+            reporter.audit.take(),
             results_out,
             &journal,
         )
@@ -454,12 +459,17 @@ fn sample(most: u64, rows: u64) -> HashSet<u64> {
 
 async fn write_files(
     errors: Option<ErrorFile>,
+    audit: Option<AuditFile>,
     results_out: Option<&std::path::Path>,
     journal: &Journal,
 ) -> Result<(), String> {
     if let Some(file) = errors {
         file.finish()
             .map_err(|error| format!("the error file cannot be written: {error}"))?;
+    }
+    if let Some(file) = audit {
+        file.finish()
+            .map_err(|error| format!("the audit file cannot be written: {error}"))?;
     }
     if let Some(path) = results_out {
         write_results(journal, path).await.map_err(|error| {

@@ -189,8 +189,8 @@ impl Store {
     }
 
     /// Sets a row aside until the source has been read: another row may still bring what it lacks.
-    pub fn park(&self, record_number: u64, waits_for: &StepKey) -> rusqlite::Result<()> {
-        let id = self.ensure_step(waits_for)?;
+    pub fn park(&self, record_number: u64, subject: &StepKey) -> rusqlite::Result<()> {
+        let id = self.ensure_step(subject)?;
         self.connection
             .prepare_cached("INSERT OR REPLACE INTO parked (record_number, step_id) VALUES (?, ?)")?
             .execute(params![record_number, id])?;
@@ -203,15 +203,18 @@ impl Store {
             .query_row("SELECT EXISTS (SELECT 1 FROM parked)", [], |row| row.get(0))
     }
 
-    /// Whether the first row that named a key, if that is another one than `record_number`, was set aside.
-    pub fn first_is_parked(&self, key: &StepKey, record_number: u64) -> rusqlite::Result<bool> {
-        let Some(id) = self.step_id(key)? else {
+    /// Whether an earlier row of the same subject was set aside.
+    pub fn earlier_is_parked(
+        &self,
+        subject: &StepKey,
+        record_number: u64,
+    ) -> rusqlite::Result<bool> {
+        let Some(id) = self.step_id(subject)? else {
             return Ok(false);
         };
         self.connection
             .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM step s JOIN parked p ON p.record_number = s.first_record
-                 WHERE s.id = ? AND s.first_record <> ?)",
+                "SELECT EXISTS (SELECT 1 FROM parked WHERE step_id = ? AND record_number < ?)",
             )?
             .query_row(params![id, record_number], |row| row.get(0))
     }

@@ -90,8 +90,9 @@ CREATE TABLE outcome_step (
 -- rows that wait for another row to say how their organization is called
 CREATE TABLE parked (
     record_number INTEGER PRIMARY KEY,
-    step_id       INTEGER NOT NULL
+    step_id       INTEGER NOT NULL     -- its subject
 );
+CREATE INDEX parked_by_subject ON parked (step_id);
 
 -- rows that are known by what they say, not by their place: those of programs, and of runs with a name
 CREATE TABLE known_row (

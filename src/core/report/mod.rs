@@ -1,5 +1,6 @@
 //! What people read: error files, results files, and the report. Computes no outcome.
 
+mod audit_file;
 mod cells;
 mod error_file;
 pub(crate) mod html;
@@ -7,6 +8,7 @@ mod marked_file;
 pub(crate) mod private_file;
 mod results_file;
 
+pub use audit_file::{AuditFile, AuditedRun};
 pub use error_file::ErrorFile;
 pub use marked_file::{GivenBack, MarkedFile, MarkedFileError, Rows};
 pub use private_file::write_private;

@@ -6,8 +6,16 @@ use std::path::{Path, PathBuf};
 
 /// Opens a file for writing, empty, readable by its owner only (0600 where that exists).
 pub(crate) fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    private(path, OpenOptions::new().write(true).truncate(true))
+}
+
+/// Opens a file to add to its end, readable by its owner only.
+pub(super) fn append(path: &Path) -> io::Result<File> {
+    private(path, OpenOptions::new().append(true))
+}
+
+fn private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.create(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;

@@ -12,7 +12,7 @@ mod clearing;
 mod code;
 mod convert;
 mod metadata;
-mod near;
+pub(crate) mod near;
 mod organization;
 mod other_rows;
 mod own;

@@ -1,7 +1,7 @@
 //! Owns "did you mean": which known name is close to one that is not known.
 
 /// The candidate nearest to `name`, if one is near enough to be meant. Both are compared as they are given.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -279,9 +279,9 @@ impl Scenario {
                 }
                 if self.rehearses {
                     engine = engine.rehearsing();
-                    if self.foresees_roles {
-                        engine = engine.foreseeing_roles();
-                    }
+                }
+                if self.foresees_roles {
+                    engine = engine.foreseeing_roles();
                 }
                 if self.keeps_all {
                     engine = engine.keeping_all();
