@@ -39,9 +39,9 @@ def add(commands: Commands, streams: Streams) -> None:
         streams=streams,
         help="import users, organizations and memberships",
         description="Makes WorkOS match the file. Importing the same file again goes on where it stopped, "
-        "tries failed rows again, and sends nothing where all is done. Each user and membership that is written is an event "
-        "for your webhook endpoints: WorkOS advises to pause them in its dashboard during a large import, which this "
-        "command does not do for you.",
+        "tries failed rows again, and sends nothing where all is done. Each user and membership that is written is "
+        "an event for your webhook endpoints: WorkOS advises to pause them in its dashboard during a large import, "
+        "which this command does not do for you.",
         epilog="Exit codes: 0 every row is in; 1 rows failed, or there were none; 2 usage, configuration, unreadable "
         "file; 3 the key is refused; 4 stopped before the end; 130, 143 interrupted.",
     )
@@ -54,7 +54,7 @@ def add(commands: Commands, streams: Streams) -> None:
     add_output(parser)
     add_yes(parser)
     add_foreign(parser)
-    parser.set_defaults(work=work, rows="users", remove_permissions=False, per_minute=None)
+    parser.set_defaults(work=work, rows="users", remove_permissions=False)
 
 
 def _add_behaviour(parser: Parser) -> None:
@@ -63,6 +63,14 @@ def _add_behaviour(parser: Parser) -> None:
     group.add_argument("--update-passwords", action="store_true", help="with --on-existing update: passwords too")
     group.add_argument(
         "--require-membership", action="store_true", help="delete users of this run who end without a membership"
+    )
+    group.add_argument(
+        "--password-reset",
+        action="store_true",
+        help="afterwards mail those who bring no password, so that they set one; each once",
+    )
+    group.add_argument(
+        "--per-minute", metavar="N", type=float, help="with --password-reset: mails a minute; default 60"
     )
     group.add_argument("--dry-run", action="store_true", help="check the file and say what would happen; offline")
     group.add_argument("--strict", action="store_true", help="send nothing if any row fails its checks")
@@ -84,6 +92,8 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
     note_foreign(parsed, streams)
     if parsed.plan == "":
         raise ConfigError("Planning is a command of its own: workos-importer plan FILE. To check it offline: --dry-run")
+    if parsed.password_reset:
+        _refuse_two_summaries(parsed, source)
     importer = _importer(parsed, source, streams)
     if parsed.dry_run:
         return _dry_run(importer, source, parsed, streams)
@@ -98,7 +108,34 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
             plan=parsed.plan,
         )
 
-    return follow(importer, begin, parsed, reporter, streams, waits=source == "-")
+    code = follow(importer, begin, parsed, reporter, streams, waits=source == "-")
+    if not parsed.password_reset or code not in (0, 1):
+        return code
+    return max(code, _send_password_resets(parsed, streams))
+
+
+def _refuse_two_summaries(parsed: argparse.Namespace, source: str) -> None:
+    for flag, is_given in (("--json", parsed.json), ("--plan", parsed.plan is not None), ("SOURCE -", source == "-")):
+        if is_given:
+            raise ConfigError(
+                f"--password-reset and {flag} contradict each other: use `password-resets send FILE` afterwards.",
+                "contradiction",
+            )
+
+
+def _send_password_resets(parsed: argparse.Namespace, streams: Streams) -> int:
+    """Mails those whom the file gives no password; a run of its own, over the same file."""
+    again = argparse.Namespace(**vars(parsed))
+    again.rows, again.password_reset, again.on_existing = "password-resets", False, "skip"
+    for name in ("errors_out", "results_out", "report", "audit_file", "actor", "rate_limit"):
+        setattr(again, name, None)
+    for name in ("update_passwords", "clear_empty", "reactivate", "require_membership", "no_create_orgs"):
+        setattr(again, name, False)
+    for name in ("org_id", "org_external_id", "org_name"):
+        setattr(again, name, None)
+    again.create_org_if_missing = False
+    streams.note("Password resets, for those whom the file gives no password:")
+    return work(again, streams)
 
 
 def _dry_run(importer: Importer, source: str, parsed: argparse.Namespace, streams: Streams) -> int:
@@ -138,7 +175,7 @@ def _importer(parsed: argparse.Namespace, source: str, streams: Streams) -> Impo
         confirm=None if source == "-" else consent_of(parsed, streams),
         rows=parsed.rows,
         remove_permissions=parsed.remove_permissions,
-        per_minute=parsed.per_minute,
+        per_minute=None if parsed.rows == "users" else parsed.per_minute,
         on_existing=parsed.on_existing,
         update_passwords=parsed.update_passwords,
         clear_empty=parsed.clear_empty,

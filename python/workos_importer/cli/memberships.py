@@ -1,10 +1,11 @@
-"""Owns `workos-importer memberships`: one membership at a time."""
+"""Owns `workos-importer memberships`: one membership at a time, or a file of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from .objects import add_limit, add_verb, add_yes, directory_of, may_delete, show, show_all, show_deleted, verbs_of
+from .other_rows import add_import, add_plan, add_verify
 
 if TYPE_CHECKING:
     import argparse
@@ -23,8 +24,8 @@ def add(commands: Commands, streams: Streams) -> None:
     parser = commands.add_parser(
         "memberships",
         streams=streams,
-        help="create, list, change, delete memberships",
-        description="One membership at a time. Whole files of users with their memberships: import.",
+        help="create, list, change, delete memberships; import a file of them",
+        description="One membership at a time, or a file of them.",
     )
     verbs = verbs_of(parser)
     made = add_verb(
@@ -59,6 +60,10 @@ def add(commands: Commands, streams: Streams) -> None:
     for one in (changed, off, on, gone):
         _add_name(one)
     add_yes(gone)
+    columns = "email, user_external_id or user_id; org_external_id or org_id; role_slugs"
+    add_import(verbs, streams, "memberships", "import", columns, "add users who are there to their organizations")
+    add_plan(verbs, streams, "memberships")
+    add_verify(verbs, streams, "memberships")
 
 
 def _add_name(parser: Parser) -> None:

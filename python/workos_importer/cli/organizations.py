@@ -1,4 +1,4 @@
-"""Owns `workos-importer organizations`: one organization at a time."""
+"""Owns `workos-importer organizations`: one organization at a time, or a file of them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .objects import (
     show_deleted,
     verbs_of,
 )
+from .other_rows import add_import, add_plan, add_verify
 
 if TYPE_CHECKING:
     import argparse
@@ -37,8 +38,8 @@ def add(commands: Commands, streams: Streams) -> None:
     parser = commands.add_parser(
         "organizations",
         streams=streams,
-        help="create, get, list, update, delete organizations",
-        description="One organization at a time. Whole files of users with their organizations: import.",
+        help="create, get, list, update, delete organizations; import a file of them",
+        description="One organization at a time, or a file of them.",
     )
     verbs = verbs_of(parser)
     made = add_verb(
@@ -73,6 +74,10 @@ def add(commands: Commands, streams: Streams) -> None:
     gone = add_verb(verbs, "delete", delete, streams, "delete an organization, with its memberships")
     gone.add_argument("organization", metavar="ID", help=_NAME)
     add_yes(gone)
+    columns = "org_external_id or org_id, org_name, domains (acme.com, or acme.com:verified), metadata"
+    add_import(verbs, streams, "organizations", "import", columns, "make the organizations of a file, or update them")
+    add_plan(verbs, streams, "organizations")
+    add_verify(verbs, streams, "organizations")
 
 
 def create(parsed: argparse.Namespace, streams: Streams) -> int:

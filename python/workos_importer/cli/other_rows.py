@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from . import import_, plan, verify
 from .consent import add_yes
 from .flags import add_organization, add_source
+from .parser import Refused
 from .run_flags import add_connection, add_output, add_pace, add_run_dir
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ _NOT_TOLD = {
     "on_existing": "skip",
     "remove_permissions": False,
     "per_minute": None,
+    "password_reset": False,
+    "audit_file": None,
+    "actor": None,
     "plan": None,
     "org_id": None,
     "org_external_id": None,
@@ -77,6 +81,13 @@ def add_import(verbs: Commands, streams: Streams, rows: str, verb: str, columns:
     parser.add_argument("--sandbox", action="store_true", help="write into a sandbox in this process: no key needed")
     add_output(parser)
     add_yes(parser)
+    parser.add_argument(
+        "--api-key",
+        action=Refused,
+        nargs="?",
+        reason="a key on the command line can be read by everybody on this machine. Set WORKOS_API_KEY, write it into "
+        ".env, or use --api-key-file",
+    )
     parser.set_defaults(work=import_.work, rows=rows)
     return parser
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .nouns import add_noun
+from .objects import verbs_of
 from .other_rows import add_import
 
 if TYPE_CHECKING:
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 def add(commands: Commands, streams: Streams) -> None:
     """Adds the command with its verbs."""
-    verbs = add_noun(commands, streams, "password-resets", "mails by which users set a password")
+    parser = commands.add_parser(
+        "password-resets",
+        streams=streams,
+        help="mails by which users set a password",
+        description="Mails by which users set a password.",
+    )
+    verbs = verbs_of(parser)
     add_import(
         verbs,
         streams,

@@ -509,6 +509,9 @@ fn check_other_rows(options: &ImportOptions) -> Result<(), StartError> {
     if options.clear_empty {
         return refuse("--clear-empty");
     }
+    if options.audit.is_some() {
+        return refuse("--audit-file");
+    }
     if options.purpose.only_looks() && !options.rows.is_comparable() {
         let text = format!(
             "{rows} cannot be compared with a directory. Send them again: what is there is left alone."

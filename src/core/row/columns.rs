@@ -479,6 +479,7 @@ impl Columns {
             .iter()
             .copied()
             .filter(|position| !is_marked(position) && self.record_id != Some(*position))
+            .filter(|position| !self.is_of_others(*position))
             .collect();
         if told.is_empty() {
             return None;
@@ -489,6 +490,12 @@ impl Columns {
         }
         let message = format!("Unknown columns are ignored: {}", names.join(", "));
         Some(Issue::about_source(IssueCode::UnknownColumns, message))
+    }
+
+    /// Whether a column belongs to rows of another kind: one file of users can serve several commands. An import of users
+    /// tells of all that it leaves out.
+    fn is_of_others(&self, position: usize) -> bool {
+        self.kind != RowKind::Users && Field::named(&self.names[position]).is_some()
     }
 
     fn describe(&self, position: usize) -> String {

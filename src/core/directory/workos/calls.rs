@@ -274,6 +274,7 @@ impl Caller {
         self.note_clock(&answer);
         log::debug!("{call}: {}", answer.status);
         match answer.status {
+            429 if answers::error(&answer).has_code(DAILY_QUOTA) => permit.answered(),
             429 => permit.turned_away(self.pause_for(paced, &answer)),
             408 | 500..=599 => permit.failed(),
             // A portal or a proxy that answers in place of the API.
