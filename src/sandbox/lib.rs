@@ -8,6 +8,7 @@
 
 mod answer;
 mod api_keys;
+mod calls;
 mod clock;
 mod connection;
 mod counters;
