@@ -96,6 +96,9 @@ class Threads:
             self._executor = ThreadPoolExecutor(max_workers=self._MOST, thread_name_prefix="workos-importer")
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Threads, ())
+
 
 def _trio() -> Any:
     """Trio's module, if the caller is a task of Trio."""

@@ -122,6 +122,22 @@ def test_every_verb_of_memberships(directory: Directory) -> None:
     assert directory.organizations.delete("acme") and not directory.organizations.delete("acme")
 
 
+@pytest.mark.parametrize("kind", [Directory, AsyncDirectory])
+def test_a_directory_travels_without_a_key(kind: type[Directory | AsyncDirectory], sandbox: Sandbox) -> None:
+    with sandbox.serve() as server:
+        for given in ({"api_key": "sk_test_planted"}, {"sandbox": sandbox}):
+            with pytest.raises(TypeError, match="not pickled"):
+                pickle.dumps(kind(**given))
+        os.environ["WORKOS_API_KEY"] = "sk_test_planted"
+        try:
+            directory = kind(base_url=server.url)
+            assert list(directory._ask("users", "list", {})["items"]) == []
+            copy = pickle.dumps(directory)
+            assert b"planted" not in copy and pickle.loads(copy)._ask("users", "list", {})["items"] == []
+        finally:
+            del os.environ["WORKOS_API_KEY"]
+
+
 async def in_a_loop(directory: AsyncDirectory) -> list[str]:
     """Each kind of verb, awaited."""
     acme = await directory.organizations.create(name="Acme", external_id="acme")

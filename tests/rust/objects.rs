@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use async_trait::async_trait;
+use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use workos_importer_core::clock::Clock;
 use workos_importer_core::objects::{Objects, ObjectsError};
-use workos_importer_core::wire::InProcess;
+use workos_importer_core::wire::{Answer, InProcess, Request, SendError, Transport};
 use workos_importer_sandbox::{Fault, Sandbox};
 
 use crate::harness::{World, unlimited};
@@ -342,6 +343,42 @@ fn names_of_two_users_are_a_conflict_and_no_password_comes_back() {
     }
     let none = one(&sandbox, "users", "get", json!({"name": "nobody@x.com"}));
     assert!(matches!(none, Err(ObjectsError::NotFound(_))), "{none:?}");
+}
+
+/// Answers writes with what they said, as some servers do.
+struct Echo;
+
+#[async_trait]
+impl Transport for Echo {
+    async fn send(&self, request: Request) -> Result<Answer, SendError> {
+        let body = request.body.unwrap_or_default();
+        let (status, body) = match request.method {
+            Method::GET => (200, json!({"data": []})),
+            _ => (422, json!({"message": String::from_utf8_lossy(&body)})),
+        };
+        Ok(Answer {
+            status,
+            headers: HeaderMap::new(),
+            body: body.to_string().into(),
+        })
+    }
+}
+
+#[test]
+fn a_password_that_a_server_quotes_is_not_repeated() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let objects = Objects::over(Arc::new(Echo), None, Clock::System, 7);
+    let input = json!({"email": "ada@x.com", "password": "planted-horse"});
+    let refused = runtime
+        .block_on(objects.call("users", "create", input))
+        .unwrap_err();
+    let said = format!("{refused:?} {refused}");
+    assert!(
+        said.contains("ada@x.com") && !said.contains("planted"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -12,13 +12,18 @@ from typing import Any
 import workos_importer
 from workos_importer import (
     APIError,
+    AsyncDirectory,
     Cause,
     ConfigError,
+    ConflictError,
+    Directory,
     DoctorReport,
     Importer,
     ImporterError,
     ImportRun,
     Issue,
+    Membership,
+    Organization,
     OrganizationRef,
     Pace,
     Plan,
@@ -164,6 +169,24 @@ def rehearse() -> str:
         print(server.url.upper(), sandbox.counters()["requests"])
     assert_importable([{"email": "ada@example.com"}], organization=OrganizationRef(id="org_1")).to_dict()
     return workos_importer.__version__
+
+
+def manage(directory: Directory) -> str | None:
+    """Single objects."""
+    acme: Organization = directory.organizations.create(name="Acme", domains=["acme.com"], metadata={"plan": "pro"})
+    members: list[Membership] = list(directory.memberships.list(organization=acme.id, limit=3))
+    print([role.upper() for member in members for role in member.roles], acme.domains[0].domain, acme.raw["id"])
+    try:
+        return directory.users.get("ada@example.com").external_id
+    except ConflictError as error:
+        return error.object_id
+
+
+async def manage_async(directory: AsyncDirectory) -> bool:
+    """The same, awaited."""
+    async for organization in directory.organizations.list(search="Acme"):
+        print(organization.name.upper())
+    return await directory.users.delete("ada@example.com")
 
 
 asyncio.run(follow_async(Importer()))

@@ -4,7 +4,7 @@ Never run; see tests/peers/test_typing.py.
 """
 
 import workos_importer
-from workos_importer import Importer, Issue, OrganizationRef, Sandbox, Summary
+from workos_importer import Directory, Importer, Issue, OrganizationRef, Sandbox, Summary
 
 Importer("sk_test_1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Importer(on_existing="replace")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -16,6 +16,8 @@ Importer(sandbox=Sandbox)  # type: ignore[arg-type]  # pyright: ignore[reportArg
 Importer().run(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 print(Importer().run("users.csv").wait().totals)  # type: ignore[attr-defined]  # pyright: ignore
 Importer().verify(sample="10%")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Directory().organizations.create("Acme")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+Directory().users.create(email=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Sandbox(7)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Sandbox(latency="50ms")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 OrganizationRef("org_1").id = "org_2"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
