@@ -125,8 +125,8 @@ class Importer(Checking, Comparing, RunsOnDisk):
         What it leaves behind:
 
         - `errors_out`, `results_out`: files for the failed rows, and for all rows (`.csv`, `.json`, `.jsonl`).
-        - `audit_file`: a file that gets one JSON line for each user that is imported: which user, from which source, when,
-          and by whom: `actor`, by default the name of who is logged in. Lines are only ever added to it.
+        - `audit_file`: a file that gets one JSON line for each user that is imported: which user, from which source,
+          when, and by whom: `actor`, by default the name of who is logged in. Lines are only ever added to it.
         - `run_dir`: where run folders are made; default `WORKOS_IMPORTER_RUN_DIR`, else `.workos-importer/runs` in the
           current folder.
 
