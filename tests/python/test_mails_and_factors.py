@@ -37,7 +37,7 @@ def role(sandbox: Sandbox, slug: str) -> dict[str, Any]:
 
 def test_roles_are_made_with_permissions_and_only_lack_what_is_added() -> None:
     sandbox = Sandbox()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "role_slug": "editor",
             "role_name": "Editor",
@@ -51,7 +51,9 @@ def test_roles_are_made_with_permissions_and_only_lack_what_is_added() -> None:
     assert sorted(role(sandbox, "editor")["permissions"]) == ["posts:read", "posts:write"]
     again = importer(sandbox, "roles").run(rows).wait()
     assert (again.unchanged, again.failed) == (2, 0)
-    less = [{"role_slug": "editor", "role_name": "Writer", "permissions": "posts:write,posts:delete"}]
+    less: list[dict[str, Any]] = [
+        {"role_slug": "editor", "role_name": "Writer", "permissions": "posts:write,posts:delete"}
+    ]
     added = importer(sandbox, "roles").run(less).wait()
     assert (added.updated, added.failed) == (1, 0)
     now = role(sandbox, "editor")
@@ -67,7 +69,7 @@ def test_roles_are_made_with_permissions_and_only_lack_what_is_added() -> None:
 def test_roles_of_an_organization_belong_to_it() -> None:
     sandbox = Sandbox()
     importer(sandbox, "organizations").run([{"org_external_id": "acme", "org_name": "Acme"}]).wait()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"role_slug": "org-billing", "role_name": "Billing", "permissions": "bills:read", "org_external_id": "acme"},
         {"role_slug": "billing", "role_name": "Billing", "permissions": None, "org_external_id": "acme"},
         {"role_slug": "org-other", "role_name": "Other", "permissions": None, "org_external_id": "nowhere"},
@@ -86,8 +88,10 @@ def test_roles_of_an_organization_belong_to_it() -> None:
 def test_faults_make_no_second_role_invitation_or_factor(seed: int) -> None:
     faults = ["reset_before", "reset_after", "500_applied"]
     sandbox = Sandbox(seed=seed, fault_rate=0.15, faults=faults, limits=False)
-    roles = [{"role_slug": f"role-{number}", "permissions": f"a:{number},b"} for number in range(5)]
-    invited = [{"email": f"new{number}@example.com"} for number in range(6)]
+    roles: list[dict[str, Any]] = [
+        {"role_slug": f"role-{number}", "permissions": f"a:{number},b"} for number in range(5)
+    ]
+    invited: list[dict[str, Any]] = [{"email": f"new{number}@example.com"} for number in range(6)]
     for _ in range(6):
         if importer(sandbox, "roles").run(roles).wait().failed == 0:
             break
@@ -99,7 +103,9 @@ def test_faults_make_no_second_role_invitation_or_factor(seed: int) -> None:
         if importer(sandbox, "invitations", per_minute=6000).run(invited).wait().failed == 0:
             break
     assert mails(sandbox, "invitation") == {row["email"]: 1 for row in invited}, f"seed {seed}"
-    factors = [{"email": f"user{number}@example.com", "totp_secret": SECRET} for number in range(5)]
+    factors: list[dict[str, Any]] = [
+        {"email": f"user{number}@example.com", "totp_secret": SECRET} for number in range(5)
+    ]
     for _ in range(6):
         if importer(sandbox, "totp-factors").run(factors).wait().failed == 0:
             break
@@ -112,7 +118,7 @@ def test_faults_make_no_second_role_invitation_or_factor(seed: int) -> None:
 def test_an_open_invitation_counts_as_sent_and_a_revoked_one_does_not() -> None:
     sandbox = Sandbox()
     importer(sandbox, "organizations").run([{"org_external_id": "acme", "org_name": "Acme"}]).wait()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"email": "Ada@example.com", "org_external_id": "acme", "role_slug": "member", "expires_in_days": 3},
         {"email": "bob@example.com", "org_external_id": None, "role_slug": None, "expires_in_days": None},
         {"email": "eve@example.com", "org_external_id": None, "role_slug": None, "expires_in_days": 31},
@@ -171,7 +177,7 @@ def test_a_quota_that_is_used_up_stops_the_run_which_goes_on_with_the_others() -
 def test_a_user_who_has_a_factor_is_left_alone() -> None:
     sandbox = Sandbox()
     people(sandbox, 3)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "email": f"user{number}@example.com",
             "totp_secret": f" {SECRET.lower()} ",

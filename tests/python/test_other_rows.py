@@ -95,7 +95,7 @@ def test_memberships_are_for_users_who_are_there_however_they_are_named() -> Non
     sandbox = Sandbox()
     people(sandbox)
     user_id = next(user["id"] for user in sandbox.dump()["users"] if user["email"] == "user2@example.com")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"email": "user0@example.com", "org_external_id": "org-0", "role_slugs": "admin"},
         {"user_external_id": "u1", "org_external_id": "org-0"},
         {"user_id": user_id, "org_external_id": "org-1", "role_slugs": ["admin", "member"]},
@@ -120,7 +120,7 @@ def test_memberships_are_for_users_who_are_there_however_they_are_named() -> Non
 def test_one_membership_that_two_rows_name_gets_the_roles_of_both() -> None:
     sandbox = Sandbox()
     people(sandbox)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"email": "user0@example.com", "user_external_id": None, "org_external_id": "org-0", "role_slugs": "admin"},
         {"email": None, "user_external_id": "u0", "org_external_id": "org-0", "role_slugs": "member"},
     ]
@@ -143,7 +143,7 @@ def test_lost_answers_and_other_faults_neither_lose_nor_double_anything(seed: in
     assert names == sorted(row["org_external_id"] for row in ORGANIZATIONS), f"seed {seed}"
     for number in range(10):
         sandbox.seed("POST", "/user_management/users", {"email": f"user{number}@example.com"})
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"email": f"user{number}@example.com", "org_external_id": f"org-{number % 3}", "role_slugs": "admin"}
         for number in range(10)
     ]

@@ -39,9 +39,9 @@ def add(commands: Commands, streams: Streams) -> None:
         streams=streams,
         help="import users, organizations and memberships",
         description="Makes WorkOS match the file. Importing the same file again goes on where it stopped, "
-        "tries failed rows again, and sends nothing where all is done. Each user and membership that is written is "
-        "an event for your webhook endpoints: WorkOS advises to pause them in its dashboard during a large import, "
-        "which this command does not do for you.",
+        "tries failed rows again, and sends nothing where all is done. Each user and membership that is written is an "
+        "event for your webhook endpoints: WorkOS advises to pause them in its dashboard during a large import. This "
+        "command does not touch them.",
         epilog="Exit codes: 0 every row is in; 1 rows failed, or there were none; 2 usage, configuration, unreadable "
         "file; 3 the key is refused; 4 stopped before the end; 130, 143 interrupted.",
     )
