@@ -14,14 +14,18 @@ use workos_importer_sandbox::{Fault, Sandbox};
 
 use crate::harness::{World, unlimited};
 
-/// Calls in virtual time, one after another.
-fn called(sandbox: &Sandbox, calls: &[(&str, &str, Value)]) -> Vec<Result<Value, ObjectsError>> {
+fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
-    runtime.block_on(async {
+    runtime.block_on(work)
+}
+
+/// Calls in virtual time, one after another.
+fn called(sandbox: &Sandbox, calls: &[(&str, &str, Value)]) -> Vec<Result<Value, ObjectsError>> {
+    in_virtual_time(async {
         let clock = Clock::simulated("2027-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
         let transport = InProcess::new(sandbox.clone(), "sk_test_objects", clock.clone());
         let objects = Objects::over(Arc::new(transport), None, clock, 7);
@@ -366,14 +370,9 @@ impl Transport for Echo {
 
 #[test]
 fn a_password_that_a_server_quotes_is_not_repeated() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
     let objects = Objects::over(Arc::new(Echo), None, Clock::System, 7);
     let input = json!({"email": "ada@x.com", "password": "planted-horse"});
-    let refused = runtime
-        .block_on(objects.call("users", "create", input))
-        .unwrap_err();
+    let refused = in_virtual_time(objects.call("users", "create", input)).unwrap_err();
     let said = format!("{refused:?} {refused}");
     assert!(
         said.contains("ada@x.com") && !said.contains("planted"),
