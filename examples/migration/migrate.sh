@@ -1,5 +1,5 @@
 #!/bin/sh
-# A whole migration, from six files beside this one. Each step can be stopped at any moment: run it again, and it goes on.
+# A whole migration, from the six files beside this one. Each step can be stopped at any moment: run it again, and it goes on.
 # Extra arguments go to every command, such as --base-url.
 set -eu
 files=$(dirname "$0")
@@ -12,7 +12,7 @@ step() {
 # Organizations first: a role can belong to one.
 step organizations import "$files/organizations.csv" --on-existing update --quiet "$@"
 step roles import "$files/roles.csv" --on-existing update --quiet "$@"
-step import "$files/users.csv" --on-existing update --quiet "$@"
+step import "$files/users.csv" --on-existing update --quiet --report migration.html "$@"
 step memberships import "$files/memberships.csv" --quiet "$@"
 step totp-factors enroll "$files/totp-factors.csv" --quiet "$@"
 
