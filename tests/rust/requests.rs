@@ -1,5 +1,6 @@
 //! Each request that our client builds is the one that WorkOS' own Rust client builds from the same data.
 
+mod objects;
 mod pair;
 
 use std::collections::HashMap;

@@ -16,15 +16,15 @@ use workos_importer_core::wire::{Answer, Request, SendError, Transport};
 
 /// What a server would see of a request, decoded: how a comma or a space is escaped is no difference.
 #[derive(Debug, PartialEq)]
-struct Seen {
-    method: Method,
+pub struct Seen {
+    pub method: Method,
     path: Vec<String>,
     query: BTreeMap<String, String>,
     body: Value,
 }
 
 impl Seen {
-    fn new(method: Method, url: &str, body: Option<&Bytes>) -> Self {
+    pub fn new(method: Method, url: &str, body: Option<&Bytes>) -> Self {
         let url = url::Url::parse("https://api.workos.com")
             .unwrap()
             .join(url)
@@ -118,6 +118,11 @@ impl Pair {
 
     pub async fn apply(&self, write: Write) {
         self.ours.apply(&[write], &NoIntent).await.unwrap();
+    }
+
+    /// What their client has sent.
+    pub fn theirs(&self) -> Vec<Seen> {
+        self.their_requests.take()
     }
 
     pub fn assert_same(&self, what: &str) {
