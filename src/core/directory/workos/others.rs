@@ -4,7 +4,7 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::compare::write;
+use super::compare::{self, write};
 use super::{answers, requests};
 use crate::directory::{
     Ask, Change, Details, Found, Name, OnExisting, Policy, Refusal, State, Write,
@@ -134,13 +134,9 @@ pub(super) fn diff(ask: &Ask<'_>, state: &State, policy: &Policy) -> Change {
             json!({ "email": email }),
         )),
         (Claim::TotpFactor(factor), None) => Change::Write(enrolment(ask, factor)),
+        // Theirs is another file.
         (Claim::User(_) | Claim::Organization(_) | Claim::Membership(_), None) => {
-            Change::Refuse(Refusal {
-                error_type: "validation",
-                code: "invalid_row",
-                message: "The row claims nothing that can be made.".into(),
-                api: ApiDetails::default(),
-            })
+            compare::diff(ask, state, policy)
         }
     }
 }
