@@ -11,6 +11,7 @@ mod harness;
 mod journals;
 mod objects;
 mod organizations;
+mod other_rows;
 mod outages;
 mod pacing;
 mod reports;

@@ -95,9 +95,12 @@ impl Engine<'_> {
             true => None,
             false => self.memo.get(key).await?,
         };
-        let is_owed = known
-            .as_ref()
-            .is_some_and(|known| self.is_owed(known, record));
+        // What cannot be looked at has no fields that the first row still owes.
+        let can_look = self.directory.settling(ask.claim) == Settling::ReadBack;
+        let is_owed = can_look
+            && known
+                .as_ref()
+                .is_some_and(|known| self.is_owed(known, record));
         if let Some(known) = &known {
             if !is_owed && let Some(ensured) = self.recalled(key, ask, known, record) {
                 return Ok(ensured);

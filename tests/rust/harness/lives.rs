@@ -12,7 +12,7 @@ use workos_importer_core::directory::workos::WorkOs;
 use workos_importer_core::directory::{CallError, Directory};
 use workos_importer_core::engine::{Ended, Engine, Halt, Options, ReadRow, Rows, Sink, Tally};
 use workos_importer_core::journal::{Journal, Remembered, ResultLine, Store};
-use workos_importer_core::row::{Claim, Kind, Mode, Rules, Step, StepKey};
+use workos_importer_core::row::{Claim, Kind, Rules, Step, StepKey};
 use workos_importer_core::wire::{InProcess, Transport};
 
 use super::killed::{self, Death};
@@ -241,8 +241,8 @@ impl Scenario {
         halted: watch::Receiver<Halt>,
     ) -> (Ended, Tally) {
         let rows = self.rows();
-        let prelude: Vec<Step> = match rows.mode() {
-            Mode::SingleOrganization(claim) => {
+        let prelude: Vec<Step> = match rows.mode().organization() {
+            Some(claim) => {
                 vec![Step::new(Claim::Organization(claim.clone()))]
             }
             _ => Vec::new(),
@@ -318,7 +318,8 @@ impl Scenario {
     }
 
     fn rows(&self) -> InlineRows {
-        InlineRows::new(
+        InlineRows::about(
+            self.rows,
             &self.csv,
             &self.organization,
             self.can_rewind,

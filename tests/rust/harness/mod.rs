@@ -20,7 +20,7 @@ use workos_importer_core::engine::{Disagreement, Ended, Halt, MaxErrors, Tally};
 use workos_importer_core::journal::outcome::RowResult;
 use workos_importer_core::journal::{ResultLine, RunRecord};
 use workos_importer_core::pace::Standing;
-use workos_importer_core::row::{Kind, OrganizationOptions};
+use workos_importer_core::row::{Kind, OrganizationOptions, RowKind};
 use workos_importer_sandbox::{Limits as SandboxLimits, Sandbox, Settings};
 
 pub use killed::Death;
@@ -87,6 +87,8 @@ pub struct Scenario {
     pub logs: bool,
     /// What the caller does with results.
     pub sink: fn() -> Collected,
+    /// What the rows are about.
+    pub rows: RowKind,
 }
 
 /// What a run left behind.
@@ -160,6 +162,7 @@ impl Scenario {
             keeps_all: false,
             logs: true,
             sink: Collected::default,
+            rows: RowKind::Users,
         }
     }
 

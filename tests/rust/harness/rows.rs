@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use workos_importer_core::engine::{Claimed, ReadRow, Rows};
 use workos_importer_core::journal::outcome::{ApiDetails, RowError};
 use workos_importer_core::row::{
-    Columns, Mode, OrganizationOptions, Rules, fields_digest, interpret,
+    Columns, Mode, OrganizationOptions, RowKind, Rules, fields_digest, interpret,
 };
 use workos_importer_core::source::{Format, Source, open_reader};
 
@@ -26,8 +26,19 @@ impl InlineRows {
         can_rewind: bool,
         rules: Rules,
     ) -> Self {
+        Self::about(RowKind::Users, csv, organization, can_rewind, rules)
+    }
+
+    /// Rows of a kind.
+    pub fn about(
+        kind: RowKind,
+        csv: &str,
+        organization: &OrganizationOptions,
+        can_rewind: bool,
+        rules: Rules,
+    ) -> Self {
         let source = Self::open(csv);
-        let columns = Columns::resolve(source.columns(), &[]).unwrap();
+        let columns = Columns::of(kind, (source.columns(), false), &[], None).unwrap();
         let (mode, _) = Mode::decide(organization, &columns).unwrap();
         Self {
             csv: csv.to_owned(),

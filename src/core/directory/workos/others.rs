@@ -191,7 +191,8 @@ fn role_that_is_there(ask: &Ask<'_>, role: &RoleClaim, found: &Found, policy: &P
     let has_more = permissions
         .iter()
         .any(|slug| !role.permissions.contains(slug));
-    if !lacks && !(has_more && role.exact) {
+    let has_to_lose = has_more && role.exact;
+    if !lacks && !has_to_lose {
         return none(renamed || (has_more && !role.permissions.is_empty()));
     }
     let mut wanted = role.permissions.clone();
