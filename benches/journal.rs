@@ -220,6 +220,7 @@ async fn one_row(journal: Arc<Journal>, row: Claimed) -> Result<(), JournalError
             id,
             evidence: Evidence::Confirmed,
             differs: false,
+            remark: None,
         });
         keys.push((key, Effect::Created));
     }

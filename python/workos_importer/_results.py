@@ -42,7 +42,8 @@ class RowError(_Brief):
     ('validation', 'invalid_email')
     """
 
-    #: The stage: `validation`, `org_resolution`, `user`, `membership`, `role_assignment` or `in_doubt`.
+    #: The stage: `validation`, `org_resolution`, `user`, `membership`, `role_assignment` or `in_doubt`; of rows about
+    #: something else also `organization`, `role`, `permission`, `invitation`, `password_reset`, `totp_factor`.
     error_type: str
     #: Stable: an issue code for validation errors, else the stage and what went wrong.
     code: str

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conftest import Run
-from workos_importer import APIError, Importer, Sandbox
+from workos_importer import APIError, Importer, Issue, Sandbox
 
 SECRET = "JBSWY3DPEHPK3PXP"
 
@@ -54,8 +54,10 @@ def test_roles_are_made_with_permissions_and_only_lack_what_is_added() -> None:
     less: list[dict[str, Any]] = [
         {"role_slug": "editor", "role_name": "Writer", "permissions": "posts:write,posts:delete"}
     ]
-    added = importer(sandbox, "roles").run(less).wait()
-    assert (added.updated, added.failed) == (1, 0)
+    run = importer(sandbox, "roles").run(less)
+    told = [event.message for event in run.events() if isinstance(event, Issue)]
+    assert [message for message in told if "posts:read." in message and "--remove-permissions" in message] == told
+    assert (run.summary.updated, run.summary.failed, run.summary.warnings, len(told)) == (1, 0, 1, 1)
     now = role(sandbox, "editor")
     assert sorted(now["permissions"]) == ["posts:delete", "posts:read", "posts:write"]
     assert now["name"] == "Editor"

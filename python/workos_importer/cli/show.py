@@ -77,7 +77,7 @@ def _failed(folder: RunFolder, parsed: argparse.Namespace, streams: Streams) -> 
         streams.result(document("failed_rows", {"run_id": run.id, "rows": list(failed)}))
         return 0
     for row in failed:
-        where = (row["record_number"], row["line"], row["email"])
+        where = (row["record_number"], row["line"], row["email"] or row["external_id"])
         streams.result(failed_line(*where, row["error_message"]))
     if run.failed:
         why = placed(f"workos-importer errors {parsed.run}", parsed)

@@ -366,6 +366,11 @@ pub trait Directory: Send + Sync {
         None
     }
 
+    /// What an object has beside what a claim says, in words, where that is worth telling and is left as it is. Pure.
+    fn remark(&self, _ask: &Ask<'_>, _found: &Found) -> Option<String> {
+        None
+    }
+
     /// The slugs of the roles that a membership can be given: those of the environment, or of an organization, which are
     /// the environment's and its own.
     async fn roles(&self, organization: Option<&str>) -> Result<Vec<String>, CallError>;

@@ -266,6 +266,7 @@ impl Engine<'_> {
             }
             let write = match self.directory.diff(ask, &current, &progress.policy) {
                 Change::None { found, differs } => {
+                    progress.remark = self.directory.remark(ask, &found);
                     return Ok(self.done(key, found, differs, progress)?);
                 }
                 Change::Missing {
@@ -368,6 +369,7 @@ impl Engine<'_> {
                     return Ok(Wrote::Again);
                 }
                 let effect = progress.did.unwrap_or(write.effect);
+                progress.remark = self.directory.remark(ask, &found);
                 self.keep(key, &found, effect, progress)?;
                 if write.effect == Effect::Updated
                     && let Some(refusal) = self.directory.falls_short(ask, &found)

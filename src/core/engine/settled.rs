@@ -49,6 +49,8 @@ pub(super) struct Progress {
     pub(super) last_error: Option<Refusal>,
     /// A part of the claim that the environment does not allow.
     pub(super) shortfall: Option<Refusal>,
+    /// What the object has beside what the row says.
+    pub(super) remark: Option<String>,
     /// What to do with what is there already.
     pub(super) policy: Policy,
 }
@@ -169,6 +171,7 @@ impl Engine<'_> {
                 id: found.id,
                 evidence: evidence(progress),
                 differs: false,
+                remark: progress.remark.clone(),
             },
             ours: effect == Effect::Created,
             made_now: false,
@@ -240,6 +243,7 @@ pub(super) fn existing(kind: Kind, id: String, ours: bool) -> Ensured {
             id,
             evidence: Evidence::Confirmed,
             differs: false,
+            remark: None,
         },
         ours,
         made_now: false,

@@ -102,6 +102,18 @@ impl Sink for Reporter {
     }
 
     async fn row(&mut self, result: &RowResult) {
+        for remark in result.steps.iter().filter_map(|step| step.remark.as_ref()) {
+            let issue = Issue {
+                severity: Severity::Warning,
+                code: IssueCode::MoreThanNamed,
+                record_number: Some(result.identity.record_number),
+                record_id: result.identity.record_id().map(|id| id.into_owned()),
+                line: result.identity.line,
+                column: None,
+                message: remark.clone(),
+            };
+            self.warnings.tell(issue).await;
+        }
         let only_failures = self.counters.only_failures.load(Ordering::Relaxed);
         if only_failures && result.outcome != Outcome::Failed {
             return;

@@ -130,12 +130,15 @@ pub struct StepResult {
     pub evidence: Evidence,
     /// The object was there, differs from the row, and was left as it is (on-existing `skip`).
     pub differs: bool,
+    /// What the object has beside what the row says, where that is worth telling.
+    pub remark: Option<String>,
 }
 
 /// Why a row failed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RowError {
-    /// The stage: `validation`, `org_resolution`, `user`, `membership`, `role_assignment` or `in_doubt`.
+    /// The stage: `validation`, `org_resolution`, `user`, `membership`, `role_assignment` or `in_doubt`; of rows that are not
+    /// about users to be imported also `organization`, `role`, `permission`, `invitation`, `password_reset`, `totp_factor`.
     pub error_type: &'static str,
     /// Stable: an issue code for validation errors, else the stage and what went wrong.
     pub code: &'static str,
@@ -209,6 +212,7 @@ mod tests {
             id: "x".into(),
             evidence: Evidence::Confirmed,
             differs: false,
+            remark: None,
         }
     }
 

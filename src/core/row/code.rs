@@ -52,6 +52,7 @@ pub enum IssueCode {
     InvalidExpiresInDays,
     MissingTotpSecret,
     InvalidTotpSecret,
+    MoreThanNamed,
     /// What a rule of the caller's own says, under a name of its own.
     Own(&'static str),
 }
@@ -63,7 +64,7 @@ const OWN_NAMES: usize = 1_000;
 static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 impl IssueCode {
-    pub const ALL: [IssueCode; 45] = [
+    pub const ALL: [IssueCode; 46] = [
         Self::MissingEmail,
         Self::InvalidEmail,
         Self::WrongType,
@@ -109,6 +110,7 @@ impl IssueCode {
         Self::InvalidExpiresInDays,
         Self::MissingTotpSecret,
         Self::InvalidTotpSecret,
+        Self::MoreThanNamed,
     ];
 
     /// The code of this name for what a rule of the caller's own says: one of ours if it has the name, else the caller's.
@@ -289,6 +291,9 @@ impl IssueCode {
             Self::InvalidTotpSecret => ("invalid_totp_secret",
                 "The `totp_secret` is not Base32.",
                 "Export the secret as Base32: letters A to Z and digits 2 to 7."),
+            Self::MoreThanNamed => ("more_than_named",
+                "A role has permissions that its row does not name. They are left.",
+                "Nothing, or --remove-permissions, which takes them away."),
             Self::Own(name) => (name,
                 "A rule of the importing program says so.",
                 "Correct the row, or the rule."),

@@ -237,6 +237,10 @@ impl Directory for WorkOs {
         compare::not_cleared(ask, found)
     }
 
+    fn remark(&self, ask: &Ask<'_>, found: &Found) -> Option<String> {
+        others::remark(ask, found)
+    }
+
     async fn roles(&self, organization: Option<&str>) -> Result<Vec<String>, CallError> {
         let (call, target) = match organization {
             None => ("list roles", requests::roles()),

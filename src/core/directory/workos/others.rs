@@ -219,6 +219,24 @@ fn role_that_is_there(ask: &Ask<'_>, role: &RoleClaim, found: &Found, policy: &P
     Change::Write(update)
 }
 
+/// Permissions that a role has and its row does not name.
+pub(super) fn remark(ask: &Ask<'_>, found: &Found) -> Option<String> {
+    let (Claim::Role(role), Details::Role { permissions, .. }) = (ask.claim, &found.details) else {
+        return None;
+    };
+    let beside = permissions
+        .iter()
+        .filter(|slug| !role.permissions.contains(slug));
+    let beside: Vec<&str> = beside.map(String::as_str).collect();
+    let is_told = !beside.is_empty() && !role.permissions.is_empty();
+    is_told.then(|| {
+        format!(
+            "the role has permissions that the row does not name: {}. They are left; --remove-permissions takes them away",
+            beside.join(", ")
+        )
+    })
+}
+
 fn invitation_body(ask: &Ask<'_>, invitation: &InvitationClaim) -> Value {
     let mut body = pairs([("email", json!(invitation.email))]);
     let organization = ask
