@@ -2,7 +2,8 @@
 
 use super::IssueCode;
 use super::claim::Clear;
-use super::columns::{Columns, Field};
+use super::columns::Columns;
+use super::field::Field;
 use super::interpret::Rules;
 use super::issue::Issue;
 use crate::source::CellView;

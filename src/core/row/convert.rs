@@ -1,7 +1,7 @@
 //! Owns the change from cells to plain values: texts, ids, true or false. A typed cell is taken as it is.
 
 use super::IssueCode;
-use super::columns::Field;
+use super::field::Field;
 use super::issue::{Notes, quoted};
 use crate::source::CellView;
 

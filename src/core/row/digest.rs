@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 
 use super::claim::{Clear, Password, UserClaim};
 use super::clearing::CLEARED;
-use super::columns::{Columns, Field};
+use super::columns::Columns;
+use super::field::Field;
 use super::interpret::Rules;
 use crate::source::{CellView, Record};
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::claim::{Claim, MembershipClaim, UserClaim};
-use super::columns::{Columns, Field, Positions};
+use super::columns::{Columns, Positions};
+use super::field::Field;
 use super::issue::{Issue, Notes, quoted};
 use super::metadata::longer_than;
 use super::mode::Mode;

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::IssueCode;
-use super::columns::{Columns, Field};
+use super::columns::Columns;
+use super::field::Field;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::IssueCode;
 use super::claim::Clear;
-use super::columns::Field;
+use super::field::Field;
 use super::issue::{Notes, quoted};
 use crate::source::CellView;
 

@@ -11,6 +11,7 @@ pub mod step;
 mod clearing;
 mod code;
 mod convert;
+mod field;
 mod metadata;
 pub(crate) mod near;
 mod organization;
@@ -28,8 +29,9 @@ pub use claim::{
     TotpFactorClaim, UserClaim,
 };
 pub use code::IssueCode;
-pub use columns::{Columns, ColumnsError, Field, parse_mapping};
+pub use columns::{Columns, ColumnsError, parse_mapping};
 pub use digest::{NOTHING_CLAIMED, fields_digest, row_digest};
+pub use field::Field;
 pub use interpret::{Interpreted, Rejected, Row, RowIdentity, Rules, interpret};
 pub use issue::{Issue, Severity};
 pub use mode::{Mode, ModeError, OrganizationOptions};

@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use super::IssueCode;
 use super::claim::{OrganizationClaim, OrganizationReference};
-use super::columns::{Columns, Field};
+use super::columns::Columns;
+use super::field::Field;
 use super::issue::Issue;
 use super::row_kind::RowKind;
 

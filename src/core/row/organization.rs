@@ -2,8 +2,8 @@
 
 use super::IssueCode;
 use super::claim::{OrganizationClaim, OrganizationReference};
-use super::columns::Field;
 use super::convert::{identifier, text, wrong_type};
+use super::field::Field;
 use super::issue::{Notes, quoted};
 use crate::source::{Cell, CellView};
 

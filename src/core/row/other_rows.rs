@@ -6,7 +6,7 @@ use super::claim::{
     Claim, Domain, ExistingUser, InvitationClaim, MembershipClaim, OrganizationClaim,
     OrganizationFields, RoleClaim, TotpFactorClaim,
 };
-use super::columns::Field;
+use super::field::Field;
 use super::interpret::{Rules, email};
 use super::issue::{Notes, quoted};
 use super::row_kind::RowKind;

@@ -6,7 +6,8 @@ use std::fmt::Debug;
 
 use serde_json::{Map, Value};
 
-use super::columns::{Columns, Field};
+use super::columns::Columns;
+use super::field::Field;
 use super::interpret::{Interpreted, Rejected};
 use super::issue::{Issue, Severity};
 use super::secrecy::may_hold_secrets;

@@ -1,8 +1,8 @@
 //! Owns passwords and hashes: which of them counts, which type a hash has, whether it is written as its type is.
 
 use super::claim::{HashKind, Password};
-use super::columns::Field;
 use super::convert::wrong_type;
+use super::field::Field;
 use super::issue::Notes;
 use super::{IssueCode, near};
 use crate::secret::Secret;

@@ -1,6 +1,6 @@
 //! Owns the kinds of rows that a source can have: what each row of it is about, and the columns that it understands.
 
-use super::columns::Field;
+use super::field::Field;
 use super::step::Kind;
 
 /// What the rows of a source are about. The names are those of the commands.
@@ -88,7 +88,7 @@ impl RowKind {
     /// The columns that are understood.
     pub fn fields(self) -> &'static [Field] {
         match self {
-            Self::Users => &Field::OF_USERS,
+            Self::Users => Field::of_users(),
             Self::Organizations => &[
                 Field::OrgExternalId,
                 Field::OrgId,

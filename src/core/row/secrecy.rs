@@ -1,6 +1,7 @@
 //! Owns the guess which of somebody's columns hold secrets, for warnings about files that have all of them.
 
-use super::columns::{Field, fold, same_column};
+use super::columns::{fold, same_column};
+use super::field::Field;
 
 /// What the names of such columns have in them, misspelt ones and those of other systems too.
 const WORDS: [&str; 5] = ["passw", "pwd", "hash", "secret", "token"];
