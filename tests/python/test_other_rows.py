@@ -209,6 +209,10 @@ def test_a_file_of_organizations_is_a_run_of_its_own_and_goes_on(folder: Path) -
     resumed = importer(sandbox).retry("latest").wait()
     assert (resumed.mode, resumed.failed) == ("organizations", 1)
     assert Importer(sandbox=sandbox).runs()[0].mode == "organizations"
+    Importer(sandbox=sandbox).report("latest", out="report.html")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "all users are added" not in page
+    assert "What is there" in page
 
 
 def test_totp_secrets_are_checked_and_never_shown(run: Run, folder: Path) -> None:

@@ -106,7 +106,10 @@ def source_of(parsed: argparse.Namespace, streams: Streams) -> str:
             "workos-importer import FILE --plan PLAN"
         )
     if not given:
-        raise ConfigError("Which file? Name it: workos-importer import users.csv")
+        rows = getattr(parsed, "rows", "users")
+        verb = {"invitations": "send", "password-resets": "send", "totp-factors": "enroll"}.get(rows, "import")
+        command = "import users.csv" if rows == "users" else f"{rows} {verb} {rows}.csv"
+        raise ConfigError(f"Which file? Name it: workos-importer {command}")
     if len(given) > 1:
         raise ConfigError("The file is named twice. Use SOURCE or --csv, not both.", "contradiction")
     return str(given[0])

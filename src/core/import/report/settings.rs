@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::journal::{Attempt as Noted, RunInfo};
 use crate::report::html::Attempt;
+use crate::row::RowKind;
 
 /// `2026-11-24 13:05:07` out of a time in RFC 3339, in UTC; what is none stays as it is.
 pub(super) fn moment(time: &str) -> String {
@@ -23,7 +24,12 @@ pub(super) fn of(run: &RunInfo) -> Vec<(String, String)> {
         Some("fail") => "fail: their rows fail",
         _ => "skip: their fields are left as they are",
     };
-    settings.push(("Users who are there", existing.to_owned()));
+    let users = RowKind::named(&run.mode).is_none();
+    let there = match users {
+        true => "Users who are there",
+        false => "What is there",
+    };
+    settings.push((there, existing.to_owned()));
     let on = |what: &str| what.to_owned();
     if flag("update_passwords") {
         settings.push(("Passwords of users who are there", on("written too")));
@@ -31,7 +37,10 @@ pub(super) fn of(run: &RunInfo) -> Vec<(String, String)> {
     if flag("reactivate") {
         settings.push(("Inactive memberships", on("made active again")));
     }
-    if run.mode != "user-only" && !flag("create_organizations") {
+    if flag("remove_permissions") {
+        settings.push(("Permissions that no row names", on("taken away")));
+    }
+    if users && run.mode != "user-only" && !flag("create_organizations") {
         settings.push(("Missing organizations", on("never made")));
     }
     if flag("require_membership") {
@@ -90,6 +99,9 @@ pub(super) fn delimiter(options: &Value) -> Option<char> {
 }
 
 fn mode(run: &RunInfo, organization: &Value) -> String {
+    if let Some(kind) = RowKind::named(&run.mode) {
+        return kind.as_str().to_owned();
+    }
     match run.mode.as_str() {
         "user-only" => "user-only: no memberships".to_owned(),
         "multi-org" => "multi-org: the source names the organization of each row".to_owned(),
