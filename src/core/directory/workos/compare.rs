@@ -5,17 +5,14 @@ use http::Method;
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
-use super::{others, requests};
+use super::{organizations, others, requests};
 use crate::directory::{
     Ask, Change, Details, Doubt, Fallback, Found, OnExisting, Policy, Refusal, State, UserDetails,
-    Write, organization_name,
+    Write,
 };
 use crate::journal::outcome::{ApiDetails, Effect};
 use crate::row::Kind;
-use crate::row::claim::{
-    Claim, Clear, Domain, MembershipClaim, OrganizationClaim, OrganizationReference, Password,
-    UserClaim,
-};
+use crate::row::claim::{Claim, Clear, MembershipClaim, Password, UserClaim};
 use crate::secret::Secret;
 
 /// By how much a creation time may lie outside of the time in doubt: clocks are read in whole seconds.
@@ -24,11 +21,13 @@ const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 pub(super) fn diff(ask: &Ask<'_>, state: &State, policy: &Policy) -> Change {
     match (ask.claim, state) {
         (Claim::User(claim), state) => user(claim, state, policy),
-        (Claim::Organization(claim), State::Absent) => missing_organization(claim, policy),
-        (Claim::Organization(claim), State::Found(found)) => organization(claim, found, policy),
+        (Claim::Organization(claim), State::Absent) => organizations::missing(claim, policy),
+        (Claim::Organization(claim), State::Found(found)) => {
+            organizations::there(claim, found, policy)
+        }
         (Claim::Membership(claim), state) => membership(ask, claim, state, policy),
         (Claim::Organization(claim), State::Conflict { .. }) => {
-            Change::Refuse(organization_not_found(&claim.reference))
+            Change::Refuse(organizations::not_found(&claim.reference))
         }
         _ => others::diff(ask, state, policy),
     }
@@ -204,116 +203,6 @@ pub(super) fn not_cleared(ask: &Ask<'_>, found: &Found) -> Option<Refusal> {
             api: ApiDetails::default(),
         }
     })
-}
-
-fn missing_organization(claim: &OrganizationClaim, policy: &Policy) -> Change {
-    match (&claim.reference, &claim.name) {
-        (OrganizationReference::ExternalId(_), Some(name)) if policy.create_organizations => {
-            Change::Write(write(
-                Effect::Created,
-                Kind::Organization,
-                "create organization",
-                (Method::POST, requests::organizations()),
-                Some(requests::create_organization(claim, name)),
-                Vec::new(),
-            ))
-        }
-        (reference, _) => Change::Missing {
-            refusal: organization_not_found(reference),
-            another_row_may_help: policy.create_organizations
-                && matches!(reference, OrganizationReference::ExternalId(_)),
-        },
-    }
-}
-
-/// An organization that is there. Domains and metadata that the row does not name stay.
-fn organization(claim: &OrganizationClaim, found: &Found, policy: &Policy) -> Change {
-    let none = |differs| Change::None {
-        found: found.clone(),
-        differs,
-    };
-    let (
-        Some(fields),
-        Details::Organization {
-            name,
-            domains,
-            metadata,
-            ..
-        },
-    ) = (&claim.fields, &found.details)
-    else {
-        return none(false);
-    };
-    let mut body = Map::new();
-    if claim.name.is_some() && &claim.name != name {
-        body.insert("name".into(), json!(claim.name));
-    }
-    if fields
-        .domains
-        .iter()
-        .any(|one| !domains.contains(&one.name))
-    {
-        let mut all = fields.domains.clone();
-        let others = domains
-            .iter()
-            .filter(|name| all.iter().all(|one| &one.name != *name));
-        // A domain that is verified stays so: the API keeps the state of what it is sent again.
-        let others: Vec<Domain> = others
-            .map(|name| Domain {
-                name: name.clone(),
-                verified: false,
-            })
-            .collect();
-        all.extend(others);
-        body.insert("domain_data".into(), requests::domain_data(&all));
-    }
-    if let Some(pairs) = &fields.metadata {
-        let same = pairs
-            .iter()
-            .all(|(key, value)| metadata.get(key).map(String::as_str) == value.as_str());
-        if !same {
-            body.insert("metadata".into(), Value::Object(pairs.clone()));
-        }
-    }
-    match policy.on_existing {
-        OnExisting::Skip => none(!body.is_empty()),
-        OnExisting::Fail => Change::Refuse(Refusal {
-            error_type: "organization",
-            code: "organization_exists",
-            message: format!(
-                "The organization is there already ({}), and --on-existing is `fail`.",
-                found.id
-            ),
-            api: ApiDetails::default(),
-        }),
-        OnExisting::Update if body.is_empty() => none(false),
-        OnExisting::Update => {
-            let names: Vec<&String> = body.keys().collect();
-            let before = json!({ "fields": names }).to_string();
-            let mut update = write(
-                Effect::Updated,
-                Kind::Organization,
-                "update organization",
-                (Method::PUT, requests::organization(&found.id)),
-                Some(requests::serialize(body)),
-                Vec::new(),
-            );
-            update.before = Some(before);
-            Change::Write(update)
-        }
-    }
-}
-
-fn organization_not_found(reference: &OrganizationReference) -> Refusal {
-    Refusal {
-        error_type: "org_resolution",
-        code: "org_resolution",
-        message: format!("Organization not found: {}", organization_name(reference)),
-        api: ApiDetails {
-            http_status: Some(404),
-            ..ApiDetails::default()
-        },
-    }
 }
 
 fn membership(ask: &Ask<'_>, claim: &MembershipClaim, state: &State, policy: &Policy) -> Change {

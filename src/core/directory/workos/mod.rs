@@ -6,6 +6,7 @@ mod compare;
 mod failures;
 mod limits;
 mod lookup;
+mod organizations;
 mod others;
 mod patience;
 mod requests;
