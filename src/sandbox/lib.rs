@@ -5,6 +5,9 @@
 //! One state machine, two ways in: [`Sandbox::handle`] in process, which knows
 //! no socket and reads no clock, and [`serve`], an HTTP server on loopback over
 //! it. This file owns the handle that both share.
+//!
+//! [`kratos`] is a stand-in for another service, Ory Kratos, and shares faults
+//! and counters with this one.
 
 mod answer;
 mod api_keys;
@@ -20,6 +23,8 @@ mod feature_flags;
 mod fields;
 mod identifiers;
 mod invitations;
+pub mod kratos;
+mod latency;
 mod limits;
 mod machine;
 mod memberships;
@@ -48,9 +53,8 @@ use answer::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request};
+use latency::Latency;
 use machine::Machine;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -63,24 +67,11 @@ pub struct Sandbox {
     identity: u64,
 }
 
-#[derive(Clone, Debug)]
-struct Latency {
-    bounds: (Duration, Duration),
-    generator: Arc<Mutex<StdRng>>,
-}
-
 impl Sandbox {
     /// An empty environment.
     pub fn new(settings: Settings) -> Self {
         Self {
-            latency: Latency {
-                bounds: settings.latency,
-                // Its own sequence: how often latency is asked for must not
-                // change which requests go wrong.
-                generator: Arc::new(Mutex::new(StdRng::seed_from_u64(
-                    settings.seed ^ 0x1a7e_1a7e_1a7e_1a7e,
-                ))),
-            },
+            latency: Latency::new(settings.seed, settings.latency),
             machine: Arc::new(Mutex::new(Machine::new(settings))),
             // Not from the seed: two environments made alike are two environments.
             identity: rand::random(),
@@ -96,14 +87,7 @@ impl Sandbox {
     /// How long one request takes, drawn from the seed: the time before it is
     /// delivered, and the time until its answer is back.
     pub fn latency(&self) -> (Duration, Duration) {
-        let (least, most) = self.latency.bounds;
-        let whole = if most > least {
-            locked(&self.latency.generator).random_range(least..=most)
-        } else {
-            least
-        };
-        let before = whole / 2;
-        (before, whole - before)
+        self.latency.draw()
     }
 
     /// Tells environments in one process, or in several, from each other. Clones have the same.

@@ -190,7 +190,7 @@ impl Query {
     }
 }
 
-fn percent_decoded(part: &str) -> String {
+pub(crate) fn percent_decoded(part: &str) -> String {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
