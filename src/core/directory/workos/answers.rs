@@ -113,13 +113,18 @@ pub(super) fn organization(body: &Value) -> Option<Found> {
     )
 }
 
-/// The names of an organization's domains.
+/// An organization's domains as files write them: `acme.com`, or `acme.com:verified`.
 fn domains(body: &Value) -> Vec<String> {
     let domains = body.get("domains").and_then(Value::as_array);
-    let names = domains.into_iter().flatten();
-    let names =
-        names.filter_map(|one| text(one, "domain").or_else(|| one.as_str().map(str::to_owned)));
-    names.map(|name| name.to_lowercase()).collect()
+    let written = domains.into_iter().flatten().filter_map(|one| {
+        let name = text(one, "domain").or_else(|| one.as_str().map(str::to_owned))?;
+        let name = name.to_lowercase();
+        Some(match text(one, "state").as_deref() {
+            Some("verified" | "legacy_verified") => format!("{name}:verified"),
+            _ => name,
+        })
+    });
+    written.collect()
 }
 
 fn metadata(body: &Value) -> BTreeMap<String, String> {

@@ -233,8 +233,16 @@ fn organization_gets(
         *name = Some(text.to_owned());
     }
     if let Some(data) = body.get("domain_data").and_then(Value::as_array) {
-        let names = data.iter().filter_map(|one| one.get("domain")?.as_str());
-        *domains = names.map(str::to_owned).collect();
+        let written = data.iter().filter_map(|one| {
+            let name = one.get("domain")?.as_str()?;
+            let is_verified = one.get("state").and_then(Value::as_str) == Some("verified");
+            Some(if is_verified {
+                format!("{name}:verified")
+            } else {
+                name.to_owned()
+            })
+        });
+        *domains = written.collect();
     }
     let pairs = body.get("metadata").and_then(Value::as_object);
     for (key, value) in pairs.into_iter().flatten() {

@@ -53,23 +53,12 @@ pub(super) fn there(claim: &OrganizationClaim, found: &Found, policy: &Policy) -
     if claim.name.is_some() && &claim.name != name {
         body.insert("name".into(), json!(claim.name));
     }
-    if fields
-        .domains
-        .iter()
-        .any(|one| !domains.contains(&one.name))
-    {
-        let mut all = fields.domains.clone();
-        let others = domains
-            .iter()
-            .filter(|name| all.iter().all(|one| &one.name != *name));
-        // A domain that is verified stays so: the API keeps the state of what it is sent again.
-        let others: Vec<Domain> = others
-            .map(|name| Domain {
-                name: name.clone(),
-                verified: false,
-            })
-            .collect();
-        all.extend(others);
+    let there: Vec<Domain> = domains.iter().map(|text| written(text)).collect();
+    let is_there = |one: &Domain| there.iter().any(|other| other.name == one.name);
+    if !fields.domains.iter().all(is_there) {
+        // The whole set is written: those that are there are sent again as they are.
+        let mut all = there.clone();
+        all.extend(fields.domains.iter().filter(|one| !is_there(one)).cloned());
         body.insert("domain_data".into(), requests::domain_data(&all));
     }
     if let Some(pairs) = &fields.metadata {
@@ -118,5 +107,14 @@ pub(super) fn not_found(reference: &OrganizationReference) -> Refusal {
             http_status: Some(404),
             ..ApiDetails::default()
         },
+    }
+}
+
+/// A domain as [`Details::Organization`] has it.
+fn written(text: &str) -> Domain {
+    let (name, state) = text.split_once(':').unwrap_or((text, ""));
+    Domain {
+        name: name.to_owned(),
+        verified: state == "verified",
     }
 }
