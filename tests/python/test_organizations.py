@@ -75,7 +75,7 @@ def test_each_error_has_its_exit_code_and_one_line(call: Run, run: Run, served: 
         (["create", "--name", "  "], "needs a name"),
         (["create"], "--name"),
         (["create", "--name", "X", "--domain", "acme"], "is no domain"),
-        (["create", "--name", "X", "--domain", "x.com:mine"], "is no state"),
+        (["create", "--name", "X", "--domain", "x.com:mine"], "write it like acme.com, or acme.com:verified"),
         (["create", "--name", "X", "--metadata", "[1]"], "--metadata must be"),
         (["create", "--name", "X", "--metadata", '{"a": 1}'], "--metadata must be"),
         (["create", "--name", "X", "--api-key", "sk_test_planted"], "--api-key-file"),

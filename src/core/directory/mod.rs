@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::Waits;
 use crate::journal::outcome::{ApiDetails, Effect};
-use crate::row::Kind;
 use crate::row::claim::{Claim, MembershipClaim, OrganizationReference};
+use crate::row::{Domain, Kind};
 pub use names::{End, Listed, Listing, Name, Page};
 
 /// What to do with a user who is there already.
@@ -96,7 +96,7 @@ pub enum Details {
         name: Option<String>,
         external_id: Option<String>,
         #[serde(default)]
-        domains: Vec<String>,
+        domains: Vec<Domain>,
         #[serde(default)]
         metadata: BTreeMap<String, String>,
     },

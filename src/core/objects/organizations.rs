@@ -6,12 +6,13 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::domains::{self, Domain};
+use super::domains;
 use super::error::refused;
 use super::page::{Page, Paging};
 use super::settle::{Ensured, Look, Sent, id, items, made_within, text};
 use super::{Objects, ObjectsError, find};
-use crate::directory::workos::{Call, query};
+use crate::directory::workos::{self, Call, query};
+use crate::row::Domain;
 
 /// Metadata as callers give it; on an update `None` takes a key away.
 pub(super) type Metadata = BTreeMap<String, Option<String>>;
@@ -65,7 +66,7 @@ impl Objects {
         let mut body = Map::new();
         body.insert("name".into(), json!(name));
         if !domains.is_empty() {
-            body.insert("domain_data".into(), domains::data(&domains));
+            body.insert("domain_data".into(), workos::domain_data(&domains));
         }
         if let Some(metadata) = &input.metadata {
             body.insert("metadata".into(), json!(metadata));
@@ -179,14 +180,14 @@ impl Objects {
         let added = domains::read_all(&input.add_domains)?;
         let removed = domains::read_all(&input.remove_domains)?;
         if !added.is_empty() || !removed.is_empty() {
-            let mut domains = domains::of(&before);
+            let mut domains = workos::domains(&before);
             let named = |domain: &Domain| {
                 let mut all = added.iter().chain(&removed);
-                all.any(|one| one.domain == domain.domain)
+                all.any(|one| one.name == domain.name)
             };
             domains.retain(|domain| !named(domain));
             domains.extend(added.iter().cloned());
-            body.insert("domain_data".into(), domains::data(&domains));
+            body.insert("domain_data".into(), workos::domain_data(&domains));
         }
         if body.is_empty() {
             return Err(ObjectsError::Input(
@@ -231,7 +232,7 @@ impl Objects {
 
     pub(super) async fn list_organizations(&self, input: List) -> Result<Page, ObjectsError> {
         let domains = domains::read_all(&input.domains)?;
-        let domains: Vec<&str> = domains.iter().map(|one| one.domain.as_str()).collect();
+        let domains: Vec<&str> = domains.iter().map(|one| one.name.as_str()).collect();
         let domains = domains.join(",");
         let mut filters = Vec::new();
         if !domains.is_empty() {
@@ -265,17 +266,17 @@ impl Objects {
 }
 
 fn by_domain(domain: &Domain) -> String {
-    format!("/organizations?{}", query(&[("domains", &domain.domain)]))
+    format!("/organizations?{}", query(&[("domains", &domain.name)]))
 }
 
 /// The conflict about a domain, with the domain and the organization that has it.
 fn taken(domains: &[Domain], owner: &Value) -> ObjectsError {
-    let has = domains::of(owner);
+    let has = workos::domains(owner);
     let domain = domains
         .iter()
-        .find(|domain| has.iter().any(|other| other.domain == domain.domain))
+        .find(|domain| has.iter().any(|other| other.name == domain.name))
         .or_else(|| domains.first());
-    let domain = domain.map_or("", |domain| domain.domain.as_str());
+    let domain = domain.map_or("", |domain| domain.name.as_str());
     ObjectsError::Conflict {
         message: format!(
             "The domain {domain} is that of another organization: {} ({}).",

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::domain::Domain;
 use crate::secret::Secret;
 
 /// One claim about one object of the directory.
@@ -168,15 +169,6 @@ pub struct OrganizationFields {
     pub domains: Vec<Domain>,
     /// String values only: the API takes no others.
     pub metadata: Option<Map<String, Value>>,
-}
-
-/// A domain of an organization.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Domain {
-    /// Lower-cased.
-    pub name: String,
-    /// Whoever imports vouches for it; else the API waits for a proof.
-    pub verified: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

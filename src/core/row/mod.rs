@@ -11,6 +11,7 @@ pub mod step;
 mod clearing;
 mod code;
 mod convert;
+mod domain;
 mod field;
 mod metadata;
 pub(crate) mod near;
@@ -24,13 +25,13 @@ mod secrecy;
 mod tests;
 
 pub use claim::{
-    Claim, Clear, Domain, ExistingUser, HashKind, InvitationClaim, MembershipClaim,
-    OrganizationClaim, OrganizationFields, OrganizationReference, Password, RoleClaim,
-    TotpFactorClaim, UserClaim,
+    Claim, Clear, ExistingUser, HashKind, InvitationClaim, MembershipClaim, OrganizationClaim,
+    OrganizationFields, OrganizationReference, Password, RoleClaim, TotpFactorClaim, UserClaim,
 };
 pub use code::IssueCode;
 pub use columns::{Columns, ColumnsError, parse_mapping};
 pub use digest::{NOTHING_CLAIMED, fields_digest, row_digest};
+pub use domain::Domain;
 pub use field::Field;
 pub use interpret::{Interpreted, Rejected, Row, RowIdentity, Rules, interpret};
 pub use issue::{Issue, Severity};

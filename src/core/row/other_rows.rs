@@ -3,9 +3,10 @@
 
 use super::IssueCode;
 use super::claim::{
-    Claim, Domain, ExistingUser, InvitationClaim, MembershipClaim, OrganizationClaim,
-    OrganizationFields, RoleClaim, TotpFactorClaim,
+    Claim, ExistingUser, InvitationClaim, MembershipClaim, OrganizationClaim, OrganizationFields,
+    RoleClaim, TotpFactorClaim,
 };
+use super::domain::Domain;
 use super::field::Field;
 use super::interpret::{Rules, email};
 use super::issue::{Notes, quoted};
@@ -92,7 +93,7 @@ impl<'cell, C: Fn(Field) -> CellView<'cell>> Cells<'_, C> {
         };
         let mut domains: Vec<Domain> = Vec::with_capacity(texts.len());
         for text in texts {
-            match domain(&text) {
+            match Domain::read(&text) {
                 Some(domain) if domains.iter().all(|known| known.name != domain.name) => {
                     domains.push(domain);
                 }
@@ -301,24 +302,4 @@ impl<'cell, C: Fn(Field) -> CellView<'cell>> Cells<'_, C> {
         }
         Some(Secret::new(plain.to_owned()))
     }
-}
-
-/// `acme.com`, `acme.com:verified` or `acme.com:pending`.
-fn domain(text: &str) -> Option<Domain> {
-    let (name, state) = match text.split_once(':') {
-        Some((name, state)) => (name.trim(), Some(state.trim())),
-        None => (text.trim(), None),
-    };
-    let verified = match state {
-        Some("verified") => true,
-        Some("pending") | None => false,
-        Some(_) => return None,
-    };
-    let fits = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-');
-    let labels = name.split('.').all(|label| !label.is_empty());
-    let is_domain = name.contains('.') && labels && name.chars().all(fits);
-    is_domain.then(|| Domain {
-        name: name.to_lowercase(),
-        verified,
-    })
 }

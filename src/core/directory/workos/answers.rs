@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::directory::{ApiError, Details, Found, UserDetails};
 use crate::journal::outcome::ApiDetails;
-use crate::row::Kind;
+use crate::row::{Domain, Kind};
 use crate::wire::Answer;
 
 /// A page: its readable items, and the cursor of the next one.
@@ -113,18 +113,18 @@ pub(super) fn organization(body: &Value) -> Option<Found> {
     )
 }
 
-/// An organization's domains as files write them: `acme.com`, or `acme.com:verified`.
-fn domains(body: &Value) -> Vec<String> {
+/// An organization's domains. States that cannot be written are read as what comes closest.
+pub(crate) fn domains(body: &Value) -> Vec<Domain> {
     let domains = body.get("domains").and_then(Value::as_array);
-    let written = domains.into_iter().flatten().filter_map(|one| {
+    let read = domains.into_iter().flatten().filter_map(|one| {
         let name = text(one, "domain").or_else(|| one.as_str().map(str::to_owned))?;
-        let name = name.to_lowercase();
-        Some(match text(one, "state").as_deref() {
-            Some("verified" | "legacy_verified") => format!("{name}:verified"),
-            _ => name,
+        let state = text(one, "state");
+        Some(Domain {
+            name: name.to_lowercase(),
+            verified: matches!(state.as_deref(), Some("verified" | "legacy_verified")),
         })
     });
-    written.collect()
+    read.collect()
 }
 
 fn metadata(body: &Value) -> BTreeMap<String, String> {
@@ -361,6 +361,17 @@ mod tests {
         for other in ["[]", "null", "\"text\"", "{\"id\": 1} rest", "{\"id\"", ""] {
             assert_eq!(object(other.as_bytes()), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_domain_of_old_stays_verified() {
+        let body =
+            json!({"domains": [{"domain": "A.b", "state": "legacy_verified"}, {"domain": "c.d"}]});
+        let read: Vec<_> = domains(&body)
+            .into_iter()
+            .map(|one| (one.name, one.verified))
+            .collect();
+        assert_eq!(read, [("a.b".to_owned(), true), ("c.d".to_owned(), false)]);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{answers, others, requests};
 use crate::directory::{Ask, Details, Found, Listed, Name, State, Write};
 use crate::journal::outcome::Effect;
-use crate::row::Kind;
 use crate::row::claim::{Claim, OrganizationReference};
+use crate::row::{Domain, Kind};
 
 /// The role that a membership gets where none is named (workos.com/docs: `member` is the default role's slug).
 const DEFAULT_ROLE: &str = "member";
@@ -226,7 +226,7 @@ pub(super) fn after(write: &Write, before: Option<&Found>, id: &str) -> Listed {
 fn organization_gets(
     body: &Value,
     name: &mut Option<String>,
-    domains: &mut Vec<String>,
+    domains: &mut Vec<Domain>,
     metadata: &mut BTreeMap<String, String>,
 ) {
     if let Some(text) = body.get("name").and_then(Value::as_str) {
@@ -234,12 +234,9 @@ fn organization_gets(
     }
     if let Some(data) = body.get("domain_data").and_then(Value::as_array) {
         let written = data.iter().filter_map(|one| {
-            let name = one.get("domain")?.as_str()?;
-            let is_verified = one.get("state").and_then(Value::as_str) == Some("verified");
-            Some(if is_verified {
-                format!("{name}:verified")
-            } else {
-                name.to_owned()
+            Some(Domain {
+                name: one.get("domain")?.as_str()?.to_owned(),
+                verified: one.get("state").and_then(Value::as_str) == Some("verified"),
             })
         });
         *domains = written.collect();

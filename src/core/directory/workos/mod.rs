@@ -32,10 +32,11 @@ use crate::pace::{Backoff, Course, Standing, WindowStanding};
 use crate::row::Kind;
 use crate::row::claim::{Claim, ExistingUser, OrganizationReference};
 use crate::wire::Transport;
+pub(crate) use answers::domains;
 use calls::{Caller, Heard};
 pub use limits::Limits;
 pub use patience::GIVE_UP_AFTER;
-pub(crate) use requests::{query, segment};
+pub(crate) use requests::{domain_data, query, segment};
 pub(crate) use whole::{Call, Written};
 
 /// A WorkOS environment behind a transport.

@@ -7,8 +7,9 @@ use super::compare::write;
 use super::requests;
 use crate::directory::{Change, Details, Found, OnExisting, Policy, Refusal, organization_name};
 use crate::journal::outcome::{ApiDetails, Effect};
+use crate::row::Domain;
 use crate::row::Kind;
-use crate::row::claim::{Domain, OrganizationClaim, OrganizationReference};
+use crate::row::claim::{OrganizationClaim, OrganizationReference};
 
 /// One that is not there: made where a name is known.
 pub(super) fn missing(claim: &OrganizationClaim, policy: &Policy) -> Change {
@@ -53,11 +54,10 @@ pub(super) fn there(claim: &OrganizationClaim, found: &Found, policy: &Policy) -
     if claim.name.is_some() && &claim.name != name {
         body.insert("name".into(), json!(claim.name));
     }
-    let there: Vec<Domain> = domains.iter().map(|text| written(text)).collect();
-    let is_there = |one: &Domain| there.iter().any(|other| other.name == one.name);
+    let is_there = |one: &Domain| domains.iter().any(|other| other.name == one.name);
     if !fields.domains.iter().all(is_there) {
         // The whole set is written: those that are there are sent again as they are.
-        let mut all = there.clone();
+        let mut all = domains.clone();
         all.extend(fields.domains.iter().filter(|one| !is_there(one)).cloned());
         body.insert("domain_data".into(), requests::domain_data(&all));
     }
@@ -107,14 +107,5 @@ pub(super) fn not_found(reference: &OrganizationReference) -> Refusal {
             http_status: Some(404),
             ..ApiDetails::default()
         },
-    }
-}
-
-/// A domain as [`Details::Organization`] has it.
-fn written(text: &str) -> Domain {
-    let (name, state) = text.split_once(':').unwrap_or((text, ""));
-    Domain {
-        name: name.to_owned(),
-        verified: state == "verified",
     }
 }

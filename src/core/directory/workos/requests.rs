@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use crate::directory::{End, Listing};
-use crate::row::Kind;
 use crate::row::claim::{
-    Domain, MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
+    MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
 };
+use crate::row::{Domain, Kind};
 
 /// A part of a path.
 pub(crate) fn segment(text: &str) -> String {
@@ -248,7 +248,7 @@ pub(super) fn create_organization(claim: &OrganizationClaim, name: &str) -> Byte
 }
 
 /// Domains as the API takes them.
-pub(super) fn domain_data(domains: &[Domain]) -> Value {
+pub(crate) fn domain_data(domains: &[Domain]) -> Value {
     let domains = domains.iter().map(|domain| {
         let state = if domain.verified {
             "verified"
