@@ -110,6 +110,7 @@ fn password_of(claim: &UserClaim) -> Option<TheirPassword> {
         Password::Plain(password) => TheirPassword::Plaintext {
             password: password.expose().to_owned(),
         },
+        Password::EncodedHash(_) => unreachable!("no row for WorkOS has one"),
         Password::Hash { hash, kind } => TheirPassword::Hashed {
             password_hash: hash.expose().to_owned(),
             password_hash_type: kind.as_str().parse().unwrap(),

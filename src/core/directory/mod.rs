@@ -5,17 +5,20 @@ pub mod names;
 pub mod workos;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::journal::Waits;
 use crate::journal::outcome::{ApiDetails, Effect};
 use crate::row::claim::{Claim, MembershipClaim, OrganizationReference};
 use crate::row::{Domain, Kind};
+use crate::secret::Secret;
 pub use names::{End, Listed, Listing, Name, Page};
 
 /// What to do with a user who is there already.
@@ -135,6 +138,51 @@ pub struct UserDetails {
     pub email_verified: Option<bool>,
     pub external_id: Option<String>,
     pub metadata: BTreeMap<String, String>,
+    /// What else there is to read of a user whose fields a schema decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Box<IdentityDetails>>,
+}
+
+/// The readable fields of a user whose fields a schema decides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IdentityDetails {
+    pub schema_id: String,
+    pub traits: Map<String, Value>,
+    /// The API's own word.
+    pub state: Option<String>,
+    pub metadata_public: Option<Map<String, Value>>,
+    pub metadata_admin: Option<Map<String, Value>>,
+}
+
+/// How a user who has no password gets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryMethod {
+    /// A link alone.
+    Link,
+    /// A code to be typed in, and the link of the page where that is done.
+    Code,
+}
+
+impl RecoveryMethod {
+    pub const ALL: [RecoveryMethod; 2] = [Self::Link, Self::Code];
+
+    /// `link` or `code`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Code => "code",
+        }
+    }
+}
+
+/// What lets one user set a password.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    pub link: Secret,
+    /// With [`RecoveryMethod::Code`] only.
+    pub code: Option<Secret>,
+    /// By the server's clock.
+    pub expires_at: Timestamp,
 }
 
 /// How a claim is ensured when nothing is known about it yet.
@@ -183,7 +231,7 @@ pub struct Write {
     /// were. `None` for what makes a new object.
     pub before: Option<String>,
     /// Texts that must not come back in anything that is shown.
-    pub secrets: Vec<crate::secret::Secret>,
+    pub secrets: Vec<Secret>,
 }
 
 /// What to do where a write asks for more than the environment allows.
@@ -341,6 +389,25 @@ pub struct Checked {
 pub trait Directory: Send + Sync {
     /// One small read: is the key good, is the address right, what time is it there?
     async fn check(&self) -> Result<Checked, CallError>;
+
+    /// The JSON Schema that the directory holds each user to, by the schema's id; `None`: users have fixed fields.
+    async fn user_schema(&self, _schema_id: &str) -> Result<Option<Value>, CallError> {
+        Ok(None)
+    }
+
+    /// Makes what lets a user who is there set a password, good for so long. Making another one changes nothing else, so
+    /// that it is tried again when an answer is lost.
+    async fn recover(
+        &self,
+        _user_id: &str,
+        _method: RecoveryMethod,
+        _expires_in: Duration,
+    ) -> Result<Recovery, CallError> {
+        Err(CallError::Refused(ApiError {
+            message: "This directory makes no recovery links.".into(),
+            ..ApiError::default()
+        }))
+    }
 
     /// How to begin.
     fn approach(&self, ask: &Ask<'_>) -> Approach;

@@ -94,6 +94,44 @@ pub struct UserClaim {
     pub password: Option<Password>,
     /// What is to be empty; always none where empty cells leave their fields alone.
     pub clears: Vec<Clear>,
+    /// What else is claimed where users have a schema; `None`: the directory has fixed fields, which are those above.
+    pub identity: Option<Box<IdentityFields>>,
+}
+
+/// What a row says of a user whose fields a schema decides. Names, email and metadata of [`UserClaim`] that such a directory
+/// has as traits are here alone; `email`, `email_verified`, `external_id` and `password` are there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IdentityFields {
+    pub schema_id: String,
+    /// With the email. A trait that is not here is not claimed.
+    pub traits: Map<String, Value>,
+    /// Of one that is made: active, if nothing is said.
+    pub state: Option<IdentityState>,
+    /// What the user can read.
+    pub metadata_public: Option<Map<String, Value>>,
+    /// What administrators alone can read.
+    pub metadata_admin: Option<Map<String, Value>>,
+    /// Who brings no password is given a random one that nobody sees, for servers that demand one.
+    pub random_password: bool,
+}
+
+/// Whether a user can sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityState {
+    Active,
+    Inactive,
+}
+
+impl IdentityState {
+    pub const ALL: [IdentityState; 2] = [Self::Active, Self::Inactive];
+
+    /// The API's own word (Kratos' OpenAPI document, `identityState`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+        }
+    }
 }
 
 /// Something of a user that is to be empty.
@@ -112,7 +150,12 @@ pub enum Clear {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Password {
     Plain(Secret),
-    Hash { hash: Secret, kind: HashKind },
+    Hash {
+        hash: Secret,
+        kind: HashKind,
+    },
+    /// A hash that says itself of which type it is, by how it begins.
+    EncodedHash(Secret),
 }
 
 /// The hash types that the API takes (WorkOS' OpenAPI document, `password_hash_type`).

@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use super::claim::{Clear, Password, UserClaim};
+use super::claim::{Clear, IdentityFields, Password, UserClaim};
 use super::clearing::CLEARED;
 use super::columns::Columns;
 use super::field::Field;
@@ -77,6 +77,7 @@ pub(crate) fn for_each_field(user: &UserClaim, mut give: impl FnMut(u8, &str)) {
         metadata,
         password,
         clears,
+        identity,
     } = user;
     let verified = email_verified.map(|verified| if verified { "true" } else { "false" });
     let texts = [
@@ -107,6 +108,7 @@ pub(crate) fn for_each_field(user: &UserClaim, mut give: impl FnMut(u8, &str)) {
             give(9, kind.as_str());
             give(10, hash.expose());
         }
+        Some(Password::EncodedHash(hash)) => give(16, hash.expose()),
     }
     for clear in clears {
         match clear {
@@ -115,6 +117,38 @@ pub(crate) fn for_each_field(user: &UserClaim, mut give: impl FnMut(u8, &str)) {
             Clear::Name => give(13, ""),
             Clear::Metadata => give(14, ""),
             Clear::MetadataPair(key) => give(15, key),
+        }
+    }
+    if let Some(identity) = identity {
+        for_each_of_identity(identity, give);
+    }
+}
+
+fn for_each_of_identity(identity: &IdentityFields, mut give: impl FnMut(u8, &str)) {
+    let IdentityFields {
+        schema_id,
+        traits,
+        state,
+        metadata_public,
+        metadata_admin,
+        random_password: _,
+    } = identity;
+    give(17, schema_id);
+    if let Some(state) = state {
+        give(18, state.as_str());
+    }
+    let maps = [
+        (19, Some(traits)),
+        (21, metadata_public.as_ref()),
+        (23, metadata_admin.as_ref()),
+    ];
+    for (tag, map) in maps {
+        // The order of keys has no meaning.
+        let mut pairs: Vec<_> = map.into_iter().flatten().collect();
+        pairs.sort_unstable_by_key(|(key, _)| key.as_str());
+        for (key, value) in pairs {
+            give(tag, key);
+            give(tag + 1, &value.to_string());
         }
     }
 }

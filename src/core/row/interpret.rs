@@ -248,6 +248,7 @@ fn read(
         metadata: metadata::metadata(cell(Field::Metadata), pairs, notes),
         password,
         clears,
+        identity: None,
     };
     let organization = match mode {
         Mode::SingleOrganization(organization) => Some(organization.clone()),

@@ -25,8 +25,9 @@ mod secrecy;
 mod tests;
 
 pub use claim::{
-    Claim, Clear, ExistingUser, HashKind, InvitationClaim, MembershipClaim, OrganizationClaim,
-    OrganizationFields, OrganizationReference, Password, RoleClaim, TotpFactorClaim, UserClaim,
+    Claim, Clear, ExistingUser, HashKind, IdentityFields, IdentityState, InvitationClaim,
+    MembershipClaim, OrganizationClaim, OrganizationFields, OrganizationReference, Password,
+    RoleClaim, TotpFactorClaim, UserClaim,
 };
 pub use code::IssueCode;
 pub use columns::{Columns, ColumnsError, parse_mapping};

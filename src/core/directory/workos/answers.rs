@@ -97,6 +97,7 @@ pub(super) fn user(body: &Value) -> Option<Found> {
             email_verified: body.get("email_verified").and_then(Value::as_bool),
             external_id: text(body, "external_id"),
             metadata: metadata(body),
+            identity: None,
         }),
     )
 }

@@ -368,7 +368,11 @@ pub(super) fn delete(kind: Kind, id: &str) -> Option<Write> {
 fn password_of(claim: &UserClaim) -> Vec<Secret> {
     match &claim.password {
         None => Vec::new(),
-        Some(Password::Plain(secret) | Password::Hash { hash: secret, .. }) => vec![secret.clone()],
+        Some(
+            Password::Plain(secret)
+            | Password::Hash { hash: secret, .. }
+            | Password::EncodedHash(secret),
+        ) => vec![secret.clone()],
     }
 }
 

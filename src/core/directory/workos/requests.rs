@@ -226,6 +226,10 @@ pub(super) fn put_password(body: &mut Map<String, Value>, password: Option<&Pass
             body.insert("password_hash".into(), json!(hash.expose()));
             body.insert("password_hash_type".into(), json!(kind.as_str()));
         }
+        // WorkOS is always told the type: rows for it have it beside the hash.
+        Some(Password::EncodedHash(hash)) => {
+            body.insert("password_hash".into(), json!(hash.expose()));
+        }
     }
 }
 
