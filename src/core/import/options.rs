@@ -6,12 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::directory::OnExisting;
+use crate::directory::{GIVE_UP_AFTER, OnExisting, Patience};
 use crate::engine::MaxErrors;
 use crate::pace::Limit;
 use crate::row::{OrganizationOptions, OwnRules, RowKind};
 use crate::source::Format;
-use crate::wire::Connection;
 
 /// The options of one import; the defaults are those of the command line.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +79,14 @@ impl ImportOptions {
     /// The write window, if it is not the documented one.
     pub(super) fn write_limit(&self) -> Option<Limit> {
         self.rate_limit.or(self.rows.sends_mails().then_some(MAILS))
+    }
+
+    /// How long calls are tried.
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            give_up_after: self.give_up_after.unwrap_or(GIVE_UP_AFTER),
+            ..Patience::default()
+        }
     }
 
     /// The options that shape the result, as the journal records them.
@@ -207,13 +214,6 @@ pub enum Input {
     Recorded,
     /// Rows that the caller hands over when [`super::Event::WantRows`] asks for them.
     Fed { can_rewind: bool },
-}
-
-/// Which directory is written to.
-pub enum Target {
-    Api(Connection),
-    #[cfg(feature = "sandbox")]
-    Sandbox(workos_importer_sandbox::Sandbox),
 }
 
 /// What a source is read for.

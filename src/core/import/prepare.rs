@@ -15,21 +15,20 @@ use super::event::Event;
 use super::fingerprint::ContentDigest;
 use super::folder::{Folder, Looking};
 use super::judging::AskedByEvents;
-use super::kept_pace::{KeptPace, check_pace};
-use super::options::{Again, ImportOptions, Input, Purpose, Target, rules_of, without_plan};
+use super::kept_pace::check_pace;
+use super::options::{Again, ImportOptions, Input, Purpose, rules_of, without_plan};
 use super::outputs::{absolute, audit_file_of, check_place, error_file_of, write_files_of};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::{Counters, Errors};
 use super::runs::{FoundRun, find_run};
 use super::sent_lately::sent_lately;
+use super::target::{Connected, Target, connect};
 use crate::clock::Clock;
 use crate::directory::OnExisting;
-use crate::directory::workos::Limits;
 use crate::journal::{Counters as Counted, JournalError, RunInfo, RunRecord, Store};
 use crate::report::AuditFile;
 use crate::row::{Columns, Issue, Mode, RowKind};
 use crate::source::{self, Format, Source};
-use crate::wire::{HttpTransport, Transport};
 
 /// Everything that an import needs, checked. Nothing was sent.
 pub(super) struct Prepared {
@@ -75,14 +74,6 @@ pub(super) enum Ready {
     Import(Box<Prepared>),
     /// All of it is done by this run.
     Done(Box<FoundRun>),
-}
-
-pub(super) struct Connected {
-    pub(super) transport: Arc<dyn Transport>,
-    pub(super) live: bool,
-    pub(super) limits: Option<Limits>,
-    /// Where they come from.
-    pub(super) kept: KeptPace,
 }
 
 pub(super) enum Origin {
@@ -529,36 +520,4 @@ fn is_run_name(name: &str) -> bool {
         && name
             .chars()
             .all(|one| one.is_ascii_alphanumeric() || matches!(one, '.' | '-' | '_'))
-}
-
-pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connected, StartError> {
-    match target {
-        Target::Api(connection) => {
-            let live = !connection.key.expose().starts_with("sk_test_");
-            let headroom = options.headroom.unwrap_or(if live { 0.1 } else { 0.0 });
-            let kept = KeptPace::new(options.write_limit(), headroom, false);
-            Ok(Connected {
-                transport: Arc::new(HttpTransport::new(connection)?),
-                live,
-                limits: kept.limits(),
-                kept,
-            })
-        }
-        #[cfg(feature = "sandbox")]
-        Target::Sandbox(sandbox) => {
-            let headroom = options.headroom.unwrap_or(0.0);
-            let unlimited = sandbox.limits().user_management_writes.is_none();
-            let kept = KeptPace::new(options.write_limit(), headroom, unlimited);
-            Ok(Connected {
-                transport: Arc::new(crate::wire::InProcess::new(
-                    sandbox.clone(),
-                    "sk_test_sandbox",
-                    Clock::System,
-                )),
-                live: false,
-                limits: kept.limits(),
-                kept,
-            })
-        }
-    }
 }

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::kept_pace::limits_of;
 use super::options::ImportOptions;
 use super::workload::least_seconds;
+use crate::directory::workos::Limits;
 use crate::row::{Issue, Rules};
 use crate::source::Source;
 use crate::validate::{ValidateError, ValidateOptions, ValidateSummary, validate};
@@ -59,7 +59,7 @@ pub fn dry_run(
     tell: impl FnMut(Issue),
 ) -> Result<DryRun, ValidateError> {
     let summary: ValidateSummary = validate(source, &options.validation(), tell)?;
-    let limits = limits_of(options.write_limit(), options.headroom.unwrap_or(0.0));
+    let limits = Limits::kept(options.write_limit(), options.headroom.unwrap_or(0.0));
     let writes = summary.users + summary.memberships;
     Ok(DryRun {
         mode: summary.mode.as_str().to_owned(),

@@ -22,7 +22,6 @@ use super::reporter::Reporter;
 use super::sent_lately::ages;
 use super::workload::{Before, least_seconds, writes_per_row};
 use crate::clock::Clock;
-use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::directory::{CallError, Directory, OnExisting, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
 use crate::journal::{self, Journal, JournalError};
@@ -117,15 +116,9 @@ impl Prepared {
             Ok(rows) => rows,
             Err(error) => return (Ended::Source(error.to_string()), nothing),
         };
-        let directory = WorkOs::new(
-            Arc::clone(&self.connection.transport),
-            self.connection.limits.as_ref(),
-            self.options.concurrency,
-            Clock::System,
-            rand::random(),
-        )
-        .giving_up_after(self.options.give_up_after.unwrap_or(GIVE_UP_AFTER));
-        let directory = Arc::new(directory);
+        let directory = self
+            .connection
+            .directory(self.options.concurrency, self.options.patience());
         directory.already_sent(&ages(&self.sent_lately));
         if let Some(rows) = left
             && !self.options.purpose.only_looks()
@@ -235,7 +228,7 @@ impl Prepared {
         let total = figures
             .total
             .or((ended == Ended::Complete).then_some(tally.rows_read));
-        let (seen, now, instant) = (directory.course(), Clock::System.now(), Instant::now());
+        let (seen, now, instant) = (directory.pace().course(), Clock::System.now(), Instant::now());
         let finished = journal.commit(move |store| {
             store.note_counters(&counters, total)?;
             let mut history = store.history()?;

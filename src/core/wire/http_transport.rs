@@ -17,6 +17,7 @@ use crate::secret::Secret;
 pub struct Connection {
     /// Such as `https://api.workos.com`; may have a path.
     pub base_url: String,
+    /// Empty: none is sent.
     pub key: Secret,
     /// PEM certificates to trust beside the system's.
     pub ca_bundle: Option<Vec<u8>>,
@@ -58,10 +59,15 @@ impl HttpTransport {
     /// When the base URL, the key or the CA bundle cannot be used.
     pub fn new(connection: &Connection) -> Result<Self, ConnectionError> {
         let base = parse_base_url(&connection.base_url, connection.insecure_http)?;
-        let mut authorization =
-            HeaderValue::from_str(&format!("Bearer {}", connection.key.expose()))
-                .map_err(|_| ConnectionError::Key)?;
-        authorization.set_sensitive(true);
+        let authorization = match connection.key.expose() {
+            "" => None,
+            key => {
+                let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+                    .map_err(|_| ConnectionError::Key)?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
         // A second call finds the provider installed, which is what is wanted.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
@@ -212,7 +218,7 @@ fn redact_user(text: &str) -> String {
     }
 }
 
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

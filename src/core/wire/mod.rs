@@ -13,6 +13,7 @@ use http::{HeaderMap, Method};
 
 use crate::secret::Secret;
 
+pub(crate) use http_transport::is_loopback;
 pub use http_transport::{Connection, ConnectionError, HttpTransport, count_certificates};
 #[cfg(feature = "sandbox")]
 pub use in_process::InProcess;

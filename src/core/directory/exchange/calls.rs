@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::failures::DAILY_QUOTA;
 use super::patience::{GIVE_UP_AFTER, Tries};
 use super::retry_after::retry_after;
 use super::scrub::scrub;
-use super::{answers, limits};
+use super::{Dialect, Outgoing};
 use crate::clock::Clock;
 use crate::directory::{ApiError, BeforeSend, CallError, Doubt, Write};
 use crate::journal::JournalError;
@@ -24,7 +24,7 @@ use crate::secret::Secret;
 use crate::wire::{Answer, EXCHANGE_TIMEOUT, Request, SendError, Transport};
 
 /// What was heard of a write.
-pub(super) enum Heard {
+pub(in crate::directory) enum Heard {
     Body(Value),
     Refused(ApiError),
     Doubt(Doubt, ApiError),
@@ -34,7 +34,7 @@ pub(super) enum Heard {
 }
 
 /// What one attempt brought.
-enum Attempt {
+pub(in crate::directory) enum Attempt {
     /// Sent at this moment of the server's clock.
     Success(Timestamp, Answer),
     /// The API's answer is no, and will be the next time.
@@ -56,12 +56,13 @@ pub(super) enum Read {
     Failed(ApiError),
 }
 
-pub(super) struct Caller {
+pub(in crate::directory) struct Caller {
+    pub(super) dialect: Dialect,
     transport: Arc<dyn Transport>,
-    pub(super) pace: Pace,
-    pub(super) give_up_after: Duration,
+    pub(in crate::directory) pace: Pace,
+    pub(in crate::directory) give_up_after: Duration,
     /// How often a call is tried while the API is there for others.
-    pub(super) attempts: u32,
+    pub(in crate::directory) attempts: u32,
     pub(super) backoff: Backoff,
     clock: Clock,
     /// Milliseconds that the server's clock is ahead of ours; `i64::MIN` until a `Date` was seen.
@@ -72,13 +73,15 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub(super) fn new(
+    pub(in crate::directory) fn new(
+        dialect: Dialect,
         transport: Arc<dyn Transport>,
         pace: Pace,
         backoff: Backoff,
         clock: Clock,
     ) -> Self {
         Self {
+            dialect,
             transport,
             pace,
             give_up_after: GIVE_UP_AFTER,
@@ -91,24 +94,24 @@ impl Caller {
         }
     }
 
-    pub(super) fn calls(&self) -> BTreeMap<&'static str, u64> {
+    pub(in crate::directory) fn calls(&self) -> BTreeMap<&'static str, u64> {
         self.calls
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    pub(super) fn clock_offset(&self) -> Option<i64> {
+    pub(in crate::directory) fn clock_offset(&self) -> Option<i64> {
         Some(self.clock_offset.load(Ordering::Relaxed)).filter(|offset| *offset != i64::MIN)
     }
 
     /// Reads, as often as it takes: reading twice changes nothing.
-    pub(super) async fn read(
+    pub(in crate::directory) async fn read(
         &self,
         call: &'static str,
         target: String,
     ) -> Result<Value, CallError> {
-        let paced = limits::of_read(&target);
+        let paced = (self.dialect.of_read)(&target);
         let mut tries = Tries::default();
         loop {
             let last = match self.read_once(call, paced, &target).await {
@@ -127,12 +130,13 @@ impl Caller {
     }
 
     pub(super) async fn read_once(&self, call: &'static str, paced: Call, target: &str) -> Read {
-        let request = Request {
+        let outgoing = Outgoing {
+            call,
+            paced,
             method: Method::GET,
-            target: target.to_owned(),
-            body: None,
+            target,
         };
-        let attempt = match self.attempt(call, paced, request, None, &[]).await {
+        let attempt = match self.attempt(outgoing, None, || None, &[]).await {
             Ok(attempt) => attempt,
             // Reads have no intent to commit.
             Err(error) => return Read::Failed(said(error.0)),
@@ -140,7 +144,7 @@ impl Caller {
         match attempt {
             Attempt::Success(_, answer) => match serde_json::from_slice(&answer.body) {
                 Ok(body) => Read::Body(body),
-                Err(_) => Read::Failed(self.scrubbed(undecodable(&answer), &[])),
+                Err(_) => Read::Failed(self.scrubbed(undecodable(self.dialect.error, &answer), &[])),
             },
             Attempt::Refused(error) => Read::Refused(error),
             Attempt::TooMany(error) => Read::TooMany(error),
@@ -152,52 +156,52 @@ impl Caller {
     }
 
     /// Writes once, as far as can be told. An answer that is lost or useless is doubt, never a reason to send again.
-    pub(super) async fn write(
+    pub(in crate::directory) async fn write(
         &self,
         write: &Write,
         before_send: &dyn BeforeSend,
     ) -> Result<Heard, JournalError> {
-        self.write_and_read(write, before_send, answers::object)
+        self.write_and_read(write, before_send, self.dialect.object)
             .await
     }
 
     /// The same, with the answer's object as `read` takes it out of the body.
-    pub(super) async fn write_and_read(
+    pub(in crate::directory) async fn write_and_read(
         &self,
         write: &Write,
         before_send: &dyn BeforeSend,
         read: fn(&[u8]) -> Option<Value>,
     ) -> Result<Heard, JournalError> {
-        let paced = limits::of_write(write);
+        let paced = (self.dialect.of_write)(write);
         let mut tries = Tries::default();
         loop {
-            let request = Request {
+            let outgoing = Outgoing {
+                call: write.call,
+                paced,
                 method: write.method.clone(),
-                target: write.target.clone(),
-                body: write.body.clone(),
+                target: &write.target,
             };
             let attempt = self
                 // Each time: a pause that the server asks for can be long, and the time of the intent tells when a write
                 // that nobody heard of can have been applied.
                 .attempt(
-                    write.call,
-                    paced,
-                    request,
+                    outgoing,
                     Some(before_send),
+                    || write.body.clone(),
                     &write.secrets,
                 )
                 .await?;
             match attempt {
                 Attempt::Success(from, answer) => {
                     let body = read(&answer.body);
-                    let has_id = body.as_ref().is_some_and(answers::has_id);
+                    let has_id = body.as_ref().is_some_and(self.dialect.has_id);
                     return Ok(match body {
                         Some(body) if has_id || write.effect == Effect::Deleted => {
                             Heard::Body(body)
                         }
                         _ if write.effect == Effect::Deleted => Heard::Body(Value::Null),
                         _ => {
-                            let error = self.scrubbed(undecodable(&answer), &write.secrets);
+                            let error = self.scrubbed(undecodable(self.dialect.error, &answer), &write.secrets);
                             Heard::Doubt(self.doubt(from), error)
                         }
                     });
@@ -209,7 +213,7 @@ impl Caller {
                     });
                 }
                 // No pause of a run is long enough for it.
-                Attempt::TooMany(error) if error.has_code(DAILY_QUOTA) => {
+                Attempt::TooMany(error) if self.dialect.is_used_up(&error) => {
                     return Ok(Heard::Refused(error));
                 }
                 Attempt::TooMany(error) => {
@@ -234,15 +238,20 @@ impl Caller {
         }
     }
 
-    /// One exchange: a permit first, then the intent on disk, then the bytes.
-    async fn attempt(
+    /// One exchange: a permit first, then the intent on disk, then the bytes. `body` is asked when the intent is on disk.
+    pub(in crate::directory) async fn attempt(
         &self,
-        call: &'static str,
-        paced: Call,
-        request: Request,
+        outgoing: Outgoing<'_>,
         intent: Option<&dyn BeforeSend>,
+        body: impl FnOnce() -> Option<Bytes> + Send,
         secrets: &[Secret],
     ) -> Result<Attempt, JournalError> {
+        let Outgoing {
+            call,
+            paced,
+            method,
+            target,
+        } = outgoing;
         let permit = self.pace.permit(paced).await;
         if let Some(intent) = intent {
             if !intent.still_holds() {
@@ -250,6 +259,11 @@ impl Caller {
             }
             intent.commit().await?;
         }
+        let request = Request {
+            method,
+            target: target.to_owned(),
+            body: body(),
+        };
         // Not before: what others made while this call waited for its turn is not ours.
         let from = self.server_now();
         *self
@@ -274,7 +288,7 @@ impl Caller {
         self.note_clock(&answer);
         log::debug!("{call}: {}", answer.status);
         match answer.status {
-            429 if answers::error(&answer).has_code(DAILY_QUOTA) => permit.answered(),
+            429 if self.dialect.is_used_up(&(self.dialect.error)(&answer)) => permit.answered(),
             429 => permit.turned_away(self.pause_for(paced, &answer)),
             408 | 500..=599 => permit.failed(),
             // A portal or a proxy that answers in place of the API.
@@ -285,8 +299,8 @@ impl Caller {
             self.accepted.store(true, Ordering::Relaxed);
             return Ok(Attempt::Success(from, answer));
         }
-        let mut error = self.scrubbed(answers::error(&answer), secrets);
-        if answer.status == 429 && error.has_code(DAILY_QUOTA) {
+        let mut error = self.scrubbed((self.dialect.error)(&answer), secrets);
+        if answer.status == 429 && self.dialect.is_used_up(&error) {
             let now = self.server_now();
             let after =
                 retry_after(&answer, now).and_then(|after| SignedDuration::try_from(after).ok());
@@ -310,14 +324,14 @@ impl Caller {
     }
 
     /// Without the secrets of the row and of the connection.
-    fn scrubbed(&self, mut error: ApiError, secrets: &[Secret]) -> ApiError {
+    pub(in crate::directory) fn scrubbed(&self, mut error: ApiError, secrets: &[Secret]) -> ApiError {
         scrub(&mut error, secrets);
         scrub(&mut error, self.transport.secrets());
         error
     }
 
     /// 401 is always about the key; 403 is as long as nothing was ever allowed.
-    fn refusal(&self, error: ApiError) -> CallError {
+    pub(in crate::directory) fn refusal(&self, error: ApiError) -> CallError {
         match error.status() {
             401 => CallError::Key(error),
             403 if !self.accepted.load(Ordering::Relaxed) => CallError::Key(error),
@@ -325,7 +339,7 @@ impl Caller {
         }
     }
 
-    fn doubt(&self, from: Timestamp) -> Doubt {
+    pub(in crate::directory) fn doubt(&self, from: Timestamp) -> Doubt {
         Doubt {
             from,
             until: self.server_now(),
@@ -334,7 +348,7 @@ impl Caller {
 
     /// The time in which a write can have been applied by nobody who hears of it: an exchange ends by itself after
     /// its longest time, and no later than now.
-    pub(super) fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {
+    pub(in crate::directory) fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {
         let longest = SignedDuration::try_from(EXCHANGE_TIMEOUT).unwrap_or(SignedDuration::ZERO);
         let until = last
             .checked_add(longest)
@@ -374,14 +388,14 @@ impl Caller {
     }
 }
 
-fn undecodable(answer: &Answer) -> ApiError {
-    let mut error = answers::error(answer);
+fn undecodable(error: fn(&Answer) -> ApiError, answer: &Answer) -> ApiError {
+    let mut error = error(answer);
     error.message = format!("HTTP {} with an answer that cannot be read", answer.status);
     error
 }
 
 /// An error that has nothing but a text.
-fn said(message: String) -> ApiError {
+pub(in crate::directory) fn said(message: String) -> ApiError {
     ApiError {
         message,
         ..ApiError::default()

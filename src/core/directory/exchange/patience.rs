@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use super::calls::Caller;
 use super::retry_after::{longest_pause, retry_after};
-use super::{limits, requests};
 use crate::directory::{ApiError, CallError};
 use crate::pace::Call;
 use crate::wire::Answer;
@@ -16,7 +15,7 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// How often one call was tried.
 #[derive(Default)]
-pub(super) struct Tries {
+pub(in crate::directory) struct Tries {
     /// When it first failed or was turned away.
     since: Option<Instant>,
     failed: u32,
@@ -47,7 +46,7 @@ impl Caller {
 
     /// A call was turned away, which costs no attempt: its kind pauses. It is given up where others get through and it
     /// never does.
-    pub(super) fn turned_away(
+    pub(in crate::directory) fn turned_away(
         &self,
         paced: Call,
         tries: &mut Tries,
@@ -63,7 +62,7 @@ impl Caller {
     }
 
     /// A call failed, and was not applied. That counts against it only as long as the API is there for others.
-    pub(super) async fn failed(
+    pub(in crate::directory) async fn failed(
         &self,
         paced: Call,
         tries: &mut Tries,
@@ -92,15 +91,15 @@ impl Caller {
         if heard(self.pace.last_success()) {
             return true;
         }
-        let target = requests::one_user();
-        let paced = limits::of_read(&target);
+        let target = (self.dialect.probe)();
+        let paced = (self.dialect.of_read)(&target);
         // What it brings is known by the pace.
         let _ = self.read_once(PROBE, paced, &target).await;
         heard(self.pace.last_success())
     }
 
     /// The run's end, where no call has succeeded for too long.
-    pub(super) fn given_up(&self, paced: Call, error: &ApiError) -> Option<CallError> {
+    pub(in crate::directory) fn given_up(&self, paced: Call, error: &ApiError) -> Option<CallError> {
         let lasts = self.pace.without_success(&paced)?;
         let given_up = self.pace.last_success().is_some() && lasts > self.give_up_after;
         given_up.then(|| {
