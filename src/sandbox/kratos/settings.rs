@@ -13,6 +13,9 @@ pub struct Settings {
     pub seed: u64,
     /// Least and largest time that a request takes; drawn uniformly.
     pub latency: (Duration, Duration),
+    /// What each identity that a request makes adds to that, so that a batch
+    /// takes the longer the larger it is.
+    pub latency_per_identity: Duration,
     /// How often, and in which ways, a request goes wrong.
     pub faults: Faults,
     /// The bearer token that a proxy in front of the admin API asks for; `None`
@@ -38,6 +41,7 @@ impl Default for Settings {
         Self {
             seed: 0,
             latency: (Duration::ZERO, Duration::ZERO),
+            latency_per_identity: Duration::ZERO,
             faults: Faults::default(),
             token: None,
             schemas: vec![("default".to_owned(), default_schema())],

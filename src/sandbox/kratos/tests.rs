@@ -14,6 +14,7 @@ use http::Response;
 use serde_json::{Value, json};
 
 const IDENTITIES: &str = "POST /admin/identities";
+const BATCH: &str = "PATCH /admin/identities";
 
 fn kratos() -> Kratos {
     Kratos::new(Settings::default())
