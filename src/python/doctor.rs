@@ -7,7 +7,6 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tokio::time::timeout;
-use workos_importer_core::import::Target;
 use workos_importer_core::import::doctor::{self as core, Check};
 
 use crate::connection::Connection;
@@ -35,10 +34,7 @@ pub fn check_api<'py>(
     py: Python<'py>,
     target: GivenTarget<'py>,
 ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-    let target = match target {
-        GivenTarget::Connection(connection) => Target::Api(connection.inner.clone()),
-        GivenTarget::Sandbox(sandbox) => Target::Sandbox(sandbox.inner().clone()),
-    };
+    let target = target.into_core();
     let runtime = runtime::handle(py)?;
     let mut asking = runtime.spawn(async move { core::ask_api(&target).await });
     loop {

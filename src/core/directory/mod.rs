@@ -1,7 +1,9 @@
 //! What a directory is to the engine, in slices: look (`observe`), compare (`diff`), write (`apply`), list. Ensure,
 //! plan, verify and undo are compositions of these. Decides neither pace nor order nor a row's outcome.
 
+mod address;
 mod exchange;
+pub mod kratos;
 pub mod names;
 pub mod workos;
 
@@ -327,6 +329,8 @@ pub enum Applied {
 pub enum Then {
     /// It may be there already: look. The refusal counts if it is not.
     Look(Refusal),
+    /// It was refused together with others, of which some are there already: look, and send again what is not there.
+    LookAgain(Refusal),
     /// Nothing can be done about it.
     Fail(Refusal),
     /// Too much was asked for at once: the write's fallback, if it has one.
@@ -459,6 +463,11 @@ pub trait Directory: Send + Sync {
         from: End,
         cursor: Option<&str>,
     ) -> Result<Page, CallError>;
+
+    /// Whether [`Directory::list`] can begin at either end, oldest objects first.
+    fn lists_from_both_ends(&self) -> bool {
+        true
+    }
 
     /// What an object will be once a write is done, and the names under which it is then found; an object that is made
     /// gets `id`. Pure: nothing is sent.

@@ -78,7 +78,8 @@ impl Beat {
             log::info!("the pace stays as it is: no limit is kept");
             return;
         };
-        self.directory.keep(self.kept.rate_limit, self.kept.headroom);
+        self.directory
+            .keep(self.kept.rate_limit, self.kept.headroom);
         log::info!(
             "the pace is changed: {} writes in {} s, {:.0} % left to the application",
             limits.writes.count,

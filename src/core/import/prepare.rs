@@ -99,6 +99,7 @@ pub(super) fn prepare(
     counters: Arc<Counters>,
 ) -> Result<Ready, StartError> {
     let mut options = options;
+    options.rows = target.rows(options.rows)?;
     let named = match &options.again {
         Again::Resume(name) | Again::Retry(name) => {
             Some(find_run(options.run_dir.as_deref(), name)?)
@@ -452,8 +453,10 @@ pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
     if options.clear_empty && options.on_existing != OnExisting::Update {
         return refuse("--clear-empty needs --on-existing update.");
     }
-    if options.rows != RowKind::Users {
-        check_other_rows(options)?;
+    match options.rows {
+        RowKind::Users => {}
+        RowKind::Identities => check_identities(options)?,
+        _ => check_other_rows(options)?,
     }
     if options.concurrency == Some(0) {
         return refuse("--concurrency must be at least 1.");
@@ -483,6 +486,28 @@ pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
         && [&options.errors_out, &options.results_out].contains(&&Some(path.clone()))
     {
         return refuse("--audit-file names the same file as --errors-out or --results-out.");
+    }
+    Ok(())
+}
+
+/// What Kratos has no way to do is refused for identities.
+fn check_identities(options: &ImportOptions) -> Result<(), StartError> {
+    let refuse = |text: &str| Err(StartError::Options(text.to_owned()));
+    if options.require_membership || options.reactivate {
+        return refuse(
+            "Kratos has no memberships: leave out --require-membership and --reactivate.",
+        );
+    }
+    if options.clear_empty {
+        return refuse(
+            "--clear-empty is not for identities: an empty cell leaves a trait as it is.",
+        );
+    }
+    if options.update_passwords {
+        return refuse(
+            "--update-passwords is not for identities: Kratos changes credentials by no patch. Send recovery links \
+             (recovery send).",
+        );
     }
     Ok(())
 }

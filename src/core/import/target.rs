@@ -7,8 +7,8 @@ use super::StartError;
 use super::kept_pace::KeptPace;
 use super::options::ImportOptions;
 use crate::clock::Clock;
+use crate::directory::kratos::{Kratos, Settings};
 use crate::directory::workos::{Limits, WorkOs};
-use crate::directory::kratos::Kratos;
 use crate::directory::{Patience, Remote};
 use crate::row::RowKind;
 use crate::secret::Secret;
@@ -128,12 +128,15 @@ impl Connected {
                     .attempting(patience.attempts)
                     .giving_up_after(patience.give_up_after),
             ),
-            Service::Kratos { batch_size } => Arc::new(
-                Kratos::new(transport, concurrency, Clock::System, seed)
-                    .with_rate_limit(limits.map(|limits| limits.writes))
-                    .with_batches_of(batch_size)
-                    .with_patience(patience),
-            ),
+            Service::Kratos { batch_size } => {
+                let settings = Settings {
+                    concurrency,
+                    batch_size,
+                    rate_limit: limits.map(|limits| limits.writes),
+                    patience,
+                };
+                Arc::new(Kratos::new(transport, settings, Clock::System, seed))
+            }
         }
     }
 }

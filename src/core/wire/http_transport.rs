@@ -38,6 +38,10 @@ pub enum ConnectionError {
         "The key has characters that no key has (a line break, a space?). Copy it again from the dashboard."
     )]
     Key,
+    #[error(
+        "Commands for single objects are for WorkOS. Kratos has a command line of its own for identities."
+    )]
+    NoObjects,
     #[error("The CA bundle cannot be read: {0}")]
     CertificateBundle(String),
     #[error("The HTTP client cannot be set up: {0}")]
@@ -48,7 +52,7 @@ pub enum ConnectionError {
 pub struct HttpTransport {
     client: Client,
     base: Url,
-    authorization: HeaderValue,
+    authorization: Option<HeaderValue>,
     key: [Secret; 1],
 }
 
@@ -106,8 +110,10 @@ impl Transport for HttpTransport {
         let mut builder = self
             .client
             .request(request.method, url)
-            .header(AUTHORIZATION, self.authorization.clone())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(authorization) = &self.authorization {
+            builder = builder.header(AUTHORIZATION, authorization.clone());
+        }
         if let Some(body) = request.body {
             builder = builder
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::patience::{GIVE_UP_AFTER, Tries};
 use super::retry_after::retry_after;
 use super::scrub::scrub;
-use super::{Dialect, Outgoing};
+use super::{Dialect, Letter};
 use crate::clock::Clock;
 use crate::directory::{ApiError, BeforeSend, CallError, Doubt, Write};
 use crate::journal::JournalError;
@@ -33,8 +33,19 @@ pub(in crate::directory) enum Heard {
     Withdrawn,
 }
 
+/// What became of something that was to be delivered.
+pub(in crate::directory) enum Delivered {
+    /// A success, sent at this moment of the server's clock.
+    Answer(Timestamp, Answer),
+    Refused(ApiError),
+    Doubt(Doubt, ApiError),
+    Failed(CallError),
+    /// It was not sent: it does not hold any more.
+    Withdrawn,
+}
+
 /// What one attempt brought.
-pub(in crate::directory) enum Attempt {
+enum Attempt {
     /// Sent at this moment of the server's clock.
     Success(Timestamp, Answer),
     /// The API's answer is no, and will be the next time.
@@ -50,7 +61,7 @@ pub(in crate::directory) enum Attempt {
 
 /// What one attempt to read brought.
 pub(super) enum Read {
-    Body(Value),
+    Body(Value, HeaderMap),
     Refused(ApiError),
     TooMany(ApiError),
     Failed(ApiError),
@@ -63,7 +74,7 @@ pub(in crate::directory) struct Caller {
     pub(in crate::directory) give_up_after: Duration,
     /// How often a call is tried while the API is there for others.
     pub(in crate::directory) attempts: u32,
-    pub(super) backoff: Backoff,
+    pub(in crate::directory) backoff: Backoff,
     clock: Clock,
     /// Milliseconds that the server's clock is ahead of ours; `i64::MIN` until a `Date` was seen.
     clock_offset: AtomicI64,
@@ -111,11 +122,20 @@ impl Caller {
         call: &'static str,
         target: String,
     ) -> Result<Value, CallError> {
+        Ok(self.read_with_headers(call, target).await?.0)
+    }
+
+    /// The same, with the answer's headers.
+    pub(in crate::directory) async fn read_with_headers(
+        &self,
+        call: &'static str,
+        target: String,
+    ) -> Result<(Value, HeaderMap), CallError> {
         let paced = (self.dialect.of_read)(&target);
         let mut tries = Tries::default();
         loop {
             let last = match self.read_once(call, paced, &target).await {
-                Read::Body(body) => return Ok(body),
+                Read::Body(body, headers) => return Ok((body, headers)),
                 Read::Refused(error) => return Err(self.refusal(error)),
                 Read::TooMany(error) => match self.turned_away(paced, &mut tries, error) {
                     Some(error) => return Err(error),
@@ -130,21 +150,22 @@ impl Caller {
     }
 
     pub(super) async fn read_once(&self, call: &'static str, paced: Call, target: &str) -> Read {
-        let outgoing = Outgoing {
+        let letter = Letter {
             call,
             paced,
             method: Method::GET,
             target,
+            secrets: &[],
         };
-        let attempt = match self.attempt(outgoing, None, || None, &[]).await {
+        let attempt = match self.attempt(&letter, None, || None).await {
             Ok(attempt) => attempt,
             // Reads have no intent to commit.
             Err(error) => return Read::Failed(said(error.0)),
         };
         match attempt {
             Attempt::Success(_, answer) => match serde_json::from_slice(&answer.body) {
-                Ok(body) => Read::Body(body),
-                Err(_) => Read::Failed(self.scrubbed(undecodable(self.dialect.error, &answer), &[])),
+                Ok(body) => Read::Body(body, answer.headers),
+                Err(_) => Read::Failed(self.scrubbed(self.undecodable(&answer), &[])),
             },
             Attempt::Refused(error) => Read::Refused(error),
             Attempt::TooMany(error) => Read::TooMany(error),
@@ -172,66 +193,75 @@ impl Caller {
         before_send: &dyn BeforeSend,
         read: fn(&[u8]) -> Option<Value>,
     ) -> Result<Heard, JournalError> {
-        let paced = (self.dialect.of_write)(write);
+        let letter = Letter {
+            call: write.call,
+            paced: (self.dialect.of_write)(write),
+            method: write.method.clone(),
+            target: &write.target,
+            secrets: &write.secrets,
+        };
+        let delivered = self.deliver(&letter, before_send, || write.body.clone());
+        let (from, answer) = match delivered.await? {
+            Delivered::Answer(from, answer) => (from, answer),
+            Delivered::Refused(error) => return Ok(Heard::Refused(error)),
+            Delivered::Doubt(doubt, error) => return Ok(Heard::Doubt(doubt, error)),
+            Delivered::Failed(error) => return Ok(Heard::Failed(error)),
+            Delivered::Withdrawn => return Ok(Heard::Withdrawn),
+        };
+        let body = read(&answer.body);
+        let has_id = body.as_ref().is_some_and(self.dialect.has_id);
+        Ok(match body {
+            Some(body) if has_id || write.effect == Effect::Deleted => Heard::Body(body),
+            _ if write.effect == Effect::Deleted => Heard::Body(Value::Null),
+            _ => {
+                let error = self.scrubbed(self.undecodable(&answer), &write.secrets);
+                Heard::Doubt(self.doubt(from), error)
+            }
+        })
+    }
+
+    /// Delivers something that changes the directory: again as long as it certainly was not applied, and once more is worth
+    /// it. `body` is asked each time, when the intent is on disk.
+    pub(in crate::directory) async fn deliver(
+        &self,
+        letter: &Letter<'_>,
+        before_send: &dyn BeforeSend,
+        body: impl Fn() -> Option<Bytes> + Send + Sync,
+    ) -> Result<Delivered, JournalError> {
         let mut tries = Tries::default();
         loop {
-            let outgoing = Outgoing {
-                call: write.call,
-                paced,
-                method: write.method.clone(),
-                target: &write.target,
-            };
-            let attempt = self
-                // Each time: a pause that the server asks for can be long, and the time of the intent tells when a write
-                // that nobody heard of can have been applied.
-                .attempt(
-                    outgoing,
-                    Some(before_send),
-                    || write.body.clone(),
-                    &write.secrets,
-                )
-                .await?;
+            // Each time: a pause that the server asks for can be long, and the time of the intent tells when a write
+            // that nobody heard of can have been applied.
+            let attempt = self.attempt(letter, Some(before_send), &body).await?;
             match attempt {
-                Attempt::Success(from, answer) => {
-                    let body = read(&answer.body);
-                    let has_id = body.as_ref().is_some_and(self.dialect.has_id);
-                    return Ok(match body {
-                        Some(body) if has_id || write.effect == Effect::Deleted => {
-                            Heard::Body(body)
-                        }
-                        _ if write.effect == Effect::Deleted => Heard::Body(Value::Null),
-                        _ => {
-                            let error = self.scrubbed(undecodable(self.dialect.error, &answer), &write.secrets);
-                            Heard::Doubt(self.doubt(from), error)
-                        }
-                    });
-                }
+                Attempt::Success(from, answer) => return Ok(Delivered::Answer(from, answer)),
                 Attempt::Refused(error) => {
                     return Ok(match self.refusal(error) {
-                        CallError::Refused(error) => Heard::Refused(error),
-                        other => Heard::Failed(other),
+                        CallError::Refused(error) => Delivered::Refused(error),
+                        other => Delivered::Failed(other),
                     });
                 }
                 // No pause of a run is long enough for it.
                 Attempt::TooMany(error) if self.dialect.is_used_up(&error) => {
-                    return Ok(Heard::Refused(error));
+                    return Ok(Delivered::Refused(error));
                 }
                 Attempt::TooMany(error) => {
-                    if let Some(error) = self.turned_away(paced, &mut tries, error) {
-                        return Ok(Heard::Failed(error));
+                    if let Some(error) = self.turned_away(letter.paced, &mut tries, error) {
+                        return Ok(Delivered::Failed(error));
                     }
                 }
                 Attempt::NeverSent(reason) => {
-                    if let Some(error) = self.failed(paced, &mut tries, said(reason)).await {
-                        return Ok(Heard::Failed(error));
+                    let failed = self.failed(letter.paced, &mut tries, said(reason));
+                    if let Some(error) = failed.await {
+                        return Ok(Delivered::Failed(error));
                     }
                 }
-                Attempt::Withdrawn => return Ok(Heard::Withdrawn),
+                Attempt::Withdrawn => return Ok(Delivered::Withdrawn),
                 // The step looks what became of it, and that look waits for the API.
                 Attempt::Lost(from, error) => {
-                    return Ok(match self.given_up(paced, &error) {
-                        Some(away) => Heard::Failed(away),
-                        None => Heard::Doubt(self.doubt(from), error),
+                    return Ok(match self.given_up(letter.paced, &error) {
+                        Some(away) => Delivered::Failed(away),
+                        None => Delivered::Doubt(self.doubt(from), error),
                     });
                 }
             }
@@ -239,19 +269,13 @@ impl Caller {
     }
 
     /// One exchange: a permit first, then the intent on disk, then the bytes. `body` is asked when the intent is on disk.
-    pub(in crate::directory) async fn attempt(
+    async fn attempt(
         &self,
-        outgoing: Outgoing<'_>,
+        letter: &Letter<'_>,
         intent: Option<&dyn BeforeSend>,
         body: impl FnOnce() -> Option<Bytes> + Send,
-        secrets: &[Secret],
     ) -> Result<Attempt, JournalError> {
-        let Outgoing {
-            call,
-            paced,
-            method,
-            target,
-        } = outgoing;
+        let (call, paced) = (letter.call, letter.paced);
         let permit = self.pace.permit(paced).await;
         if let Some(intent) = intent {
             if !intent.still_holds() {
@@ -260,8 +284,8 @@ impl Caller {
             intent.commit().await?;
         }
         let request = Request {
-            method,
-            target: target.to_owned(),
+            method: letter.method.clone(),
+            target: letter.target.to_owned(),
             body: body(),
         };
         // Not before: what others made while this call waited for its turn is not ours.
@@ -299,7 +323,7 @@ impl Caller {
             self.accepted.store(true, Ordering::Relaxed);
             return Ok(Attempt::Success(from, answer));
         }
-        let mut error = self.scrubbed((self.dialect.error)(&answer), secrets);
+        let mut error = self.scrubbed((self.dialect.error)(&answer), letter.secrets);
         if answer.status == 429 && self.dialect.is_used_up(&error) {
             let now = self.server_now();
             let after =
@@ -323,8 +347,18 @@ impl Caller {
         })
     }
 
+    pub(in crate::directory) fn undecodable(&self, answer: &Answer) -> ApiError {
+        let mut error = (self.dialect.error)(answer);
+        error.message = format!("HTTP {} with an answer that cannot be read", answer.status);
+        error
+    }
+
     /// Without the secrets of the row and of the connection.
-    pub(in crate::directory) fn scrubbed(&self, mut error: ApiError, secrets: &[Secret]) -> ApiError {
+    pub(in crate::directory) fn scrubbed(
+        &self,
+        mut error: ApiError,
+        secrets: &[Secret],
+    ) -> ApiError {
         scrub(&mut error, secrets);
         scrub(&mut error, self.transport.secrets());
         error
@@ -388,14 +422,8 @@ impl Caller {
     }
 }
 
-fn undecodable(error: fn(&Answer) -> ApiError, answer: &Answer) -> ApiError {
-    let mut error = error(answer);
-    error.message = format!("HTTP {} with an answer that cannot be read", answer.status);
-    error
-}
-
 /// An error that has nothing but a text.
-pub(in crate::directory) fn said(message: String) -> ApiError {
+fn said(message: String) -> ApiError {
     ApiError {
         message,
         ..ApiError::default()

@@ -9,12 +9,12 @@ mod scrub;
 use http::Method;
 use serde_json::Value;
 
-pub(super) use calls::{Attempt, Caller, Heard, said};
+pub(super) use calls::{Caller, Delivered, Heard};
 pub use patience::GIVE_UP_AFTER;
-pub(super) use patience::Tries;
 
 use super::{ApiError, Write};
 use crate::pace::Call;
+use crate::secret::Secret;
 use crate::wire::Answer;
 
 /// What differs between APIs in how their calls are paced and their answers are read.
@@ -42,10 +42,12 @@ impl Dialect {
     }
 }
 
-/// A call as it is about to be sent.
-pub(super) struct Outgoing<'a> {
+/// A call as it is about to be sent, without its body.
+pub(super) struct Letter<'a> {
     pub(super) call: &'static str,
     pub(super) paced: Call,
     pub(super) method: Method,
     pub(super) target: &'a str,
+    /// Texts that must not come back in anything that is shown.
+    pub(super) secrets: &'a [Secret],
 }

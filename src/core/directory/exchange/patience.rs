@@ -15,7 +15,7 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// How often one call was tried.
 #[derive(Default)]
-pub(in crate::directory) struct Tries {
+pub(super) struct Tries {
     /// When it first failed or was turned away.
     since: Option<Instant>,
     failed: u32,
@@ -46,7 +46,7 @@ impl Caller {
 
     /// A call was turned away, which costs no attempt: its kind pauses. It is given up where others get through and it
     /// never does.
-    pub(in crate::directory) fn turned_away(
+    pub(super) fn turned_away(
         &self,
         paced: Call,
         tries: &mut Tries,
@@ -62,7 +62,7 @@ impl Caller {
     }
 
     /// A call failed, and was not applied. That counts against it only as long as the API is there for others.
-    pub(in crate::directory) async fn failed(
+    pub(super) async fn failed(
         &self,
         paced: Call,
         tries: &mut Tries,
@@ -99,7 +99,7 @@ impl Caller {
     }
 
     /// The run's end, where no call has succeeded for too long.
-    pub(in crate::directory) fn given_up(&self, paced: Call, error: &ApiError) -> Option<CallError> {
+    pub(super) fn given_up(&self, paced: Call, error: &ApiError) -> Option<CallError> {
         let lasts = self.pace.without_success(&paced)?;
         let given_up = self.pace.last_success().is_some() && lasts > self.give_up_after;
         given_up.then(|| {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+pub(crate) use super::address::{query, segment};
 use super::exchange::{Caller, Dialect, Heard};
 use super::{
     Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Directory, Doubt, End, Found,
@@ -31,7 +32,7 @@ use crate::row::claim::{Claim, ExistingUser, OrganizationReference};
 use crate::wire::Transport;
 pub(crate) use answers::domains;
 pub use limits::Limits;
-pub(crate) use requests::{domain_data, query, segment};
+pub(crate) use requests::domain_data;
 pub(crate) use whole::{Call, Written};
 
 /// How WorkOS' calls are paced and its answers are read.

@@ -7,8 +7,8 @@ use tokio::time::timeout;
 
 use super::{Check, Trouble};
 use crate::directory::{CallError, Details, Directory, End, Listing, Patience};
-use crate::import::options::{ImportOptions, Target};
-use crate::import::target::connect;
+use crate::import::options::ImportOptions;
+use crate::import::target::{Target, connect};
 
 /// How long is waited for all of it. A connection that nobody answers is given up by itself before.
 const PATIENCE: Duration = Duration::from_secs(30);
