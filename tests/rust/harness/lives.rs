@@ -327,6 +327,7 @@ impl Scenario {
                 create_organizations: self.policy.create_organizations,
                 clear_empty: self.clear_empty,
                 exact_permissions: false,
+                identities: None,
             },
         )
     }
