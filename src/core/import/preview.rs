@@ -43,6 +43,7 @@ impl ImportOptions {
                 create_organizations: !self.no_create_orgs,
                 clear_empty: self.clear_empty,
                 exact_permissions: self.remove_permissions,
+                identities: None,
             },
             own_rules: self.own_rules.clone(),
         }
