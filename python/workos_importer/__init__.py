@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         SourceError,
     )
     from ._importer import Importer
-    from ._native import Sandbox, SandboxServer, __version__
+    from ._native import KratosSandbox, Sandbox, SandboxServer, __version__
     from ._objects import (
         ApiKey,
         FeatureFlag,
@@ -75,6 +75,7 @@ __all__ = [
     "Issue",
     "Issues",
     "JournalError",
+    "KratosSandbox",
     "Left",
     "Membership",
     "Organization",
@@ -131,7 +132,7 @@ _PLACES = {
         "SourceError",
     ),
     "_importer": ("Importer",),
-    "_native": ("Sandbox", "SandboxServer", "__version__"),
+    "_native": ("KratosSandbox", "Sandbox", "SandboxServer", "__version__"),
     "_objects": (
         "ApiKey",
         "FeatureFlag",

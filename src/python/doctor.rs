@@ -11,7 +11,7 @@ use workos_importer_core::import::doctor::{self as core, Check};
 
 use crate::connection::Connection;
 use crate::import::GivenTarget;
-use crate::{errors, runtime, sandbox};
+use crate::{errors, runtime, stand_ins};
 
 /// How long one wait lasts before Python's signals are looked at.
 const SLICE: Duration = Duration::from_millis(50);
@@ -69,7 +69,7 @@ fn parts<'py>(py: Python<'py>, check: Check) -> PyResult<Bound<'py, PyTuple>> {
         check.standing.as_str(),
         check.message,
         check.remedy,
-        sandbox::to_python(py, &check.value)?,
+        stand_ins::to_python(py, &check.value)?,
         check.standing.exit_code(),
     )
         .into_pyobject(py)

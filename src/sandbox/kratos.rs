@@ -19,6 +19,7 @@ mod listing;
 mod machine;
 mod passwords;
 mod recovery;
+mod redirects;
 mod schema;
 mod settings;
 mod state;

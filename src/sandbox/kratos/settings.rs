@@ -24,6 +24,9 @@ pub struct Settings {
     /// The identity schemas by their identifiers. The first is the one of
     /// identities that name none.
     pub schemas: Vec<(String, Value)>,
+    /// Whether a request for schemas is sent on to the public API, as the port
+    /// of the admin API does it. Behind one address for both it is answered.
+    pub schemas_are_redirected: bool,
     /// Whether there is a batch endpoint; older servers have none.
     pub batches: bool,
     /// Whether a batch of which every item fails is refused as a whole, with
@@ -45,6 +48,7 @@ impl Default for Settings {
             faults: Faults::default(),
             token: None,
             schemas: vec![("default".to_owned(), default_schema())],
+            schemas_are_redirected: false,
             batches: true,
             failed_batches_are_refused: true,
             recovery_links: true,

@@ -6,6 +6,7 @@ mod changes;
 mod deliveries;
 mod pages;
 mod recoveries;
+mod schemas;
 
 use super::{Kratos, Settings};
 use crate::testing::{answered, at, keys, request};
