@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         SourceError,
     )
     from ._importer import Importer
+    from ._kratos import Kratos
     from ._native import KratosSandbox, Sandbox, SandboxServer, __version__
     from ._objects import (
         ApiKey,
@@ -75,6 +76,7 @@ __all__ = [
     "Issue",
     "Issues",
     "JournalError",
+    "Kratos",
     "KratosSandbox",
     "Left",
     "Membership",
@@ -132,6 +134,7 @@ _PLACES = {
         "SourceError",
     ),
     "_importer": ("Importer",),
+    "_kratos": ("Kratos",),
     "_native": ("KratosSandbox", "Sandbox", "SandboxServer", "__version__"),
     "_objects": (
         "ApiKey",

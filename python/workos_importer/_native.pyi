@@ -74,6 +74,16 @@ class Options(TypedDict):
     asks_first: bool
     # the names of the caller's own rules; `judge` asks them
     rules: list[str]
+    # of identities alone
+    identities: Identities | None
+
+class Identities(TypedDict):
+    schema_id: str
+    # JSON
+    schema: str | None
+    allowed_roles: set[str] | None
+    allowed_tenants: set[str] | None
+    random_password: bool
 
 # severity, code, message, record number, line, column, record id
 _Issue: TypeAlias = tuple[str, str, str, int | None, int | None, str | None, str | None]
@@ -84,6 +94,12 @@ _Row: TypeAlias = tuple[Any, ...]
 _Again: TypeAlias = tuple[str, str | None, bool]
 # in the order of `Progress`; its last part in that of `Pace`
 _Progress: TypeAlias = tuple[int, int, int | None, float | None, float | None, tuple[Any, ...] | None]
+
+@final
+class KratosTarget:
+    """A Kratos as the engine takes it. `batch_size`: identities in one call at most."""
+
+    def __new__(cls, place: Connection | KratosSandbox, batch_size: int | None) -> Self: ...
 
 @final
 class Table:
@@ -114,7 +130,7 @@ class Connection:
 class Objects:
     """The way to single objects of one environment."""
 
-    def __new__(cls, target: Connection | Sandbox) -> Self: ...
+    def __new__(cls, target: Connection | Sandbox | KratosTarget) -> Self: ...
     def call(self, noun: str, verb: str, input: str) -> str:
         """Does one thing and waits for it, with the lock released. JSON in, JSON out.
 
@@ -202,7 +218,7 @@ def start(
     path: str | None,
     can_rewind: bool | None,
     written: tuple[str | None, str | None],
-    target: Connection | Sandbox,
+    target: Connection | Sandbox | KratosTarget,
     what: tuple[_Again, tuple[str, str | None, bool, int | None]],
 ) -> Import:
     """Starts an import of a file (`path`; `written`: delimiter, encoding), or of rows (`can_rewind` is given).
@@ -231,7 +247,9 @@ class Undoing:
     def place(self) -> tuple[str, str]:
         """The run's id, and its folder."""
 
-def undo(options: Options, run: str, organizations: bool, target: Connection | Sandbox, new_key: bool) -> Undoing:
+def undo(
+    options: Options, run: str, organizations: bool, target: Connection | Sandbox | KratosTarget, new_key: bool
+) -> Undoing:
     """Begins to undo a run, or goes on with that. Raises ConfigError or RunError."""
 
 def undo_left(folder: str, after: int, limit: int) -> tuple[int, list[_Left]]:
@@ -322,7 +340,7 @@ _Check: TypeAlias = tuple[str, Literal["ok", "unknown", "warning", "problem"], s
 def check_connection(connection: Connection) -> list[_Check]:
     """Looks at the settings of a connection; opens none."""
 
-def check_api(target: Connection | Sandbox) -> list[_Check]:
+def check_api(target: Connection | Sandbox | KratosTarget) -> list[_Check]:
     """Asks the API, with three reads."""
 
 def check_run_folder(run_dir: str | None) -> _Check:

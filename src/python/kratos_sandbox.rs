@@ -23,6 +23,13 @@ pub struct KratosSandbox {
     seed: u64,
 }
 
+impl KratosSandbox {
+    /// The sandbox itself.
+    pub fn inner(&self) -> &Kratos {
+        &self.inner
+    }
+}
+
 #[pymethods]
 impl KratosSandbox {
     #[new]

@@ -13,6 +13,7 @@ mod exit;
 mod handle;
 mod import;
 mod judging;
+mod kratos;
 mod kratos_sandbox;
 mod logging;
 mod objects;
@@ -47,6 +48,8 @@ mod _native {
     use super::import::{Import, start};
     #[pymodule_export]
     use super::judging::Judging;
+    #[pymodule_export]
+    use super::kratos::KratosTarget;
     #[pymodule_export]
     use super::kratos_sandbox::KratosSandbox;
     #[pymodule_export]

@@ -445,6 +445,11 @@ pub trait Directory: Send + Sync {
         None
     }
 
+    /// Whether there are organizations and memberships at all.
+    fn has_organizations(&self) -> bool {
+        true
+    }
+
     /// The slugs of the roles that a membership can be given: those of the environment, or of an organization, which are
     /// the environment's and its own.
     async fn roles(&self, organization: Option<&str>) -> Result<Vec<String>, CallError>;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::options::ImportOptions;
 use super::workload::least_seconds;
 use crate::directory::workos::Limits;
-use crate::row::{Issue, Rules};
+use crate::row::{Issue, RowKind, Rules};
 use crate::source::Source;
 use crate::validate::{ValidateError, ValidateOptions, ValidateSummary, validate};
 
@@ -43,7 +43,7 @@ impl ImportOptions {
                 create_organizations: !self.no_create_orgs,
                 clear_empty: self.clear_empty,
                 exact_permissions: self.remove_permissions,
-                identities: None,
+                identities: self.identities.clone(),
             },
             own_rules: self.own_rules.clone(),
         }
@@ -73,7 +73,11 @@ pub fn dry_run(
         memberships: summary.memberships,
         errors: summary.errors,
         warnings: summary.warnings,
-        least_seconds: least_seconds(writes, &limits),
+        // Identities go to a server that documents no limit.
+        least_seconds: match options.rows {
+            RowKind::Identities => 0.0,
+            _ => least_seconds(writes, &limits),
+        },
         exit_code: i32::from(summary.errors > 0 || summary.valid == 0),
     })
 }

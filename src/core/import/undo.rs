@@ -296,9 +296,12 @@ fn is_in(run: &FoundRun, identity: &Identity, new_key: bool) -> Result<(), Start
         return Ok(());
     }
     Err(StartError::Options(match run.info.target.as_str() {
-        "sandbox" => {
+        "sandbox" | "kratos-sandbox" => {
             format!("Run {id} wrote into another sandbox: what it made is not in this one.")
         }
+        "kratos" => format!(
+            "Run {id} was begun with another base URL: what it made is not to be looked for here."
+        ),
         _ => format!(
             "Run {id} was begun with another key or base URL: what it made is not to be looked for here. After a key \
              rotation: --new-key."
@@ -310,6 +313,8 @@ fn called(target: &str) -> &str {
     match target {
         "workos" => "WorkOS",
         "sandbox" => "a sandbox",
+        "kratos" => "Kratos",
+        "kratos-sandbox" => "a Kratos sandbox",
         other => other,
     }
 }

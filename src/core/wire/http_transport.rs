@@ -130,6 +130,30 @@ impl Transport for HttpTransport {
         })
     }
 
+    async fn read_elsewhere(&self, url: &str) -> Result<Answer, SendError> {
+        let url = self
+            .base
+            .join(url)
+            .map_err(|error| SendError::NeverSent(error.to_string()))?;
+        if url.scheme() == "http" && self.base.scheme() == "https" {
+            let message = "the redirect leads to an address that is not encrypted";
+            return Err(SendError::NeverSent(message.into()));
+        }
+        let request = self
+            .client
+            .get(url)
+            .header(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut response = request.send().await.map_err(classify)?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let body = body(&mut response).await?;
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
+    }
+
     fn secrets(&self) -> &[Secret] {
         &self.key
     }

@@ -66,6 +66,11 @@ pub trait Transport: Send + Sync {
     /// Returns the answer, whatever its status, or says whether the request can have been applied.
     async fn send(&self, request: Request) -> Result<Answer, SendError>;
 
+    /// Reads from another address, which an answer has named, without the key.
+    async fn read_elsewhere(&self, _url: &str) -> Result<Answer, SendError> {
+        Err(SendError::NeverSent("redirects are not followed".into()))
+    }
+
     /// What must not come back in anything that is shown: the key.
     fn secrets(&self) -> &[Secret] {
         &[]

@@ -50,6 +50,8 @@ enum Attempt {
     Success(Timestamp, Answer),
     /// The API's answer is no, and will be the next time.
     Refused(ApiError),
+    /// What is asked for is at another address.
+    Elsewhere(Option<String>, ApiError),
     /// Turned away; not applied.
     TooMany(ApiError),
     NeverSent(String),
@@ -62,6 +64,7 @@ enum Attempt {
 /// What one attempt to read brought.
 pub(super) enum Read {
     Body(Value, HeaderMap),
+    Elsewhere(Option<String>, ApiError),
     Refused(ApiError),
     TooMany(ApiError),
     Failed(ApiError),
@@ -136,7 +139,9 @@ impl Caller {
         loop {
             let last = match self.read_once(call, paced, &target).await {
                 Read::Body(body, headers) => return Ok((body, headers)),
-                Read::Refused(error) => return Err(self.refusal(error)),
+                Read::Refused(error) | Read::Elsewhere(_, error) => {
+                    return Err(self.refusal(error));
+                }
                 Read::TooMany(error) => match self.turned_away(paced, &mut tries, error) {
                     Some(error) => return Err(error),
                     None => continue,
@@ -146,6 +151,35 @@ impl Caller {
             if let Some(error) = self.failed(paced, &mut tries, last).await {
                 return Err(error);
             }
+        }
+    }
+
+    /// Reads what may be at another address, such as a public one, that the answer names: there nobody is told the key.
+    pub(in crate::directory) async fn read_public(
+        &self,
+        call: &'static str,
+        target: String,
+    ) -> Result<Value, CallError> {
+        let paced = (self.dialect.of_read)(&target);
+        match self.read_once(call, paced, &target).await {
+            Read::Body(body, _) => Ok(body),
+            Read::Elsewhere(Some(place), error) => {
+                let answer = self.transport.read_elsewhere(&place).await;
+                let body = answer
+                    .ok()
+                    .filter(|answer| (200..=299).contains(&answer.status))
+                    .and_then(|answer| serde_json::from_slice(&answer.body).ok());
+                body.ok_or_else(|| {
+                    CallError::Refused(ApiError {
+                        message: format!(
+                            "The API has this at {place}, which cannot be read from here"
+                        ),
+                        ..error
+                    })
+                })
+            }
+            // Again, and as often as it takes.
+            _ => self.read(call, target).await,
         }
     }
 
@@ -168,6 +202,7 @@ impl Caller {
                 Err(_) => Read::Failed(self.scrubbed(self.undecodable(&answer), &[])),
             },
             Attempt::Refused(error) => Read::Refused(error),
+            Attempt::Elsewhere(place, error) => Read::Elsewhere(place, error),
             Attempt::TooMany(error) => Read::TooMany(error),
             Attempt::NeverSent(reason) => Read::Failed(said(reason)),
             // Of writes only.
@@ -235,7 +270,7 @@ impl Caller {
             let attempt = self.attempt(letter, Some(before_send), &body).await?;
             match attempt {
                 Attempt::Success(from, answer) => return Ok(Delivered::Answer(from, answer)),
-                Attempt::Refused(error) => {
+                Attempt::Refused(error) | Attempt::Elsewhere(_, error) => {
                     return Ok(match self.refusal(error) {
                         CallError::Refused(error) => Delivered::Refused(error),
                         other => Delivered::Failed(other),
@@ -341,7 +376,7 @@ impl Caller {
                 error.message =
                     "The API answers with a redirect, which is not followed: check the base URL."
                         .into();
-                Attempt::Refused(error)
+                Attempt::Elsewhere(answer.header("location").map(str::to_owned), error)
             }
             _ => Attempt::Refused(error),
         })

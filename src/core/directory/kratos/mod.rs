@@ -177,15 +177,26 @@ impl Directory for Kratos {
     }
 
     async fn user_schema(&self, schema_id: &str) -> Result<Option<Value>, CallError> {
-        let schema = self.get("get schema", requests::schema(schema_id)).await?;
-        match schema {
-            Some(schema) => Ok(Some(schema)),
-            None => Err(CallError::Refused(ApiError {
-                message: format!(
-                    "This server has no identity schema `{schema_id}`. --schema-id names another one"
-                ),
-                ..ApiError::default()
+        // Servers send those who ask at the admin port to the public one.
+        let read = self
+            .caller()
+            .read_public("get schema", requests::schema(schema_id))
+            .await;
+        match read {
+            Ok(schema) => Ok(Some(schema)),
+            Err(CallError::Refused(error)) => Err(CallError::Refused(ApiError {
+                message: match error.status() {
+                    404 => format!(
+                        "This server has no identity schema `{schema_id}`. --schema-id names another one"
+                    ),
+                    _ => format!(
+                        "{}. --identity-schema FILE gives the schema instead",
+                        error.message.trim_end_matches('.')
+                    ),
+                },
+                ..error
             })),
+            Err(error) => Err(error),
         }
     }
 
@@ -323,6 +334,10 @@ impl Directory for Kratos {
 
     fn diff(&self, ask: &Ask<'_>, state: &State, policy: &Policy) -> Change {
         compare::diff(ask, state, policy)
+    }
+
+    fn has_organizations(&self) -> bool {
+        false
     }
 
     async fn roles(&self, _organization: Option<&str>) -> Result<Vec<String>, CallError> {

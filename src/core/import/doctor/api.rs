@@ -51,11 +51,14 @@ async fn ask(directory: &dyn Directory) -> Vec<Check> {
         Ok(checked) => checked.clock_offset,
         Err(error) => return vec![refused(&error)],
     };
-    vec![
+    let mut checks = vec![
         Check::fine("api", "answers, and accepts the key", true),
         clock(offset),
-        multiple_roles(directory).await,
-    ]
+    ];
+    if directory.has_organizations() {
+        checks.push(multiple_roles(directory).await);
+    }
+    checks
 }
 
 /// Why the first read failed.
