@@ -28,6 +28,7 @@ mod outputs;
 mod prepare;
 mod preview;
 mod reading;
+mod recovery;
 mod report;
 mod reporter;
 mod run;
@@ -64,6 +65,10 @@ pub use options::{Again, ImportOptions, Input, Purpose, Target};
 use prepare::Ready;
 pub use preview::{DryRun, dry_run};
 use reading::Fed;
+pub use recovery::{
+    Receiver, Recovering, RecoveryProgress, RecoverySummary, ToldRecovery, recover,
+    unsent_recoveries,
+};
 pub use report::{ReportError, ReportOptions, write_report};
 use reporter::Counters;
 pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};
