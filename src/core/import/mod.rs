@@ -61,7 +61,7 @@ pub use forecast::Forecast;
 pub use give_back::{GiveBackError, Marked, give_back_failed, validate_marked};
 pub use judging::{Awaited, Judging};
 pub use kept_pace::PaceChange;
-pub use options::{Again, ImportOptions, Input, Purpose, Target};
+pub use options::{Again, AuditPlace, ImportOptions, Input, Purpose, Target};
 use prepare::Ready;
 pub use preview::{DryRun, dry_run};
 use reading::Fed;
