@@ -126,6 +126,7 @@ fn claimed(builder: &mut RecordBuilder, number: u64, rows: u64) -> Option<Claime
             clear_empty: false,
             exact_permissions: false,
             create_organizations: true,
+            identities: None,
         },
     )
     .row

@@ -34,7 +34,7 @@ _GROUPS = {
         *("FeatureFlag", "ApiKey"),
     ),
     "Taking back": ("UndoPlan", "UndoRun", "UndoSummary", "Left"),
-    "Rehearsing and testing": ("Sandbox", "SandboxServer", "assert_importable"),
+    "Rehearsing and testing": ("Sandbox", "KratosSandbox", "SandboxServer", "assert_importable"),
     "Exceptions": (
         *("ImporterError", "ConfigError", "SourceError", "AuthError", "APIError", "InDoubtError"),
         *("InputError", "ConflictError", "RunError", "RunLockedError"),

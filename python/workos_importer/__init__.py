@@ -29,7 +29,8 @@ if TYPE_CHECKING:
         SourceError,
     )
     from ._importer import Importer
-    from ._native import Sandbox, SandboxServer, __version__
+    from ._kratos import Kratos
+    from ._native import KratosSandbox, Sandbox, SandboxServer, __version__
     from ._objects import (
         ApiKey,
         FeatureFlag,
@@ -76,6 +77,8 @@ __all__ = [
     "Issue",
     "Issues",
     "JournalError",
+    "Kratos",
+    "KratosSandbox",
     "Left",
     "Membership",
     "Organization",
@@ -136,7 +139,8 @@ _PLACES = {
         "SourceError",
     ),
     "_importer": ("Importer",),
-    "_native": ("Sandbox", "SandboxServer", "__version__"),
+    "_kratos": ("Kratos",),
+    "_native": ("KratosSandbox", "Sandbox", "SandboxServer", "__version__"),
     "_objects": (
         "ApiKey",
         "FeatureFlag",

@@ -77,10 +77,12 @@ def summary_lines(summary: Summary) -> list[Line]:
 def dry_run_lines(report: DryRunReport) -> list[Line]:
     """The lines of a dry run."""
     lines: list[Line] = [("Status", report.status), ("Would import", f"{report.would_import}/{report.total}")]
-    if report.mode != "user-only":
+    if report.mode not in ("user-only", "identities"):
         lines += [("Organizations", report.organizations), ("Memberships", report.memberships)]
+    # Kratos has no limits.
+    if report.least_seconds or report.mode != "identities":
+        lines.append(("Duration at the limits", f"at least {duration(report.least_seconds)}"))
     lines += [
-        ("Duration at the limits", f"at least {duration(report.least_seconds)}"),
         ("Warnings", report.warnings),
         ("Errors", report.failed),
     ]
@@ -94,7 +96,7 @@ def validation_lines(report: ValidationReport) -> list[Line]:
         ("Valid records", f"{report.valid}/{report.total}"),
         ("Users", report.users),
     ]
-    if report.mode != "user-only":
+    if report.mode not in ("user-only", "identities"):
         lines += [("Organizations", report.organizations), ("Memberships", report.memberships)]
     return [*lines, ("Warnings", report.warnings), ("Errors", report.failed)]
 

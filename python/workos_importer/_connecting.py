@@ -14,6 +14,7 @@ from ._options import base_url_of
 if TYPE_CHECKING:
     import os
 
+    from ._kratos import Kratos
     from ._native import Sandbox
 
 _log = logging.getLogger("workos_importer")
@@ -29,6 +30,8 @@ class Connecting:
     _ca_bundle: str | os.PathLike[str] | None
     _insecure_http: bool
     _sandbox: Sandbox | None
+    #: Written to in place of WorkOS.
+    _kratos: Kratos | None = None
 
     def _connect_with(
         self,
@@ -50,18 +53,25 @@ class Connecting:
         self._sandbox = checked_sandbox(sandbox, api_key, api_key_file, base_url)
 
     def key_place(self) -> str | None:
-        """Where the key comes from, such as `.env`; None with a sandbox. Raises `ConfigError` as `run` does."""
+        """Where the key comes from, such as `.env`; None with a sandbox, and for a Kratos without a token.
+
+        Raises `ConfigError` as `run` does.
+        """
+        if self._kratos is not None:
+            return self._kratos.token_place
         return None if self._sandbox is not None else self._found_key()[0].place
 
     def key_warnings(self) -> tuple[str, ...]:
         """What has to be said about the key's place, such as a `.env` that others can read."""
-        return () if self._sandbox is not None else self._found_key()[1]
+        return () if self._sandbox is not None or self._kratos is not None else self._found_key()[1]
 
     def _found_key(self) -> tuple[Key, tuple[str, ...]]:
         found = find_key(self._key, self._key_file, self._env_file)
         return found.key, found.warnings
 
-    def _target(self) -> _native.Connection | Sandbox:
+    def _target(self) -> _native.Connection | Sandbox | _native.KratosTarget:
+        if self._kratos is not None:
+            return self._kratos._target()
         if self._sandbox is not None:
             return self._sandbox
         key, warnings = self._found_key()
@@ -73,7 +83,7 @@ class Connecting:
         return _native.Connection(self._url(), key, self._certificates(), self._insecure_http)
 
     def _url(self) -> str:
-        return base_url_of(self._base_url)
+        return base_url_of(self._base_url) if self._kratos is None else self._kratos.url
 
     def _certificates(self) -> bytes | None:
         if self._ca_bundle is None:
@@ -85,6 +95,8 @@ class Connecting:
 
     def __repr__(self) -> str:
         name = type(self).__name__
+        if self._kratos is not None:
+            return f"{name}(target={self._kratos!r})"
         if self._sandbox is not None:
             return f"{name}(sandbox={self._sandbox!r})"
         return f"{name}(base_url={self._url()!r})"

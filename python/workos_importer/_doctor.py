@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._credentials import Key
+    from ._kratos import Kratos
     from ._native import Sandbox
 
 # Where runs are if nobody says it; the engine has the same.
@@ -117,9 +118,13 @@ def examine(
     find_key: Callable[[], tuple[Key, tuple[str, ...]]],
     connect: Callable[[str], _native.Connection],
     run_dir: str | None,
+    kratos: Kratos | None = None,
 ) -> DoctorReport:
     """Looks at everything. `connect` makes a connection with a key. Raises nothing about what it looks at."""
-    checks = _sandboxed(sandbox) if sandbox is not None else _connected(find_key, connect)
+    if kratos is not None:
+        checks = _of_kratos(kratos)
+    else:
+        checks = _sandboxed(sandbox) if sandbox is not None else _connected(find_key, connect)
     checks.append(Check(*_native.check_run_folder(run_dir)))
     checks.append(disk(Path(run_dir or _DEFAULT_RUN_DIR)))
     return DoctorReport(tuple(checks))
@@ -151,6 +156,20 @@ def disk(folder: Path) -> Check:
 def _sandboxed(sandbox: Sandbox) -> list[Check]:
     environment = Check("environment", "ok", "SANDBOX: in this process; no key is needed", value="sandbox")
     return [environment, *(Check(*found) for found in _native.check_api(sandbox))]
+
+
+def _of_kratos(kratos: Kratos) -> list[Check]:
+    place = kratos.token_place
+    said = "no token is sent" if place is None else f"a token from {place}"
+    checks = [Check("environment", "ok", f"Kratos at {kratos.url}; {said}", value="kratos")]
+    if kratos.url != "sandbox":
+        try:
+            checks += [Check(*found) for found in _native.check_connection(kratos._connection())]
+        except ConfigError as error:
+            return [*checks, Check("certificates", "problem", "the CA bundle cannot be read", str(error), exit_code=2)]
+    if all(check.exit_code == 0 for check in checks):
+        checks += [Check(*found) for found in _native.check_api(kratos._target())]
+    return checks
 
 
 def _connected(

@@ -14,6 +14,7 @@ from ._checking import Checking
 from ._comparing import IMPORT, Comparing, Purpose
 from ._connecting import Connecting
 from ._exceptions import ConfigError
+from ._kratos import Kratos, checked_target
 from ._mapping import ColumnMapping, columns_of, renaming_of
 from ._native import Sandbox
 from ._options import (
@@ -45,7 +46,7 @@ _log.addHandler(logging.NullHandler())
 
 
 class Importer(Connecting, Checking, Comparing, RunsOnDisk):
-    """Makes a WorkOS environment match what sources say. One importer can make any number of runs.
+    """Makes a WorkOS environment, or a Kratos, match what sources say. One importer can make any number of runs.
 
     >>> from workos_importer import Importer, Sandbox
     >>> Importer(sandbox=Sandbox()).run([{"email": "ada@example.com"}]).wait().created
@@ -62,6 +63,7 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         ca_bundle: str | os.PathLike[str] | None = None,
         insecure_http: bool = False,
         sandbox: Sandbox | None = None,
+        target: Kratos | None = None,
         rows: RowKind = "users",
         organization: OrganizationRef | None = None,
         on_existing: OnExisting = "skip",
@@ -99,6 +101,7 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         - `base_url`: default `WORKOS_API_URL`, else `https://api.workos.com`. `http:` is for this machine alone unless
           `insecure_http`. `ca_bundle`: a PEM file of certificates to trust beside the system's.
         - `sandbox`: a `Sandbox` in place of all that.
+        - `target`: a `Kratos` to write to in place of WorkOS.
 
         What it writes:
 
@@ -153,6 +156,16 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
 
         Raises `ConfigError` for options that cannot be used or contradict each other.
         """
+        of_workos = {
+            "api_key": api_key,
+            "api_key_file": api_key_file,
+            "base_url": base_url,
+            "ca_bundle": ca_bundle,
+            "insecure_http": insecure_http,
+            "sandbox": sandbox,
+            "organization": organization,
+        }
+        self._kratos = checked_target(target, rows, of_workos)
         self._connect_with(api_key, api_key_file, env_file, base_url, ca_bundle, insecure_http, sandbox)
         self._options = Options(
             rows=rows,
@@ -182,6 +195,8 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         )
         self._rules = Rules(rules)
         self._native_options: _native.Options = {**self._options.to_native(), "rules": self._rules.names}
+        if self._kratos is not None:
+            self._native_options |= {"rows": "identities", "identities": self._kratos._identities}
         self._renaming = renaming_of(mapping)
         self._run_folder = RunFolder(run_dir)
         self._confirm = confirm
@@ -372,7 +387,7 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         """Looks whether an import would work from here, with three small reads; leaves nothing behind."""
         from ._doctor import examine
 
-        return examine(self._sandbox, self._found_key, self._connection, self._run_folder.path)
+        return examine(self._sandbox, self._found_key, self._connection, self._run_folder.path, self._kratos)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._key is not None or self._sandbox is not None:

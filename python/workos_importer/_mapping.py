@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from . import _native
 from ._exceptions import ConfigError, SourceError
 
 #: The source's column names to ours; a TOML file with such a table; or a function from a name to ours, or to None.
-ColumnMapping = Mapping[str, str] | str | os.PathLike[str] | Callable[[str], str | None]
+ColumnMapping = Mapping[str, str | Sequence[str]] | str | os.PathLike[str] | Callable[[str], str | None]
 
 _FORM = 'Write a table [mapping] with lines such as "E-Mail" = "email"'
 
@@ -94,7 +94,8 @@ def pairs_of(mapping: ColumnMapping | None) -> list[tuple[str, str]]:
     if isinstance(mapping, str | os.PathLike):
         return list(read_mapping(mapping).items())
     if isinstance(mapping, Mapping):
-        pairs = list(mapping.items())
+        several = [(name, [ours] if isinstance(ours, str) else list(ours)) for name, ours in mapping.items()]
+        pairs = [(name, ours) for name, targets in several for ours in targets]
         if not all(isinstance(name, str) and isinstance(ours, str) for name, ours in pairs):
             raise ConfigError('mapping takes texts to texts, such as {"E-Mail": "email"}', "mapping")
         return pairs

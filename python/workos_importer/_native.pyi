@@ -1,5 +1,5 @@
 """Owns the types of the native module, written by hand and checked by stubtest. Only the façade uses it, but for
-`Sandbox` and `SandboxServer`, which are public under `workos_importer`."""
+`Sandbox`, `KratosSandbox` and `SandboxServer`, which are public under `workos_importer`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
@@ -12,6 +12,7 @@ __all__ = [
     "FoundRun",
     "Import",
     "Judging",
+    "KratosSandbox",
     "Objects",
     "Sandbox",
     "SandboxServer",
@@ -74,6 +75,16 @@ class Options(TypedDict):
     asks_first: bool
     # the names of the caller's own rules; `judge` asks them
     rules: list[str]
+    # of identities alone
+    identities: Identities | None
+
+class Identities(TypedDict):
+    schema_id: str
+    # JSON
+    schema: str | None
+    allowed_roles: set[str] | None
+    allowed_tenants: set[str] | None
+    random_password: bool
 
 # severity, code, message, record number, line, column, record id
 _Issue: TypeAlias = tuple[str, str, str, int | None, int | None, str | None, str | None]
@@ -84,6 +95,12 @@ _Row: TypeAlias = tuple[Any, ...]
 _Again: TypeAlias = tuple[str, str | None, bool]
 # in the order of `Progress`; its last part in that of `Pace`
 _Progress: TypeAlias = tuple[int, int, int | None, float | None, float | None, tuple[Any, ...] | None]
+
+@final
+class KratosTarget:
+    """A Kratos as the engine takes it. `batch_size`: identities in one call at most."""
+
+    def __new__(cls, place: Connection | KratosSandbox, batch_size: int | None) -> Self: ...
 
 @final
 class Table:
@@ -114,7 +131,7 @@ class Connection:
 class Objects:
     """The way to single objects of one environment."""
 
-    def __new__(cls, target: Connection | Sandbox) -> Self: ...
+    def __new__(cls, target: Connection | Sandbox | KratosTarget) -> Self: ...
     def call(self, noun: str, verb: str, input: str) -> str:
         """Does one thing and waits for it, with the lock released. JSON in, JSON out.
 
@@ -205,7 +222,7 @@ def start(
     path: str | None,
     can_rewind: bool | None,
     written: tuple[str | None, str | None],
-    target: Connection | Sandbox,
+    target: Connection | Sandbox | KratosTarget,
     what: tuple[_Again, tuple[str, str | None, bool, int | None]],
 ) -> Import:
     """Starts an import of a file (`path`; `written`: delimiter, encoding), or of rows (`can_rewind` is given).
@@ -234,7 +251,9 @@ class Undoing:
     def place(self) -> tuple[str, str]:
         """The run's id, and its folder."""
 
-def undo(options: Options, run: str, organizations: bool, target: Connection | Sandbox, new_key: bool) -> Undoing:
+def undo(
+    options: Options, run: str, organizations: bool, target: Connection | Sandbox | KratosTarget, new_key: bool
+) -> Undoing:
     """Begins to undo a run, or goes on with that. Raises ConfigError or RunError."""
 
 def undo_left(folder: str, after: int, limit: int) -> tuple[int, list[_Left]]:
@@ -359,7 +378,7 @@ _Check: TypeAlias = tuple[str, Literal["ok", "unknown", "warning", "problem"], s
 def check_connection(connection: Connection) -> list[_Check]:
     """Looks at the settings of a connection; opens none."""
 
-def check_api(target: Connection | Sandbox) -> list[_Check]:
+def check_api(target: Connection | Sandbox | KratosTarget) -> list[_Check]:
     """Asks the API, with three reads."""
 
 def check_run_folder(run_dir: str | None) -> _Check:
@@ -450,6 +469,86 @@ class Sandbox:
 
     def reset(self) -> None:
         """Empties the environment, counters included."""
+
+    def serve(self, port: int = 0) -> SandboxServer:
+        """Serves it on 127.0.0.1 until the server is closed; port 0 takes a free one.
+
+        Raises `ConfigError` if the port is taken.
+        """
+
+@final
+class KratosSandbox:
+    """A stand-in for the admin API of Ory Kratos in this process: its codes, bodies and rules, and faults on demand.
+
+    Serve it over HTTP. The same settings and the same sequence of requests give the same answers.
+
+    >>> from workos_importer import KratosSandbox
+    >>> sandbox = KratosSandbox()
+    >>> made = sandbox.seed("POST", "/admin/identities", {"traits": {"email": "ada@example.com"}})
+    >>> [identity["traits"] for identity in sandbox.dump()["identities"]]
+    [{'email': 'ada@example.com'}]
+    """
+
+    def __new__(
+        cls,
+        *,
+        seed: int = 0,
+        latency: float | tuple[float, float] | None = None,
+        latency_per_identity: float = 0.0,
+        fault_rate: float = 0.0,
+        faults: list[str] | None = None,
+        token: str | None = None,
+        identity_schema: Mapping[str, Any] | None = None,
+        schemas: Mapping[str, Mapping[str, Any]] | None = None,
+        schemas_are_redirected: bool = False,
+        batches: bool = True,
+        failed_batches_are_refused: bool = True,
+        recovery_links: bool = True,
+        recovery_codes: bool = True,
+    ) -> Self:
+        """Makes one without identities.
+
+        - `seed`: where identifiers, faults and latencies are drawn from.
+        - `latency`: seconds that a request takes, or the least and the largest; `latency_per_identity`: what each
+          identity that it makes adds.
+        - `fault_rate`: the share of requests (0 to 1) that go wrong, in the ways of `faults` (default: all).
+        - `token`: the bearer token that is asked for, as by a proxy; default: none is.
+        - `identity_schema`: the schema `default`, or `schemas` by their ids, the first for identities that name none.
+          Default: email (which identifies), name, first_name, last_name, role and tenant_id, all of them texts.
+        - `schemas_are_redirected`: the admin API sends those who ask for schemas on to the public API, as on a port of
+          its own.
+        - `batches=False`: there is no batch endpoint, as in older servers.
+        - `failed_batches_are_refused=False`: a batch of which all fails answers 200 with an error for each.
+        - `recovery_links=False`, `recovery_codes=False`: that way of recovery is switched off.
+
+        Raises `ConfigError` for settings that cannot be used.
+        """
+
+    def counters(self) -> dict[str, Any]:
+        """Requests, answers and faults so far, under the names of `Sandbox.counters`."""
+
+    def dump(self) -> dict[str, Any]:
+        """Everything there is, in the order of creation: `identities` and `recoveries`, without links and codes.
+
+        An identity's `password` is None, `"password"`, or the kind of the hash that was given.
+        """
+
+    def seed(self, method: str, path: str, body: Any = None) -> Any:
+        """Makes or changes something directly, such as `seed("POST", "/admin/identities", {"traits": {…}})`.
+
+        Outside of the token, faults and counters. Returns the API's answer.
+        """
+
+    def fail_next(
+        self, fault: str, *, method: str | None = None, path: str = "", times: int = 1, skip: int = 0
+    ) -> None:
+        """Lets the next `times` requests whose method and path match go wrong, after `skip` that are let through.
+
+        The faults are those of `Sandbox.fail_next`. Raises `ConfigError` for another name.
+        """
+
+    def reset(self) -> None:
+        """Takes everything away, counters included."""
 
     def serve(self, port: int = 0) -> SandboxServer:
         """Serves it on 127.0.0.1 until the server is closed; port 0 takes a free one.

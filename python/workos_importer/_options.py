@@ -123,6 +123,7 @@ class Options:
             "run_dir": run_dir_of(self.run_dir),
             "asks_first": False,
             "rules": [],
+            "identities": None,
         }
 
     def _rate_limit(self) -> tuple[int, float] | None:

@@ -122,6 +122,10 @@ class RunFolder:
         """The figures of a run."""
         return convert.summary(self._found(name).summary(), ())
 
+    def target_of(self, name: str) -> str:
+        """Which directory a run wrote to: `workos` or `kratos`."""
+        return "kratos" if self.find(name).target.startswith("kratos") else "workos"
+
     def record_id(self, name: str) -> str | None:
         """The column of a run's source that says what each row is called."""
         return self._found(name).record_id()

@@ -14,20 +14,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from . import Importer, Sandbox, ValidationReport
+    from . import Importer, KratosSandbox, Sandbox, ValidationReport
 
 # What the sandbox over HTTP lets in.
 _KEY = "sk_test_workos_sandbox"
 
-_MARKER = (
-    "workos_sandbox(**settings): settings of the sandbox that this test gets, such as fault_rate=0.1 or limits=True; "
-    "see workos_importer.Sandbox"
+_MARKERS = (
+    "workos_sandbox(**settings): settings of this test's sandbox, such as limits=True; see workos_importer.Sandbox",
+    "kratos_sandbox(**settings): those of this test's Kratos, such as batches=False; see workos_importer.KratosSandbox",
 )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes the marker known, also where markers are strict."""
-    config.addinivalue_line("markers", _MARKER)
+    """Makes the markers known, also where markers are strict."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+def _marked(request: pytest.FixtureRequest, name: str) -> dict[str, Any]:
+    """The settings that markers of a name give. The one that is nearest to the test comes last, and counts."""
+    settings: dict[str, Any] = {}
+    for marker in reversed(list(request.node.iter_markers(name))):
+        if marker.args:
+            raise pytest.UsageError(f"The marker {name} takes named settings only, such as fault_rate=0.1")
+        settings |= marker.kwargs
+    return settings
 
 
 @pytest.fixture
@@ -40,12 +51,7 @@ def workos_sandbox(request: pytest.FixtureRequest) -> Sandbox:
     from . import Sandbox
 
     settings: dict[str, Any] = {"limits": False}
-    # The marker that is nearest to the test comes last, and counts.
-    for marker in reversed(list(request.node.iter_markers("workos_sandbox"))):
-        if marker.args:
-            raise pytest.UsageError("The marker workos_sandbox takes named settings only, such as fault_rate=0.1")
-        settings |= marker.kwargs
-    return Sandbox(**settings)
+    return Sandbox(**settings | _marked(request, "workos_sandbox"))
 
 
 @pytest.fixture
@@ -76,6 +82,36 @@ def workos_sandbox_url(workos_sandbox: Sandbox, tmp_path: Path, monkeypatch: pyt
         # Another key, of somebody's shell, would contradict this one.
         monkeypatch.delenv("WORKOS_SECRET_KEY", raising=False)
         monkeypatch.setenv("WORKOS_IMPORTER_RUN_DIR", str(tmp_path / "workos-importer-runs"))
+        yield server.url
+
+
+@pytest.fixture
+def kratos_sandbox(request: pytest.FixtureRequest) -> KratosSandbox:
+    """A Kratos of this test's own without identities, in this process: a `workos_importer.KratosSandbox`.
+
+    The marker `kratos_sandbox(batches=False)` takes all settings of a `KratosSandbox`.
+    """
+    from . import KratosSandbox
+
+    return KratosSandbox(**_marked(request, "kratos_sandbox"))
+
+
+@pytest.fixture
+def kratos_sandbox_url(
+    request: pytest.FixtureRequest, kratos_sandbox: KratosSandbox, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The address of this test's Kratos over HTTP, for its own clients and code that reads its settings.
+
+    Until the test ends, `KRATOS_ADMIN_URL` leads there, with the token of the marker, if it has one, in
+    `KRATOS_ADMIN_TOKEN`.
+    """
+    token = _marked(request, "kratos_sandbox").get("token")
+    with kratos_sandbox.serve() as server:
+        monkeypatch.setenv("KRATOS_ADMIN_URL", server.url)
+        if token is None:
+            monkeypatch.delenv("KRATOS_ADMIN_TOKEN", raising=False)
+        else:
+            monkeypatch.setenv("KRATOS_ADMIN_TOKEN", token)
         yield server.url
 
 

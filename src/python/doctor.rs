@@ -7,12 +7,11 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tokio::time::timeout;
-use workos_importer_core::import::Target;
 use workos_importer_core::import::doctor::{self as core, Check};
 
 use crate::connection::Connection;
 use crate::import::GivenTarget;
-use crate::{errors, runtime, sandbox};
+use crate::{errors, runtime, stand_ins};
 
 /// How long one wait lasts before Python's signals are looked at.
 const SLICE: Duration = Duration::from_millis(50);
@@ -35,10 +34,7 @@ pub fn check_api<'py>(
     py: Python<'py>,
     target: GivenTarget<'py>,
 ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-    let target = match target {
-        GivenTarget::Connection(connection) => Target::Api(connection.inner.clone()),
-        GivenTarget::Sandbox(sandbox) => Target::Sandbox(sandbox.inner().clone()),
-    };
+    let target = target.into_core();
     let runtime = runtime::handle(py)?;
     let mut asking = runtime.spawn(async move { core::ask_api(&target).await });
     loop {
@@ -73,7 +69,7 @@ fn parts<'py>(py: Python<'py>, check: Check) -> PyResult<Bound<'py, PyTuple>> {
         check.standing.as_str(),
         check.message,
         check.remedy,
-        sandbox::to_python(py, &check.value)?,
+        stand_ins::to_python(py, &check.value)?,
         check.standing.exit_code(),
     )
         .into_pyobject(py)

@@ -12,7 +12,7 @@ use workos_importer_core::source::SourceError;
 use workos_importer_core::validate::ValidateError;
 use workos_importer_core::wire::ConnectionError;
 
-use crate::sandbox;
+use crate::stand_ins;
 
 pub fn config(py: Python<'_>, kind: &str, message: &str) -> PyErr {
     raised(py, "ConfigError", kind, message)
@@ -127,7 +127,7 @@ pub fn objects(py: Python<'_>, error: &ObjectsError) -> PyErr {
             return made(py, "ConflictError", (message, kind, with.as_deref()));
         }
         ObjectsError::InDoubt { candidates, .. } => {
-            let candidates = sandbox::to_python(py, &Value::from(candidates.clone()));
+            let candidates = stand_ins::to_python(py, &Value::from(candidates.clone()));
             return match candidates {
                 Ok(candidates) => made(py, "InDoubtError", (message, kind, candidates)),
                 Err(error) => error,

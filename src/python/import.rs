@@ -12,6 +12,7 @@ use workos_importer_core::journal::AnswerLine;
 use crate::connection::Connection;
 use crate::exit::Busy;
 use crate::handle::{Handle, SLICE};
+use crate::kratos::KratosTarget;
 use crate::options::{Options, format, pace_change};
 use crate::rows::handed;
 use crate::sandbox::Sandbox;
@@ -31,6 +32,7 @@ pub struct Import {
 pub enum GivenTarget<'py> {
     Connection(PyRef<'py, Connection>),
     Sandbox(PyRef<'py, Sandbox>),
+    Kratos(PyRef<'py, KratosTarget>),
 }
 
 impl GivenTarget<'_> {
@@ -39,6 +41,7 @@ impl GivenTarget<'_> {
         match self {
             GivenTarget::Connection(connection) => Target::Api(connection.inner.clone()),
             GivenTarget::Sandbox(sandbox) => Target::Sandbox(sandbox.inner().clone()),
+            GivenTarget::Kratos(kratos) => kratos.target(),
         }
     }
 }

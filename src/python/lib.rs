@@ -13,6 +13,8 @@ mod exit;
 mod handle;
 mod import;
 mod judging;
+mod kratos;
+mod kratos_sandbox;
 mod logging;
 mod objects;
 mod options;
@@ -22,6 +24,7 @@ mod rows;
 mod runs;
 mod runtime;
 mod sandbox;
+mod stand_ins;
 mod tables;
 mod undo;
 
@@ -47,6 +50,10 @@ mod _native {
     #[pymodule_export]
     use super::judging::Judging;
     #[pymodule_export]
+    use super::kratos::KratosTarget;
+    #[pymodule_export]
+    use super::kratos_sandbox::KratosSandbox;
+    #[pymodule_export]
     use super::logging::drain_logs;
     #[pymodule_export]
     use super::objects::Objects;
@@ -59,7 +66,9 @@ mod _native {
     #[pymodule_export]
     use super::runs::{FoundRun, find_run, runs};
     #[pymodule_export]
-    use super::sandbox::{Sandbox, SandboxServer};
+    use super::sandbox::Sandbox;
+    #[pymodule_export]
+    use super::stand_ins::SandboxServer;
     #[pymodule_export]
     use super::tables::Table;
     #[pymodule_export]

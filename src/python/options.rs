@@ -12,6 +12,7 @@ use workos_importer_core::row::{Columns, Mode, ModeError, OrganizationOptions, R
 use workos_importer_core::source::Format;
 
 use crate::errors;
+use crate::kratos::GivenIdentities;
 
 /// As `_native.pyi` has them.
 #[derive(FromPyObject)]
@@ -47,6 +48,7 @@ pub struct Options {
     run_dir: Option<PathBuf>,
     asks_first: bool,
     rules: Vec<String>,
+    identities: Option<GivenIdentities>,
 }
 
 impl Options {
@@ -115,6 +117,10 @@ impl Options {
             run_dir: self.run_dir,
             asks_first: self.asks_first,
             rules: self.rules,
+            identities: self
+                .identities
+                .map(|given| given.into_core(py))
+                .transpose()?,
             ..ImportOptions::default()
         })
     }

@@ -19,6 +19,7 @@ mod listing;
 mod machine;
 mod passwords;
 mod recovery;
+mod redirects;
 mod schema;
 mod settings;
 mod state;
@@ -42,6 +43,7 @@ use std::time::{Duration, SystemTime};
 pub struct Kratos {
     machine: Arc<Mutex<Machine>>,
     latency: Latency,
+    per_identity: Duration,
     identity: u64,
 }
 
@@ -50,6 +52,7 @@ impl Kratos {
     pub fn new(settings: Settings) -> Self {
         Self {
             latency: Latency::new(settings.seed, settings.latency),
+            per_identity: settings.latency_per_identity,
             machine: Arc::new(Mutex::new(Machine::new(settings))),
             // Not from the seed: two that are made alike are two.
             identity: rand::random(),
@@ -62,10 +65,16 @@ impl Kratos {
         self.machine().handle(request, now)
     }
 
-    /// How long one request takes, drawn from the seed: the time before it is
-    /// delivered, and the time until its answer is back.
-    pub fn latency(&self) -> (Duration, Duration) {
-        self.latency.draw()
+    /// How long this request takes, drawn from the seed: the time before it is
+    /// delivered, and the time until its answer is back. Each identity that it
+    /// makes adds to the first: Kratos commits a batch when it is through.
+    pub fn latency(&self, request: &Request<Bytes>) -> (Duration, Duration) {
+        let (before, after) = self.latency.draw();
+        if self.per_identity.is_zero() {
+            return (before, after);
+        }
+        let work = self.per_identity.saturating_mul(batch::makes(request));
+        (before.saturating_add(work), after)
     }
 
     /// Tells sandboxes in one process, or in several, from each other. Clones

@@ -6,8 +6,9 @@
 //! no socket and reads no clock, and [`serve`], an HTTP server on loopback over
 //! it. This file owns the handle that both share.
 //!
-//! [`kratos`] is a stand-in for another service, Ory Kratos, and shares faults
-//! and counters with this one.
+//! [`kratos`] is a stand-in for another service, Ory Kratos, and shares faults,
+//! counters and the server with this one: a transport takes either as a
+//! [`StandIn`].
 
 mod answer;
 mod api_keys;
@@ -38,6 +39,7 @@ mod roles;
 mod route;
 mod server;
 mod settings;
+mod stand_in;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -48,6 +50,7 @@ pub use ending::{Ending, Exchange};
 pub use faults::{Fault, Faults, RetryAfter, Script};
 pub use server::{Server, serve};
 pub use settings::{Limit, Limits, Settings};
+pub use stand_in::StandIn;
 
 use answer::Body;
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! Owns the HTTP server: an address on loopback, the endpoints for scripts,
 //! and the carrying out of each ending on the connection that it belongs to.
 
-use crate::Sandbox;
+use crate::StandIn;
 use crate::connection::{Door, Line};
 use crate::ending::Ending;
 use axum::Router;
@@ -15,6 +15,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -56,20 +57,20 @@ impl Drop for Server {
 
 #[derive(Clone, Debug)]
 struct Shared {
-    sandbox: Sandbox,
+    stand_in: Arc<dyn StandIn>,
     stopping: watch::Receiver<bool>,
 }
 
-/// Serves a sandbox over HTTP/1.1, on loopback only.
+/// Serves a stand-in over HTTP/1.1, on loopback only.
 ///
 /// Beside the API there are `GET /_sandbox/dump`, `GET /_sandbox/counters` and
 /// `POST /_sandbox/reset`, which need no key and count under no limit. The
-/// times that the sandbox is given are the system clock's.
+/// times that the stand-in is given are the system clock's.
 ///
 /// # Errors
 ///
 /// If the address is not on loopback, or cannot be listened on.
-pub async fn serve(sandbox: Sandbox, address: SocketAddr) -> io::Result<Server> {
+pub async fn serve(stand_in: impl StandIn + 'static, address: SocketAddr) -> io::Result<Server> {
     if !address.ip().is_loopback() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -80,7 +81,7 @@ pub async fn serve(sandbox: Sandbox, address: SocketAddr) -> io::Result<Server> 
     let address = listener.local_addr()?;
     let (stopping, stopped) = watch::channel(false);
     let shared = Shared {
-        sandbox,
+        stand_in: Arc::new(stand_in),
         stopping: stopped.clone(),
     };
     let service = Router::new()
@@ -118,12 +119,12 @@ async fn answer(
         );
     };
     if let Some(name) = parts.uri.path().strip_prefix("/_sandbox/") {
-        return for_scripts(&shared.sandbox, &parts.method, name);
+        return for_scripts(&*shared.stand_in, &parts.method, name);
     }
-    let (before, after) = shared.sandbox.latency();
-    pause(before).await;
     let request = http::Request::from_parts(parts, body);
-    let ending = shared.sandbox.handle(&request, SystemTime::now()).ending;
+    let (before, after) = shared.stand_in.latency(&request);
+    pause(before).await;
+    let ending = shared.stand_in.handle(&request, SystemTime::now()).ending;
     pause(after).await;
     match ending {
         Ending::Answer(response) => response.map(Body::from),
@@ -150,12 +151,12 @@ async fn pause(time: Duration) {
     }
 }
 
-fn for_scripts(sandbox: &Sandbox, method: &Method, name: &str) -> Response {
+fn for_scripts(stand_in: &dyn StandIn, method: &Method, name: &str) -> Response {
     match (method.as_str(), name) {
-        ("GET", "dump") => json_answer(StatusCode::OK, sandbox.dump()),
-        ("GET", "counters") => json_answer(StatusCode::OK, sandbox.counters().to_json()),
+        ("GET", "dump") => json_answer(StatusCode::OK, stand_in.dump()),
+        ("GET", "counters") => json_answer(StatusCode::OK, stand_in.counters().to_json()),
         ("POST", "reset") => {
-            sandbox.reset();
+            stand_in.reset();
             json_answer(StatusCode::OK, json!({ "reset": true }))
         }
         _ => json_answer(StatusCode::NOT_FOUND, json!({ "message": "Not Found" })),
@@ -188,14 +189,15 @@ fn written(response: &http::Response<Bytes>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Fault;
+    use crate::kratos::{self, Kratos};
     use crate::testing::{sandbox, unlimited};
+    use crate::{Fault, Sandbox};
     use std::io::{ErrorKind, Read, Write};
     use std::net::{Ipv4Addr, Shutdown, TcpStream};
 
-    async fn served(sandbox: &Sandbox) -> Server {
+    async fn served<S: StandIn + Clone + 'static>(stand_in: &S) -> Server {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        serve(sandbox.clone(), address).await.unwrap()
+        serve(stand_in.clone(), address).await.unwrap()
     }
 
     fn connected(server: &Server) -> TcpStream {
@@ -342,6 +344,43 @@ mod tests {
         let begun = std::time::Instant::now();
         one_answer(&connected(&server), &get("/user_management/users"));
         assert!(begun.elapsed() >= Duration::from_millis(60));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_kratos_is_served_with_faults_and_the_endpoints_for_scripts() {
+        let kratos = Kratos::new(kratos::Settings {
+            latency_per_identity: Duration::from_millis(40),
+            ..kratos::Settings::default()
+        });
+        let server = served(&kratos).await;
+        kratos.fail_next(Method::PATCH, "/admin/identities", Fault::ResetAfter, 1);
+        let people = ["a", "b", "c"].map(|name| {
+            let traits = json!({ "email": format!("{name}@example.com") });
+            json!({ "create": { "schema_id": "default", "traits": traits } })
+        });
+        let body = json!({ "identities": people }).to_string();
+        let batch = format!(
+            "PATCH /admin/identities HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let begun = std::time::Instant::now();
+        let (bytes, end) = until_end(&connected(&server), &batch);
+        assert!(
+            begun.elapsed() >= Duration::from_millis(120),
+            "three of them"
+        );
+        assert!(bytes.is_empty());
+        assert_eq!(end, Err(ErrorKind::ConnectionReset));
+        let stream = connected(&server);
+        assert!(one_answer(&stream, &batch).starts_with("HTTP/1.1 409"));
+        let dump = one_answer(&stream, "GET /_sandbox/dump HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert!(dump.contains("b@example.com"), "{dump}");
+        let reset = "POST /_sandbox/reset HTTP/1.1\r\nHost: x\r\n\r\n";
+        assert!(one_answer(&stream, reset).starts_with("HTTP/1.1 200"));
+        let page = one_answer(&stream, &get("/admin/identities"));
+        assert!(page.ends_with("[]"), "{page}");
+        let counters = "GET /_sandbox/counters HTTP/1.1\r\nHost: x\r\n\r\n";
+        assert!(one_answer(&stream, counters).contains("\"total\":1,"));
     }
 
     #[tokio::test]

@@ -213,6 +213,39 @@ def test_who_does_not_use_it_loads_next_to_nothing(pytester: pytest.Pytester) ->
     assert least < 0.05
 
 
+def test_each_test_has_a_kratos_of_its_own(pytester: pytest.Pytester) -> None:
+    code = """
+        import json
+        import os
+        import urllib.request
+        import pytest
+
+        IDENTITIES = "/admin/identities"
+
+        @pytest.mark.parametrize("name", ["ada", "grace"])
+        def test_it(kratos_sandbox, name):
+            kratos_sandbox.seed("POST", IDENTITIES, {"traits": {"email": f"{name}@example.com"}})
+            assert len(kratos_sandbox.dump()["identities"]) == 1
+
+        @pytest.mark.kratos_sandbox(token="secret", batches=False)
+        def test_code_that_reads_its_settings(kratos_sandbox, kratos_sandbox_url):
+            assert os.environ["KRATOS_ADMIN_URL"] == kratos_sandbox_url
+            token = os.environ["KRATOS_ADMIN_TOKEN"]
+            request = urllib.request.Request(
+                kratos_sandbox_url + IDENTITIES, headers={"Authorization": f"Bearer {token}"}
+            )
+            with urllib.request.urlopen(request) as answer:
+                assert json.load(answer) == []
+            assert kratos_sandbox.seed("PATCH", IDENTITIES, {"identities": []})["error"]["code"] == 404
+
+        def test_there_is_no_token_unless_one_is_set(kratos_sandbox_url):
+            assert "KRATOS_ADMIN_TOKEN" not in os.environ
+            with urllib.request.urlopen(kratos_sandbox_url + IDENTITIES) as answer:
+                assert answer.status == 200
+    """
+    passes(pytester, code, 4)
+
+
 def test_it_can_be_left_out(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-p", "no:workos-importer", "--fixtures")
     assert "workos_sandbox" not in result.stdout.str()

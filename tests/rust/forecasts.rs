@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::json;
 use tokio::time::Instant;
+use workos_importer_core::directory::Remote;
 use workos_importer_core::directory::workos::Limits as Kept;
 use workos_importer_core::engine::Ended;
 use workos_importer_core::import::Forecast;
@@ -54,7 +55,12 @@ fn foretold(mut scenario: Scenario, rows: u64) -> (Done, Vec<(f64, Option<f64>)>
         let now = Instant::now();
         let begun = *begun.lock().unwrap().get_or_insert(now);
         let mut forecast = forecast.lock().unwrap();
-        forecast.look(now, ended, &directory.standing(), directory.windows());
+        forecast.look(
+            now,
+            ended,
+            &directory.pace().standing(),
+            directory.pace().windows(),
+        );
         let left = forecast.seconds_left(rows - ended);
         let since = now.duration_since(begun).as_secs_f64();
         keep.lock().unwrap().push((since, left));
@@ -166,10 +172,10 @@ fn another_pace_is_in_it_at_once() {
     scenario.look(move |directory, ended| {
         let mut seconds = seconds.lock().unwrap();
         if *seconds == 90 {
-            directory.set_limits(&Kept::documented().with_headroom(0.5));
+            directory.keep(None, 0.5);
         }
         let mut forecast = forecast.lock().unwrap();
-        let (standing, windows) = (directory.standing(), directory.windows());
+        let (standing, windows) = (directory.pace().standing(), directory.pace().windows());
         forecast.look(Instant::now(), ended, &standing, windows);
         let left = forecast.seconds_left(6_000 - ended);
         keep.lock().unwrap().push((f64::from(*seconds), left));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 use tokio::time::Instant;
+use workos_importer_core::directory::Remote;
 use workos_importer_core::engine::Ended;
 use workos_importer_core::wire::{Request, SendError};
 use workos_importer_sandbox::{Fault, Sandbox, Settings};

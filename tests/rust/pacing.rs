@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use workos_importer_core::directory::Remote;
 use workos_importer_core::engine::Ended;
 use workos_importer_sandbox::{Limits, Sandbox, Settings};
 
@@ -197,9 +198,7 @@ fn another_share_holds_from_now_on() {
     scenario.limits = Some(limits().with_headroom(0.9));
     scenario.tell(|directory| {
         directory.expect(3_000);
-        directory.set_limits(
-            &workos_importer_core::directory::workos::Limits::documented().with_headroom(0.5),
-        );
+        directory.keep(None, 0.5);
         directory
     });
     let seconds = scenario.run().virtual_seconds;

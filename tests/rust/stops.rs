@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use workos_importer_core::directory::Remote;
 use workos_importer_core::engine::{DRAIN, Ended, Halt, MaxErrors};
 use workos_importer_core::row::Kind;
 use workos_importer_sandbox::{Fault, Sandbox, Settings};

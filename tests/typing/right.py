@@ -22,6 +22,7 @@ from workos_importer import (
     ImporterError,
     ImportRun,
     Issue,
+    KratosSandbox,
     Membership,
     Organization,
     OrganizationRef,
@@ -167,6 +168,9 @@ def rehearse() -> str:
     sandbox.fail_next("reset_after", method="POST", path="/users", times=2)
     with sandbox.serve() as server:
         print(server.url.upper(), sandbox.counters()["requests"])
+    kratos = KratosSandbox(token="x", schemas={"a": {"properties": {"traits": {}}}}, latency_per_identity=0.001)
+    kratos.seed("POST", "/admin/identities", {"traits": {}})
+    print(kratos.serve().url, kratos.dump()["identities"])
     assert_importable([{"email": "ada@example.com"}], organization=OrganizationRef(id="org_1")).to_dict()
     return workos_importer.__version__
 

@@ -48,7 +48,7 @@ _COMMANDS = {
     "feature-flags": ("feature_flags", "list or check the feature flags of an organization"),
     "api-keys": ("api_keys", "create or list the API keys of an organization"),
     "doctor": ("doctor", "say whether an import would work from here, and what to do if not"),
-    "sandbox": ("sandbox", "serve a WorkOS for rehearsals on this machine"),
+    "sandbox": ("sandbox", "serve a WorkOS or a Kratos for rehearsals on this machine"),
     "demo": ("demo", "see an import, without a key"),
     "generate": ("generate", "write a file of invented users"),
     "rate-check": ("rate_check", "see the rate limit being kept"),

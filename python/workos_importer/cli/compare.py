@@ -77,7 +77,8 @@ def _telling(importer: Importer, streams: Streams) -> Iterator[Callable[[ImportR
     place = importer.key_place()
     for warning in importer.key_warnings():
         streams.note(f"Warning: {warning}")
-    streams.note(f"Comparing with the directory (key from {place}). Nothing is written.")
+    key = "" if place is None else f" (key from {place})"
+    streams.note(f"Comparing with the directory{key}. Nothing is written.")
     over = threading.Event()
     telling: list[threading.Thread] = []
     begun = time.monotonic()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .._box import duration
 from .._credentials import find_key
 from .._options import base_url_of
+from .target_flags import kratos_of
 
 if TYPE_CHECKING:
     import argparse
@@ -33,10 +34,9 @@ def consent_of(parsed: argparse.Namespace, streams: Streams) -> Callable[[Starte
         return None
 
     def confirm(asked: Started) -> bool:
-        place = find_key(None, parsed.api_key_file).key.place
         if asked.note is not None:
             streams.note(asked.note)
-        return agreed(f"{_about(asked, base_url_of(parsed.base_url), place)} Write to it?", streams)
+        return agreed(f"{_where(parsed)}: {_about(asked)}. Write to it?", streams)
 
     return confirm
 
@@ -61,12 +61,19 @@ def agreed(question: str, streams: Streams) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _about(asked: Started, base_url: str, place: str) -> str:
+def _where(parsed: argparse.Namespace) -> str:
+    if getattr(parsed, "target", None) == "kratos":
+        return f"This is the Kratos at {kratos_of(parsed).url}"
+    place = find_key(None, parsed.api_key_file).key.place
+    return f"This is a LIVE environment ({base_url_of(parsed.base_url)}, key from {place})"
+
+
+def _about(asked: Started) -> str:
     rows = "an unknown number of rows" if asked.rows is None else f"{asked.rows} rows"
     parts = [rows, asked.mode]
     if asked.least_seconds is not None:
         parts.append(f"at least {duration(asked.least_seconds)}")
-    return f"This is a LIVE environment ({base_url}, key from {place}): {' · '.join(parts)}."
+    return " · ".join(parts)
 
 
 @contextmanager

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._importer import Importer
-from .import_ import sandbox_of
 from .progress import document
 from .run_flags import add_connection, add_run_dir
 from .streams import without_keys
+from .target_flags import connection_of
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +28,7 @@ def add(commands: Commands, streams: Streams) -> None:
         epilog="Exit codes: 0 ready; 1 something has to be done; 2 configuration; 3 the key is refused; 4 the API "
         "cannot be reached.",
     )
-    add_connection(parser)
+    add_connection(parser, "workos")
     parser.add_argument("--sandbox", action="store_true", help="ask a sandbox in this process: no key needed")
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
     add_run_dir(parser)
@@ -37,14 +37,7 @@ def add(commands: Commands, streams: Streams) -> None:
 
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Looks, prints and returns the exit code."""
-    importer = Importer(
-        sandbox=sandbox_of(parsed),
-        api_key_file=parsed.api_key_file,
-        base_url=parsed.base_url,
-        ca_bundle=parsed.ca_bundle,
-        insecure_http=parsed.insecure_http,
-        run_dir=parsed.run_dir,
-    )
+    importer = Importer(run_dir=parsed.run_dir, **connection_of(parsed))
     report = importer.doctor()
     # A key that was pasted into the wrong place is not repeated.
     streams.result(without_keys(document("doctor", report.to_dict()) if parsed.json else str(report)))

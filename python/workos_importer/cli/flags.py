@@ -41,10 +41,14 @@ def add_source(parser: Parser) -> None:
     )
 
 
-def mapping_of(parsed: argparse.Namespace) -> dict[str, str]:
+def mapping_of(parsed: argparse.Namespace) -> dict[str, str | list[str]]:
     """The meaning of columns, from both flags. Raises `ConfigError`."""
-    from_file = {} if parsed.map_file is None else read_mapping(parsed.map_file)
-    return from_file | dict(parsed.map)
+    mapping: dict[str, str | list[str]] = {} if parsed.map_file is None else dict(read_mapping(parsed.map_file))
+    given: dict[str, list[str]] = {}
+    for column, ours in parsed.map:
+        given.setdefault(column, []).append(ours)
+    # One column can be a field of its own and a trait.
+    return mapping | {column: ours[0] if len(ours) == 1 else ours for column, ours in given.items()}
 
 
 def add_organization(parser: Parser) -> None:

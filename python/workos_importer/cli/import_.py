@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import ConfigError
 from .._importer import Importer
-from .._native import Sandbox
 from .consent import add_yes, consent_of
 from .flags import (
     add_foreign,
@@ -24,6 +23,7 @@ from .follow import follow
 from .issues import issue_line
 from .progress import document
 from .run_flags import add_connection, add_output, add_pace, options_of, reporter_of
+from .target_flags import add_identities
 
 if TYPE_CHECKING:
     from .._results import Issue
@@ -49,7 +49,8 @@ def add(commands: Commands, streams: Streams) -> None:
     add_organization(parser)
     _add_behaviour(parser)
     add_pace(parser)
-    add_connection(parser)
+    add_connection(parser, "workos")
+    add_identities(parser, writes=True)
     parser.add_argument("--sandbox", action="store_true", help="write into a sandbox in this process: no key needed")
     add_output(parser)
     add_yes(parser)
@@ -157,20 +158,8 @@ def _dry_run(importer: Importer, source: str, parsed: argparse.Namespace, stream
     return report.exit_code
 
 
-def sandbox_of(parsed: argparse.Namespace) -> Sandbox | None:
-    """The sandbox of `--sandbox`. Raises `ConfigError` for flags that say something else."""
-    if not parsed.sandbox:
-        return None
-    for name in ("base_url", "api_key_file", "ca_bundle"):
-        if getattr(parsed, name) is not None:
-            flag = name.replace("_", "-")
-            raise ConfigError(f"--sandbox and --{flag} contradict each other.", "contradiction")
-    return Sandbox()
-
-
 def _importer(parsed: argparse.Namespace, source: str, streams: Streams) -> Importer:
     return Importer(
-        sandbox=sandbox_of(parsed),
         # Rows that are typed come from where the answer would have to come from.
         confirm=None if source == "-" else consent_of(parsed, streams),
         rows=parsed.rows,

@@ -9,9 +9,9 @@ from .._credentials import find_key
 from .._directory import Directory
 from .._exceptions import ConfigError, InputError
 from .consent import attended
-from .import_ import sandbox_of
 from .parser import Refused, whole_number
 from .run_flags import add_connection
+from .target_flags import sandbox_of
 
 if TYPE_CHECKING:
     import argparse

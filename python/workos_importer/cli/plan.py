@@ -8,6 +8,7 @@ from .compare import add_what_is_there, comparing, importer_of
 from .flags import add_organization, add_source, source_of
 from .progress import document
 from .run_flags import add_connection, add_pace, add_run_dir
+from .target_flags import add_identities
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +32,8 @@ def add(commands: Commands, streams: Streams) -> None:
     add_organization(parser)
     add_what_is_there(parser)
     add_pace(parser)
-    add_connection(parser)
+    add_connection(parser, "workos")
+    add_identities(parser, writes=False)
     parser.add_argument("--out", metavar="FILE", help="save the plan; `import SOURCE --plan FILE` does exactly that")
     parser.add_argument("--quiet", action="store_true", help="print the plan alone")
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")

@@ -8,6 +8,7 @@ from .._importer import Importer
 from .consent import add_yes, consent_of
 from .follow import follow
 from .run_flags import add_connection, add_output, add_pace, options_of, reporter_of
+from .target_flags import add_batch_size, take_target_of_run
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +34,8 @@ def add(commands: Commands, streams: Streams) -> None:
 def add_going_on(parser: Parser) -> None:
     """Which run, and how it is gone on with."""
     parser.add_argument("run", metavar="RUN", help="an id, a unique beginning of one, or latest")
-    add_connection(parser)
+    add_connection(parser, None)
+    add_batch_size(parser.add_argument_group("identities", "With --target kratos."))
     parser.add_argument(
         "--new-key", action="store_true", help="the key is another one of the same environment, after a key rotation"
     )
@@ -44,6 +46,7 @@ def add_going_on(parser: Parser) -> None:
 
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Goes on and returns the exit code."""
+    take_target_of_run(parsed)
     importer = Importer(confirm=consent_of(parsed, streams), **options_of(parsed))
     reporter = reporter_of(parsed, importer, streams)
     return follow(importer, lambda: importer.resume(parsed.run, new_key=parsed.new_key), parsed, reporter, streams)

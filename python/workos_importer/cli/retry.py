@@ -9,6 +9,7 @@ from .consent import consent_of
 from .follow import follow
 from .resume import add_going_on
 from .run_flags import options_of, reporter_of
+from .target_flags import take_target_of_run
 
 if TYPE_CHECKING:
     import argparse
@@ -33,6 +34,7 @@ def add(commands: Commands, streams: Streams) -> None:
 
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Tries again and returns the exit code."""
+    take_target_of_run(parsed)
     importer = Importer(confirm=consent_of(parsed, streams), **options_of(parsed))
     reporter = reporter_of(parsed, importer, streams)
     return follow(importer, lambda: importer.retry(parsed.run, new_key=parsed.new_key), parsed, reporter, streams)

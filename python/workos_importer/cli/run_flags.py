@@ -8,6 +8,7 @@ from .._exceptions import ConfigError
 from .._importer import Importer
 from .parser import give_up_after, rate_limit, share, stop_at, whole_number
 from .progress import Silence, chosen
+from .target_flags import add_target, connection_of
 
 if TYPE_CHECKING:
     import argparse
@@ -38,13 +39,20 @@ def add_pace(parser: Parser) -> None:
     )
 
 
-def add_connection(parser: Parser) -> None:
-    """Where the API is, and where the key comes from."""
-    group = parser.add_argument_group(
-        "connection", "The key comes from WORKOS_API_KEY, WORKOS_SECRET_KEY, --api-key-file or .env in this folder."
-    )
+_KEY_PLACES = "The key comes from WORKOS_API_KEY, WORKOS_SECRET_KEY, --api-key-file or .env in this folder."
+_URL = "default WORKOS_API_URL, else https://api.workos.com"
+
+
+def add_connection(parser: Parser, target: str | None = "") -> None:
+    """Where the API is, and where the key comes from. `target`: the default of `--target` (None: that of a run), where
+    the command has one."""
+    of_kratos = " That of Kratos' proxy, if it has one, comes from KRATOS_ADMIN_TOKEN." if target != "" else ""
+    group = parser.add_argument_group("connection", _KEY_PLACES + of_kratos)
+    if target != "":
+        add_target(parser, target)
+    url = f"{_URL}; of Kratos KRATOS_ADMIN_URL, else http://127.0.0.1:4434" if target != "" else _URL
     group.add_argument("--api-key-file", metavar="FILE", help="a file that holds the key")
-    group.add_argument("--base-url", metavar="URL", help="default WORKOS_API_URL, else https://api.workos.com")
+    group.add_argument("--base-url", metavar="URL", help=url)
     group.add_argument("--ca-bundle", metavar="FILE", help="PEM certificates to trust beside the system's")
     group.add_argument("--insecure-http", action="store_true", help="allow http: to other machines")
 
@@ -78,10 +86,7 @@ def add_run_dir(parser: Parser) -> None:
 def options_of(parsed: argparse.Namespace) -> dict[str, Any]:
     """The importer's options that these flags say."""
     return {
-        "api_key_file": parsed.api_key_file,
-        "base_url": parsed.base_url,
-        "ca_bundle": parsed.ca_bundle,
-        "insecure_http": parsed.insecure_http,
+        **connection_of(parsed),
         "max_errors": parsed.max_errors,
         "concurrency": parsed.concurrency,
         "rate_limit": parsed.rate_limit,
@@ -100,6 +105,8 @@ def reporter_of(parsed: argparse.Namespace, importer: Importer, streams: Streams
     """What reports the run; finds the key, and says what is odd about its place."""
     if parsed.quiet and parsed.progress == "json":
         raise ConfigError("--quiet and --progress json contradict each other.", "contradiction")
+    if getattr(parsed, "target", None) == "kratos" and environment == "TEST":
+        environment = "KRATOS"
     reporter = chosen(parsed.progress, parsed.quiet, streams, environment, importer.key_place())
     for warning in importer.key_warnings():
         reporter.warn(warning)

@@ -19,6 +19,7 @@ from .parser import give_up_after, rate_limit, share, whole_number
 from .progress import document
 from .run_flags import add_connection, add_run_dir
 from .streams import is_terminal
+from .target_flags import connection_of, take_target_of_run
 
 if TYPE_CHECKING:
     import argparse
@@ -49,7 +50,7 @@ def add(commands: Commands, streams: Streams) -> None:
     parser.add_argument("--organizations", action="store_true", help="delete its organizations too, if they are empty")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, by the journal alone; offline")
     parser.add_argument("--yes", action="store_true", help="ask nothing; needed where there is no terminal")
-    add_connection(parser)
+    add_connection(parser, None)
     parser.add_argument(
         "--new-key", action="store_true", help="the key is another one of the same environment, after a key rotation"
     )
@@ -77,11 +78,9 @@ def _add_pace(parser: Parser) -> None:
 
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Undoes the run and returns the exit code."""
+    take_target_of_run(parsed)
     importer = Importer(
-        api_key_file=parsed.api_key_file,
-        base_url=parsed.base_url,
-        ca_bundle=parsed.ca_bundle,
-        insecure_http=parsed.insecure_http,
+        **connection_of(parsed),
         concurrency=parsed.concurrency,
         rate_limit=parsed.rate_limit,
         headroom=parsed.headroom,
@@ -111,9 +110,9 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
 
 def _show(plan: UndoPlan, place: str | None, streams: Streams) -> None:
     source = Path(plan.source).name or plan.source
-    streams.note(
-        f"Run {plan.run_id} of {source}, begun {plan.started_at[:16].replace('T', ' ')} UTC · key from {place}"
-    )
+    key = "" if place is None else f" · key from {place}"
+    begun = plan.started_at[:16].replace("T", " ")
+    streams.note(f"Run {plan.run_id} of {source}, begun {begun} UTC{key}")
     streams.note(
         f"To delete: {_counted(plan.users, 'user')}, {_counted(plan.memberships, 'membership')}, "
         f"{_counted(plan.organizations, 'organization')}; each is looked at right before."

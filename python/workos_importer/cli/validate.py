@@ -9,6 +9,7 @@ from .._importer import Importer
 from .flags import add_organization, add_source, mapping_of, organization_of, source_of
 from .issues import issue_line
 from .progress import document
+from .target_flags import add_identities, add_target, kratos_of
 
 if TYPE_CHECKING:
     import argparse
@@ -30,6 +31,8 @@ def add(commands: Commands, streams: Streams) -> None:
     )
     add_source(parser)
     add_organization(parser)
+    add_target(parser)
+    add_identities(parser, writes=False)
     parser.add_argument(
         "--marked",
         metavar="FILE",
@@ -50,7 +53,8 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
 
     if parsed.marked is not None and source == "-":
         raise ConfigError("--marked needs a file: standard input can be read only once.", "contradiction")
-    importer = Importer(mapping=mapping_of(parsed), **organization_of(parsed))
+    target = kratos_of(parsed) if parsed.target == "kratos" else None
+    importer = Importer(target=target, mapping=mapping_of(parsed), **organization_of(parsed))
     report = importer.validate(
         source,
         delimiter=parsed.delimiter,

@@ -12,6 +12,7 @@ from .flags import add_organization, add_source, source_of
 from .parser import whole_number
 from .progress import document
 from .run_flags import add_connection, add_pace, add_run_dir
+from .target_flags import add_identities
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +41,8 @@ def add(commands: Commands, streams: Streams) -> None:
     add_organization(parser)
     add_what_is_there(parser)
     add_pace(parser)
-    add_connection(parser)
+    add_connection(parser, "workos")
+    add_identities(parser, writes=False)
     parser.add_argument("--new-key", action="store_true", help="the run was begun with another key of the environment")
     parser.add_argument("--sample", metavar="N", type=whole_number(1), help="compare N rows, drawn at random")
     parser.add_argument("--extra", action="store_true", help="list memberships that no row names too")

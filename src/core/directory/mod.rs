@@ -1,6 +1,9 @@
 //! What a directory is to the engine, in slices: look (`observe`), compare (`diff`), write (`apply`), list. Ensure,
 //! plan, verify and undo are compositions of these. Decides neither pace nor order nor a row's outcome.
 
+mod address;
+mod exchange;
+pub mod kratos;
 pub mod names;
 pub mod workos;
 
@@ -16,9 +19,11 @@ use serde_json::{Map, Value};
 
 use crate::journal::Waits;
 use crate::journal::outcome::{ApiDetails, Effect};
+use crate::pace::{Backoff, Limit, Pace};
 use crate::row::claim::{Claim, MembershipClaim, OrganizationReference};
 use crate::row::{Domain, Kind};
 use crate::secret::Secret;
+pub use exchange::GIVE_UP_AFTER;
 pub use names::{End, Listed, Listing, Name, Page};
 
 /// What to do with a user who is there already.
@@ -324,6 +329,8 @@ pub enum Applied {
 pub enum Then {
     /// It may be there already: look. The refusal counts if it is not.
     Look(Refusal),
+    /// It was refused together with others, of which some are there already: look, and send again what is not there.
+    LookAgain(Refusal),
     /// Nothing can be done about it.
     Fail(Refusal),
     /// Too much was asked for at once: the write's fallback, if it has one.
@@ -438,6 +445,11 @@ pub trait Directory: Send + Sync {
         None
     }
 
+    /// Whether there are organizations and memberships at all.
+    fn has_organizations(&self) -> bool {
+        true
+    }
+
     /// The slugs of the roles that a membership can be given: those of the environment, or of an organization, which are
     /// the environment's and its own.
     async fn roles(&self, organization: Option<&str>) -> Result<Vec<String>, CallError>;
@@ -456,6 +468,11 @@ pub trait Directory: Send + Sync {
         from: End,
         cursor: Option<&str>,
     ) -> Result<Page, CallError>;
+
+    /// Whether [`Directory::list`] can begin at either end, oldest objects first.
+    fn lists_from_both_ends(&self) -> bool {
+        true
+    }
 
     /// What an object will be once a write is done, and the names under which it is then found; an object that is made
     /// gets `id`. Pure: nothing is sent.
@@ -489,6 +506,41 @@ pub trait Directory: Send + Sync {
     /// What calls had to wait for, besides their turn.
     fn waits(&self) -> Waits {
         Waits::default()
+    }
+}
+
+/// A directory whose calls go through a pace.
+pub trait Remote: Directory {
+    /// Where its calls wait for their turn.
+    fn pace(&self) -> &Pace;
+
+    /// Says how many writes are to come: what fits the limit's free slots goes at once, more than that is spaced.
+    fn expect(&self, writes: u64);
+
+    /// Takes slots for writes that an earlier process sent so long ago, so that a restart sends no second burst.
+    fn already_sent(&self, ages: &[Duration]);
+
+    /// Keeps another limit of writes from now on (`None`: the documented one, if there is one), less a share (0 to 1) that is
+    /// left to the application.
+    fn keep(&self, rate_limit: Option<Limit>, headroom: f64);
+}
+
+/// How long a directory tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How often a call is tried before it fails.
+    pub attempts: u32,
+    /// How long the API may be without a success, 429s included, before a call fails with [`CallError::Away`].
+    pub give_up_after: Duration,
+}
+
+impl Default for Patience {
+    /// Six attempts, and 30 minutes.
+    fn default() -> Self {
+        Self {
+            attempts: Backoff::ATTEMPTS,
+            give_up_after: GIVE_UP_AFTER,
+        }
     }
 }
 

@@ -387,6 +387,14 @@ impl Engine<'_> {
                 progress.looked_because = Some(refusal);
                 Ok(Wrote::Again)
             }
+            // Whose fault it was is not known: what is not there is sent again.
+            Some(Applied::Refused {
+                then: Then::LookAgain(refusal),
+                ..
+            }) => {
+                progress.last_error = Some(refusal);
+                Ok(Wrote::Again)
+            }
             Some(Applied::Refused {
                 then: Then::Fail(refusal),
                 ..

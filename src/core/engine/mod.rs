@@ -45,6 +45,21 @@ pub const DRAIN: Duration = Duration::from_secs(20);
 /// How many rows are under way at once: enough to keep every permit in use while some rows wait for each other.
 const ROWS_IN_FLIGHT: usize = 256;
 
+/// Batches that rows are under way for, where the caller does not say how many are in flight, and one that fills meanwhile.
+const BATCHES: usize = 4;
+
+/// The most rows that are under way at once, however many go into one call.
+const MOST_ROWS_IN_FLIGHT: usize = 8_192;
+
+/// Enough rows for the batches in flight and for one that fills meanwhile.
+fn rows_of_batches(directory: &dyn Directory, concurrency: Option<usize>) -> usize {
+    let batch = directory.batch_limit(Kind::User);
+    let batches = concurrency.unwrap_or(BATCHES).saturating_add(1);
+    batch
+        .saturating_mul(batches)
+        .clamp(ROWS_IN_FLIGHT, MOST_ROWS_IN_FLIGHT)
+}
+
 /// A row that passed its checks.
 #[derive(Clone, Debug)]
 pub struct Claimed {
@@ -274,7 +289,7 @@ impl<'a> Engine<'a> {
             plan: None,
             earlier: Counters::default(),
             began: Instant::now(),
-            rows_in_flight: ROWS_IN_FLIGHT,
+            rows_in_flight: rows_of_batches(directory, None),
             any_parked: AtomicBool::new(false),
             any_in_doubt: AtomicBool::new(false),
             begun: Mutex::new(HashSet::new()),
@@ -285,7 +300,9 @@ impl<'a> Engine<'a> {
     /// Keeps few rows under way where few requests may be in flight: a run that is asked to stop ends them all.
     #[must_use]
     pub fn with_concurrency(mut self, concurrency: Option<usize>) -> Self {
-        if let Some(concurrency) = concurrency {
+        if self.directory.batch_limit(Kind::User) > 1 {
+            self.rows_in_flight = rows_of_batches(self.directory, concurrency);
+        } else if let Some(concurrency) = concurrency {
             self.rows_in_flight = concurrency.saturating_mul(2).clamp(8, ROWS_IN_FLIGHT);
         }
         self

@@ -227,7 +227,7 @@ impl Engine<'_> {
             self.read_from(listing, End::Oldest, &reading, 1).await?;
         }
         let from_oldest = self.read_from(listing, End::Oldest, &reading, u64::MAX);
-        if wanted < LONG {
+        if wanted < LONG || !self.directory.lists_from_both_ends() {
             from_oldest.await?;
         } else {
             let from_newest = self.read_from(listing, End::Newest, &reading, u64::MAX);

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::StartError;
 use super::fingerprint::{ContentDigest, environment};
-use super::options::{Again, ImportOptions, Target};
+use super::options::{Again, ImportOptions};
 use super::runs::{FoundRun, runs};
+use super::target::{Environment, Target};
 use crate::journal::RunInfo;
 use crate::secret::Secret;
 
@@ -30,22 +31,18 @@ impl Identity {
         options: String,
         target: &Target,
     ) -> Self {
-        let (target, base_url, api_key) = match target {
-            Target::Api(connection) => (
-                "workos",
-                connection.base_url.trim_end_matches('/').to_owned(),
-                connection.key.expose().to_owned(),
-            ),
-            #[cfg(feature = "sandbox")]
-            Target::Sandbox(sandbox) => ("sandbox", String::new(), sandbox.identity().to_string()),
-        };
+        let Environment {
+            target,
+            base_url,
+            key,
+        } = target.environment();
         Self {
             content,
             name,
             options,
             target: target.to_owned(),
             base_url,
-            api_key: Secret::new(api_key),
+            api_key: key,
         }
     }
 

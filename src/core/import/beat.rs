@@ -14,12 +14,12 @@ use super::event::{PaceNow, Progress};
 use super::forecast::Forecast;
 use super::kept_pace::{KeptPace, PaceChange};
 use super::reporter::Counters;
-use crate::directory::workos::WorkOs;
+use crate::directory::Remote;
 
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Beat {
-    pub(super) directory: Arc<WorkOs>,
+    pub(super) directory: Arc<dyn Remote>,
     pub(super) counters: Arc<Counters>,
     pub(super) folder: PathBuf,
     pub(super) kept: KeptPace,
@@ -78,7 +78,8 @@ impl Beat {
             log::info!("the pace stays as it is: no limit is kept");
             return;
         };
-        self.directory.set_limits(&limits);
+        self.directory
+            .keep(self.kept.rate_limit, self.kept.headroom);
         log::info!(
             "the pace is changed: {} writes in {} s, {:.0} % left to the application",
             limits.writes.count,
@@ -88,7 +89,8 @@ impl Beat {
     }
 
     fn look(&self, forecast: &mut Forecast) -> Progress {
-        let (standing, windows) = (self.directory.standing(), self.directory.windows());
+        let pace = self.directory.pace();
+        let (standing, windows) = (pace.standing(), pace.windows());
         let limited = windows.iter().filter(|window| window.limit.is_some());
         let share = limited.map(|window| window.share).fold(1.0, f64::min);
         let mut progress = self.counters.progress();

@@ -33,7 +33,7 @@ impl PaceChange {
 /// What a run keeps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct KeptPace {
-    rate_limit: Option<Limit>,
+    pub(super) rate_limit: Option<Limit>,
     pub(super) headroom: f64,
     /// The directory has no limits (a rehearsal), and nobody named one.
     unlimited: bool,
@@ -59,7 +59,7 @@ impl KeptPace {
 
     /// `None`: as fast as the other side answers.
     pub(super) fn limits(&self) -> Option<Limits> {
-        (!self.unlimited).then(|| limits_of(self.rate_limit, self.headroom))
+        (!self.unlimited).then(|| Limits::kept(self.rate_limit, self.headroom))
     }
 
     /// The writes that are allowed in a window, and its length in seconds.
@@ -67,13 +67,6 @@ impl KeptPace {
         let writes = self.limits()?.writes;
         Some((writes.count, writes.period.as_secs_f64()))
     }
-}
-
-/// The documented limits, or the caller's, less what is left to the application.
-pub(super) fn limits_of(rate_limit: Option<Limit>, headroom: f64) -> Limits {
-    rate_limit
-        .map_or_else(Limits::documented, Limits::with_writes)
-        .with_headroom(headroom)
 }
 
 /// Refuses what no pace can be.

@@ -35,6 +35,7 @@ mod run;
 mod runs;
 mod sent_lately;
 mod stop_at;
+mod target;
 #[cfg(test)]
 mod tests;
 mod undo;
@@ -61,7 +62,7 @@ pub use forecast::Forecast;
 pub use give_back::{GiveBackError, Marked, give_back_failed, validate_marked};
 pub use judging::{Awaited, Judging};
 pub use kept_pace::PaceChange;
-pub use options::{Again, AuditPlace, ImportOptions, Input, Purpose, Target};
+pub use options::{Again, AuditPlace, ImportOptions, Input, Purpose};
 use prepare::Ready;
 pub use preview::{DryRun, dry_run};
 use reading::Fed;
@@ -72,6 +73,7 @@ pub use recovery::{
 pub use report::{ReportError, ReportOptions, write_report};
 use reporter::Counters;
 pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};
+pub use target::Target;
 pub use undo::{NoEnd, UndoPlan, UndoSummary, Undoing, left, undo, undo_plan};
 pub use watch::{PaceRequest, ask_for_pace, progress};
 

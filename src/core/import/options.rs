@@ -6,18 +6,20 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::directory::OnExisting;
+use crate::directory::{GIVE_UP_AFTER, OnExisting, Patience};
 use crate::engine::MaxErrors;
 use crate::pace::Limit;
-use crate::row::{OrganizationOptions, OwnRules, RowKind};
+use crate::row::{IdentityRules, OrganizationOptions, OwnRules, RowKind};
 use crate::source::Format;
-use crate::wire::Connection;
 
 /// The options of one import; the defaults are those of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
     /// What the rows are about.
     pub rows: RowKind,
+    /// What identities are held to: `--schema-id`, `--identity-schema`, `--allowed-roles`, `--allowed-tenants`,
+    /// `--random-password`. Where the schema itself is not known, an import asks the directory for it.
+    pub identities: Option<Arc<IdentityRules>>,
     /// `--remove-permissions`: permissions of a role that its row does not name are taken away.
     pub remove_permissions: bool,
     /// `--org-id`, `--org-external-id`, `--create-org-if-missing`, `--org-name`.
@@ -100,6 +102,19 @@ impl ImportOptions {
         self.rate_limit.or(self.rows.sends_mails().then_some(MAILS))
     }
 
+    /// What identities are held to.
+    pub(super) fn identity_rules(&self) -> Arc<IdentityRules> {
+        self.identities.clone().unwrap_or_default()
+    }
+
+    /// How long calls are tried.
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            give_up_after: self.give_up_after.unwrap_or(GIVE_UP_AFTER),
+            ..Patience::default()
+        }
+    }
+
     /// The options that shape the result, as the journal records them.
     pub(super) fn shape(&self, format: &Format) -> Value {
         let mut shape = json!({
@@ -126,6 +141,10 @@ impl ImportOptions {
         if let (true, Some(shape)) = (self.rows != RowKind::Users, shape.as_object_mut()) {
             shape.insert(ROWS.into(), json!(self.rows.as_str()));
             shape.insert(REMOVE_PERMISSIONS.into(), json!(self.remove_permissions));
+        }
+        if let (RowKind::Identities, Some(shape)) = (self.rows, shape.as_object_mut()) {
+            let rules = self.identity_rules();
+            shape.insert(IDENTITIES.into(), identities_shape(&rules));
         }
         if let (Some(column), Some(shape)) = (&self.record_id, shape.as_object_mut()) {
             shape.insert(RECORD_ID.into(), json!(column));
@@ -164,6 +183,10 @@ impl ImportOptions {
         self.rows = rows_of(shape);
         self.remove_permissions = flag(REMOVE_PERMISSIONS);
         self.record_id = text(&shape[RECORD_ID]);
+        if self.rows == RowKind::Identities {
+            let rules = identities_of(&shape[IDENTITIES], &self.identity_rules());
+            self.identities = Some(Arc::new(rules));
+        }
         // A run that was to be as planned stays so when it goes on.
         if let (Purpose::Import, Some(path)) = (&self.purpose, shape[PLAN].as_str()) {
             self.purpose = Purpose::Planned(PathBuf::from(path));
@@ -183,6 +206,34 @@ pub(super) const RECORD_ID: &str = "record_id";
 
 /// Where the shape of a run has what its rows are about, unless that is users to be imported.
 const ROWS: &str = "rows";
+
+/// Where the shape of a run has what its identities are held to. The schema itself is not in it: the server has the last word.
+const IDENTITIES: &str = "identities";
+
+fn identities_shape(rules: &IdentityRules) -> Value {
+    json!({
+        "schema_id": rules.schema_id,
+        "allowed_roles": rules.allowed_roles,
+        "allowed_tenants": rules.allowed_tenants,
+        "random_password": rules.random_password,
+    })
+}
+
+/// The rules of a shape, with the schema that is known now.
+fn identities_of(shape: &Value, known: &IdentityRules) -> IdentityRules {
+    let list = |name: &str| serde_json::from_value(shape[name].clone()).unwrap_or_default();
+    let schema_id = shape["schema_id"].as_str().unwrap_or(&known.schema_id);
+    IdentityRules {
+        schema_id: schema_id.to_owned(),
+        schema: known
+            .schema
+            .clone()
+            .filter(|_| schema_id == known.schema_id),
+        allowed_roles: list("allowed_roles"),
+        allowed_tenants: list("allowed_tenants"),
+        random_password: shape["random_password"].as_bool().unwrap_or(false),
+    }
+}
 
 /// Where the shape of a run has whether permissions are taken away.
 const REMOVE_PERMISSIONS: &str = "remove_permissions";
@@ -225,13 +276,6 @@ pub enum Input {
     Recorded,
     /// Rows that the caller hands over when [`super::Event::WantRows`] asks for them.
     Fed { can_rewind: bool },
-}
-
-/// Which directory is written to.
-pub enum Target {
-    Api(Connection),
-    #[cfg(feature = "sandbox")]
-    Sandbox(workos_importer_sandbox::Sandbox),
 }
 
 /// What a source is read for.

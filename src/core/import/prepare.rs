@@ -15,21 +15,20 @@ use super::event::Event;
 use super::fingerprint::ContentDigest;
 use super::folder::{Folder, Looking};
 use super::judging::AskedByEvents;
-use super::kept_pace::{KeptPace, check_pace};
-use super::options::{Again, ImportOptions, Input, Purpose, Target, rules_of, without_plan};
+use super::kept_pace::check_pace;
+use super::options::{Again, ImportOptions, Input, Purpose, rules_of, without_plan};
 use super::outputs::{absolute, audit_file_of, check_place, error_file_of, write_files_of};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::{Counters, Errors};
 use super::runs::{FoundRun, find_run};
 use super::sent_lately::sent_lately;
+use super::target::{Connected, Target, connect};
 use crate::clock::Clock;
 use crate::directory::OnExisting;
-use crate::directory::workos::Limits;
 use crate::journal::{Counters as Counted, JournalError, RunInfo, RunRecord, Store};
 use crate::report::AuditFile;
 use crate::row::{Columns, Issue, Mode, RowKind};
 use crate::source::{self, Format, Source};
-use crate::wire::{HttpTransport, Transport};
 
 /// Everything that an import needs, checked. Nothing was sent.
 pub(super) struct Prepared {
@@ -77,14 +76,6 @@ pub(super) enum Ready {
     Done(Box<FoundRun>),
 }
 
-pub(super) struct Connected {
-    pub(super) transport: Arc<dyn Transport>,
-    pub(super) live: bool,
-    pub(super) limits: Option<Limits>,
-    /// Where they come from.
-    pub(super) kept: KeptPace,
-}
-
 pub(super) enum Origin {
     File(Box<OpenFile>),
     Fed(Box<FedRows>),
@@ -108,6 +99,7 @@ pub(super) fn prepare(
     counters: Arc<Counters>,
 ) -> Result<Ready, StartError> {
     let mut options = options;
+    options.rows = target.rows(options.rows)?;
     let named = match &options.again {
         Again::Resume(name) | Again::Retry(name) => {
             Some(find_run(options.run_dir.as_deref(), name)?)
@@ -461,8 +453,10 @@ pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
     if options.clear_empty && options.on_existing != OnExisting::Update {
         return refuse("--clear-empty needs --on-existing update.");
     }
-    if options.rows != RowKind::Users {
-        check_other_rows(options)?;
+    match options.rows {
+        RowKind::Users => {}
+        RowKind::Identities => check_identities(options)?,
+        _ => check_other_rows(options)?,
     }
     if options.concurrency == Some(0) {
         return refuse("--concurrency must be at least 1.");
@@ -492,6 +486,28 @@ pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
         && [&options.errors_out, &options.results_out].contains(&&Some(path.clone()))
     {
         return refuse("--audit-file names the same file as --errors-out or --results-out.");
+    }
+    Ok(())
+}
+
+/// What Kratos has no way to do is refused for identities.
+fn check_identities(options: &ImportOptions) -> Result<(), StartError> {
+    let refuse = |text: &str| Err(StartError::Options(text.to_owned()));
+    if options.require_membership || options.reactivate {
+        return refuse(
+            "Kratos has no memberships: leave out --require-membership and --reactivate.",
+        );
+    }
+    if options.clear_empty {
+        return refuse(
+            "--clear-empty is not for identities: an empty cell leaves a trait as it is.",
+        );
+    }
+    if options.update_passwords {
+        return refuse(
+            "--update-passwords is not for identities: Kratos changes credentials by no patch. Send recovery links \
+             (recovery send).",
+        );
     }
     Ok(())
 }
@@ -529,36 +545,4 @@ fn is_run_name(name: &str) -> bool {
         && name
             .chars()
             .all(|one| one.is_ascii_alphanumeric() || matches!(one, '.' | '-' | '_'))
-}
-
-pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connected, StartError> {
-    match target {
-        Target::Api(connection) => {
-            let live = !connection.key.expose().starts_with("sk_test_");
-            let headroom = options.headroom.unwrap_or(if live { 0.1 } else { 0.0 });
-            let kept = KeptPace::new(options.write_limit(), headroom, false);
-            Ok(Connected {
-                transport: Arc::new(HttpTransport::new(connection)?),
-                live,
-                limits: kept.limits(),
-                kept,
-            })
-        }
-        #[cfg(feature = "sandbox")]
-        Target::Sandbox(sandbox) => {
-            let headroom = options.headroom.unwrap_or(0.0);
-            let unlimited = sandbox.limits().user_management_writes.is_none();
-            let kept = KeptPace::new(options.write_limit(), headroom, unlimited);
-            Ok(Connected {
-                transport: Arc::new(crate::wire::InProcess::new(
-                    sandbox.clone(),
-                    "sk_test_sandbox",
-                    Clock::System,
-                )),
-                live: false,
-                limits: kept.limits(),
-                kept,
-            })
-        }
-    }
 }

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::kept_pace::limits_of;
 use super::options::ImportOptions;
 use super::workload::least_seconds;
-use crate::row::{Issue, Rules};
+use crate::directory::workos::Limits;
+use crate::row::{Issue, RowKind, Rules};
 use crate::source::Source;
 use crate::validate::{ValidateError, ValidateOptions, ValidateSummary, validate};
 
@@ -43,6 +43,7 @@ impl ImportOptions {
                 create_organizations: !self.no_create_orgs,
                 clear_empty: self.clear_empty,
                 exact_permissions: self.remove_permissions,
+                identities: self.identities.clone(),
             },
             own_rules: self.own_rules.clone(),
         }
@@ -59,7 +60,7 @@ pub fn dry_run(
     tell: impl FnMut(Issue),
 ) -> Result<DryRun, ValidateError> {
     let summary: ValidateSummary = validate(source, &options.validation(), tell)?;
-    let limits = limits_of(options.write_limit(), options.headroom.unwrap_or(0.0));
+    let limits = Limits::kept(options.write_limit(), options.headroom.unwrap_or(0.0));
     let writes = summary.users + summary.memberships;
     Ok(DryRun {
         mode: summary.mode.as_str().to_owned(),
@@ -72,7 +73,11 @@ pub fn dry_run(
         memberships: summary.memberships,
         errors: summary.errors,
         warnings: summary.warnings,
-        least_seconds: least_seconds(writes, &limits),
+        // Identities go to a server that documents no limit.
+        least_seconds: match options.rows {
+            RowKind::Identities => 0.0,
+            _ => least_seconds(writes, &limits),
+        },
         exit_code: i32::from(summary.errors > 0 || summary.valid == 0),
     })
 }

@@ -14,15 +14,15 @@ use super::StartError;
 use super::again::Identity;
 use super::event::Stopped;
 use super::folder::{Folder, Looking};
-use super::options::{ImportOptions, Target};
+use super::options::ImportOptions;
 use super::outputs::{absolute, check_place};
-use super::prepare::{Connected, check_options, connect};
+use super::prepare::check_options;
 use super::run::unless_halted;
 use super::runs::find_run;
+use super::target::{Connected, Target, connect};
 use super::undo::{NoEnd, is_in};
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::engine::Halt;
 use crate::journal::{Journal, JournalError, RecoveryCounts, RecoveryLine, Store};
 use crate::recovery::{Recover, RecoveryOptions, Sending, SendingError, Settled};
@@ -236,18 +236,6 @@ fn opened(path: &Path) -> Result<(RecoveryFile, String), StartError> {
     Ok((file, absolute(path)))
 }
 
-/// The directory whose users they are. The only place here that knows which there are.
-fn directory_of(connection: &Connected, options: &ImportOptions) -> Box<dyn Directory> {
-    let directory = WorkOs::new(
-        Arc::clone(&connection.transport),
-        connection.limits.as_ref(),
-        options.concurrency,
-        Clock::System,
-        rand::random(),
-    );
-    Box::new(directory.giving_up_after(options.give_up_after.unwrap_or(GIVE_UP_AFTER)))
-}
-
 /// Why a sending came to its end.
 enum Ended {
     Complete,
@@ -288,7 +276,9 @@ struct Work {
 impl Work {
     async fn run(mut self, halt: watch::Receiver<Halt>) {
         let began = Instant::now();
-        let directory = directory_of(&self.connection, &self.options);
+        let directory = self
+            .connection
+            .directory(self.options.concurrency, self.options.patience());
         let ended = match self.send(directory.as_ref(), &halt).await {
             Ok(()) => Ended::Complete,
             Err(ended) => ended,

@@ -22,12 +22,13 @@ use super::reporter::Reporter;
 use super::sent_lately::ages;
 use super::workload::{Before, least_seconds, writes_per_row};
 use crate::clock::Clock;
-use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::directory::{CallError, Directory, OnExisting, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
 use crate::journal::{self, Journal, JournalError};
 use crate::report::{AuditFile, ErrorFile, write_results};
-use crate::row::{Claim, Columns, Issue, IssueCode, Mode, RowKind, Step};
+use crate::row::{
+    Claim, Columns, IdentityRules, IdentitySchema, Issue, IssueCode, Mode, RowKind, Step,
+};
 use crate::source::Source;
 use crate::validate::{ValidateOptions, validate};
 
@@ -83,6 +84,13 @@ impl Prepared {
         started_at: &mut Instant,
     ) -> (Ended, Tally) {
         let nothing = Tally::default();
+        let directory = self
+            .connection
+            .directory(self.options.concurrency, self.options.patience());
+        let known = unless_halted(&halt, self.learn_schema(directory.as_ref())).await;
+        if let Err(ended) = known.unwrap_or(Err(Ended::Halted)) {
+            return (ended, nothing);
+        }
         let (mode, unread, odd) = match unless_halted(&halt, self.read(figures)).await {
             Some(Ok(read)) => read,
             Some(Err(error)) => return (Ended::Source(error), nothing),
@@ -117,15 +125,6 @@ impl Prepared {
             Ok(rows) => rows,
             Err(error) => return (Ended::Source(error.to_string()), nothing),
         };
-        let directory = WorkOs::new(
-            Arc::clone(&self.connection.transport),
-            self.connection.limits.as_ref(),
-            self.options.concurrency,
-            Clock::System,
-            rand::random(),
-        )
-        .giving_up_after(self.options.give_up_after.unwrap_or(GIVE_UP_AFTER));
-        let directory = Arc::new(directory);
         directory.already_sent(&ages(&self.sent_lately));
         if let Some(rows) = left
             && !self.options.purpose.only_looks()
@@ -235,7 +234,11 @@ impl Prepared {
         let total = figures
             .total
             .or((ended == Ended::Complete).then_some(tally.rows_read));
-        let (seen, now, instant) = (directory.course(), Clock::System.now(), Instant::now());
+        let (seen, now, instant) = (
+            directory.pace().course(),
+            Clock::System.now(),
+            Instant::now(),
+        );
         let finished = journal.commit(move |store| {
             store.note_counters(&counters, total)?;
             let mut history = store.history()?;
@@ -266,6 +269,33 @@ impl Prepared {
             ended = Ended::Journal(error.0);
         }
         (ended, tally)
+    }
+
+    /// Asks the directory for the schema that it holds users to, where it has one and nobody gave it: rows are checked against
+    /// it before anything is sent.
+    async fn learn_schema(&mut self, directory: &dyn Directory) -> Result<(), Ended> {
+        let rules = self.options.identity_rules();
+        if self.options.rows != RowKind::Identities || rules.schema.is_some() {
+            return Ok(());
+        }
+        let unusable = |why: String| Ended::Unreachable(why);
+        let schema = match directory.user_schema(&rules.schema_id).await {
+            Ok(Some(schema)) => schema,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(first_read_failed(error)),
+        };
+        let schema = IdentitySchema::new(schema).map_err(|why| {
+            let id = &rules.schema_id;
+            unusable(format!(
+                "The identity schema `{id}` of the server cannot be used: {why}. --identity-schema FILE gives another one."
+            ))
+        })?;
+        let known = IdentityRules {
+            schema: Some(schema),
+            ..rules.as_ref().clone()
+        };
+        self.options.identities = Some(Arc::new(known));
+        Ok(())
     }
 
     /// Makes rows of the source: counts it, checks it as a whole where that is asked for, decides the mode. Returns
@@ -484,18 +514,28 @@ async fn write_files(
 
 /// The first, small read: key, address and clock.
 pub(super) async fn check(directory: &dyn Directory) -> Result<(), Ended> {
-    match directory.check().await {
-        Ok(_) => Ok(()),
-        Err(CallError::Key(error)) => Err(Ended::Key(error)),
-        Err(CallError::Refused(error)) => Err(Ended::Unreachable(format!(
-            "The API refuses the first read (HTTP {}): {}.",
-            error.status(),
-            error.message.trim_end_matches('.')
-        ))),
-        Err(CallError::Away(message)) => Err(Ended::Unreachable(message)),
-        Err(CallError::Unavailable { message, .. }) => Err(Ended::Unreachable(format!(
+    let checked = directory.check().await;
+    checked.map(|_| ()).map_err(first_read_failed)
+}
+
+/// How a run ends whose first read fails.
+fn first_read_failed(error: CallError) -> Ended {
+    match error {
+        CallError::Key(error) => Ended::Key(error),
+        CallError::Refused(error) => {
+            let status = match error.status() {
+                0 => String::new(),
+                status => format!(" (HTTP {status})"),
+            };
+            Ended::Unreachable(format!(
+                "The API refuses the first read{status}: {}.",
+                error.message.trim_end_matches('.')
+            ))
+        }
+        CallError::Away(message) => Ended::Unreachable(message),
+        CallError::Unavailable { message, .. } => Ended::Unreachable(format!(
             "The API cannot be reached: {message}. Check the network, the proxy and the base URL."
-        ))),
+        )),
     }
 }
 

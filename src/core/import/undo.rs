@@ -16,14 +16,13 @@ use super::comparison_folder::remove_left_behind;
 use super::event::Stopped;
 use super::figures::day;
 use super::folder::{Folder, Looking};
-use super::options::{ImportOptions, Target};
-use super::prepare::{Connected, check_options, connect};
+use super::options::ImportOptions;
+use super::prepare::check_options;
 use super::run::{check, unless_halted};
 use super::runs::{FoundRun, find_run};
 use super::sent_lately::{ages, sent_lately};
+use super::target::{Connected, Target, connect};
 use crate::clock::Clock;
-use crate::directory::Directory;
-use crate::directory::workos::{GIVE_UP_AFTER, WorkOs};
 use crate::engine::{Ended, Halt, Undo};
 use crate::journal::{Journal, JournalError, LeftLine, Store, UNDONE, UndoneCount, Verdict};
 use crate::row::{Kind, RowKind};
@@ -297,9 +296,12 @@ pub(super) fn is_in(run: &FoundRun, identity: &Identity, new_key: bool) -> Resul
         return Ok(());
     }
     Err(StartError::Options(match run.info.target.as_str() {
-        "sandbox" => {
+        "sandbox" | "kratos-sandbox" => {
             format!("Run {id} wrote into another sandbox: what it made is not in this one.")
         }
+        "kratos" => format!(
+            "Run {id} was begun with another base URL: what it made is not to be looked for here."
+        ),
         _ => format!(
             "Run {id} was begun with another key or base URL: what it made is not to be looked for here. After a key \
              rotation: --new-key."
@@ -311,6 +313,8 @@ fn called(target: &str) -> &str {
     match target {
         "workos" => "WorkOS",
         "sandbox" => "a sandbox",
+        "kratos" => "Kratos",
+        "kratos-sandbox" => "a Kratos sandbox",
         other => other,
     }
 }
@@ -334,22 +338,17 @@ struct Work {
 impl Work {
     async fn run(self, halt: watch::Receiver<Halt>) -> UndoSummary {
         let began = Instant::now();
-        let directory = WorkOs::new(
-            Arc::clone(&self.connection.transport),
-            self.connection.limits.as_ref(),
-            self.options.concurrency,
-            Clock::System,
-            rand::random(),
-        )
-        .giving_up_after(self.options.give_up_after.unwrap_or(GIVE_UP_AFTER));
+        let directory = self
+            .connection
+            .directory(self.options.concurrency, self.options.patience());
         directory.already_sent(&self.ages);
         directory.expect(self.total);
-        let checked = unless_halted(&halt, check(&directory)).await;
+        let checked = unless_halted(&halt, check(directory.as_ref())).await;
         let ended = match checked.unwrap_or(Err(Ended::Halted)) {
             Err(ended) => ended,
             Ok(()) => {
                 let undo = Undo::new(
-                    &directory,
+                    directory.as_ref(),
                     &self.journal,
                     Clock::System,
                     rand::random(),

@@ -60,6 +60,9 @@ impl Objects {
                 let limits = Limits::documented().with_headroom(share);
                 (Arc::new(HttpTransport::new(connection)?), Some(limits))
             }
+            Target::Kratos { .. } => return Err(ConnectionError::NoObjects),
+            #[cfg(feature = "sandbox")]
+            Target::KratosSandbox { .. } => return Err(ConnectionError::NoObjects),
             #[cfg(feature = "sandbox")]
             Target::Sandbox(sandbox) => {
                 let limited = sandbox.limits().user_management_writes.is_some();

@@ -74,7 +74,7 @@ pub enum SendingError {
     #[error("{0}")]
     Away(String),
     /// Not this user: nobody gets one.
-    #[error("The directory makes no recovery {}s: {message}", .method.as_str())]
+    #[error("Nobody can be sent a recovery {}: {message}", .method.as_str())]
     Off {
         method: RecoveryMethod,
         message: String,

@@ -53,6 +53,13 @@ pub enum IssueCode {
     MissingTotpSecret,
     InvalidTotpSecret,
     MoreThanNamed,
+    InvalidRole,
+    UnknownTenant,
+    InvalidTrait,
+    MissingTrait,
+    InvalidState,
+    UnknownHashFormat,
+    TraitsNotChecked,
     /// What a rule of the caller's own says, under a name of its own.
     Own(&'static str),
 }
@@ -64,7 +71,7 @@ const OWN_NAMES: usize = 1_000;
 static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 impl IssueCode {
-    pub const ALL: [IssueCode; 46] = [
+    pub const ALL: [IssueCode; 53] = [
         Self::MissingEmail,
         Self::InvalidEmail,
         Self::WrongType,
@@ -111,6 +118,13 @@ impl IssueCode {
         Self::MissingTotpSecret,
         Self::InvalidTotpSecret,
         Self::MoreThanNamed,
+        Self::InvalidRole,
+        Self::UnknownTenant,
+        Self::InvalidTrait,
+        Self::MissingTrait,
+        Self::InvalidState,
+        Self::UnknownHashFormat,
+        Self::TraitsNotChecked,
     ];
 
     /// The code of this name for what a rule of the caller's own says: one of ours if it has the name, else the caller's.
@@ -294,6 +308,28 @@ impl IssueCode {
             Self::MoreThanNamed => ("more_than_named",
                 "A role has permissions that its row does not name. They are left.",
                 "Nothing, or --remove-permissions, which takes them away."),
+            Self::InvalidRole => ("invalid_role",
+                "The `role` is none of those that are allowed.",
+                "Correct the role, or allow it."),
+            Self::UnknownTenant => ("unknown_tenant",
+                "The `tenant_id` is none of those that are known.",
+                "Correct the id, or make the tenant known first."),
+            Self::InvalidTrait => ("invalid_trait",
+                "A value is not what the identity schema wants in its place.",
+                "Correct the cell, or map the column to another trait."),
+            Self::MissingTrait => ("missing_trait",
+                "The identity schema demands a trait for which the row has no value.",
+                "Fill it in, or map the column that has it with --map \"Your column=traits.name\"."),
+            Self::InvalidState => ("invalid_state",
+                "The `state` is neither `active` nor `inactive`.",
+                "Write one of the two, or leave the cell empty: identities are made active."),
+            Self::UnknownHashFormat => ("unknown_hash_format",
+                "The `password_hash` does not begin like any hash that Ory Kratos documents.",
+                "Write it in such a form, such as $2a$, $argon2id$ or $pbkdf2-sha256$ and what follows. A bare \
+                 hash needs its parameters in front of it."),
+            Self::TraitsNotChecked => ("traits_not_checked",
+                "Nothing is known of the identity schema, so traits are not compared with it.",
+                "Name the schema as a file, or let the check ask the server for it."),
             Self::Own(name) => (name,
                 "A rule of the importing program says so.",
                 "Correct the row, or the rule."),

@@ -33,10 +33,16 @@ pub enum Field {
     TotpSecret,
     TotpIssuer,
     TotpUser,
+    InitialPassword,
+    Role,
+    TenantId,
+    State,
+    MetadataPublic,
+    MetadataAdmin,
 }
 
 impl Field {
-    pub const ALL: [Field; 27] = [
+    pub const ALL: [Field; 33] = [
         Self::Email,
         Self::FirstName,
         Self::LastName,
@@ -64,6 +70,12 @@ impl Field {
         Self::TotpSecret,
         Self::TotpIssuer,
         Self::TotpUser,
+        Self::InitialPassword,
+        Self::Role,
+        Self::TenantId,
+        Self::State,
+        Self::MetadataPublic,
+        Self::MetadataAdmin,
     ];
 
     /// What an import of users understands: the first of all.
@@ -102,6 +114,12 @@ impl Field {
             Self::TotpSecret => "totp_secret",
             Self::TotpIssuer => "totp_issuer",
             Self::TotpUser => "totp_user",
+            Self::InitialPassword => "initial_password",
+            Self::Role => "role",
+            Self::TenantId => "tenant_id",
+            Self::State => "state",
+            Self::MetadataPublic => "metadata_public",
+            Self::MetadataAdmin => "metadata_admin",
         }
     }
 
@@ -109,7 +127,11 @@ impl Field {
     pub fn is_secret(self) -> bool {
         matches!(
             self,
-            Self::Password | Self::PasswordHash | Self::PasswordHashType | Self::TotpSecret
+            Self::Password
+                | Self::PasswordHash
+                | Self::PasswordHashType
+                | Self::TotpSecret
+                | Self::InitialPassword
         )
     }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::claim::{Claim, MembershipClaim, UserClaim};
 use super::columns::{Columns, Positions};
 use super::field::Field;
+use super::identity::IdentityRules;
 use super::issue::{Issue, Notes, quoted};
 use super::metadata::longer_than;
 use super::mode::Mode;
@@ -31,6 +32,8 @@ pub struct Rules {
     pub clear_empty: bool,
     /// `--remove-permissions`: permissions of a role that its row does not name are taken away.
     pub exact_permissions: bool,
+    /// What is known of identities; needed where rows are about them.
+    pub identities: Option<Arc<IdentityRules>>,
 }
 
 impl Default for Rules {
@@ -39,6 +42,7 @@ impl Default for Rules {
             create_organizations: true,
             clear_empty: false,
             exact_permissions: false,
+            identities: None,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn read<'cell>(
     };
     let claims = match kind {
         // Theirs is another way: they are never read here.
-        RowKind::Users => None,
+        RowKind::Users | RowKind::Identities => None,
         RowKind::Organizations => row.organization(notes),
         RowKind::Memberships => row.membership(notes),
         RowKind::Roles => row.role(notes),

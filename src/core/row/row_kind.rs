@@ -16,10 +16,12 @@ pub enum RowKind {
     Invitations,
     PasswordResets,
     TotpFactors,
+    /// Users whose fields a schema decides.
+    Identities,
 }
 
 impl RowKind {
-    pub const ALL: [RowKind; 7] = [
+    pub const ALL: [RowKind; 8] = [
         Self::Users,
         Self::Organizations,
         Self::Memberships,
@@ -27,9 +29,11 @@ impl RowKind {
         Self::Invitations,
         Self::PasswordResets,
         Self::TotpFactors,
+        Self::Identities,
     ];
 
-    /// `users`, `organizations`, `memberships`, `roles`, `invitations`, `password-resets`, `totp-factors`.
+    /// `users`, `organizations`, `memberships`, `roles`, `invitations`, `password-resets`, `totp-factors`,
+    /// `identities`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Users => "users",
@@ -39,6 +43,7 @@ impl RowKind {
             Self::Invitations => "invitations",
             Self::PasswordResets => "password-resets",
             Self::TotpFactors => "totp-factors",
+            Self::Identities => "identities",
         }
     }
 
@@ -50,7 +55,7 @@ impl RowKind {
     /// The kind of step that a row is about: its effect decides the row's outcome.
     pub fn subject(self) -> Kind {
         match self {
-            Self::Users => Kind::User,
+            Self::Users | Self::Identities => Kind::User,
             Self::Organizations => Kind::Organization,
             Self::Memberships => Kind::Membership,
             Self::Roles => Kind::Role,
@@ -72,6 +77,7 @@ impl RowKind {
                 "Mails to set a password will be sent to users who bring none, once to each"
             }
             Self::TotpFactors => "TOTP factors will be enrolled for users who have none",
+            Self::Identities => "Identities will be imported",
         }
     }
 
@@ -82,7 +88,10 @@ impl RowKind {
 
     /// Whether a directory can be compared with rows of this kind, and what they made be taken back.
     pub fn is_comparable(self) -> bool {
-        matches!(self, Self::Users | Self::Organizations | Self::Memberships)
+        matches!(
+            self,
+            Self::Users | Self::Organizations | Self::Memberships | Self::Identities
+        )
     }
 
     /// The columns that are understood.
@@ -133,6 +142,21 @@ impl RowKind {
                 Field::TotpIssuer,
                 Field::TotpUser,
             ],
+            Self::Identities => &[
+                Field::Email,
+                Field::FirstName,
+                Field::LastName,
+                Field::Role,
+                Field::TenantId,
+                Field::InitialPassword,
+                Field::Password,
+                Field::PasswordHash,
+                Field::ExternalId,
+                Field::EmailVerified,
+                Field::State,
+                Field::MetadataPublic,
+                Field::MetadataAdmin,
+            ],
         }
     }
 
@@ -141,7 +165,7 @@ impl RowKind {
         const EMAIL: &[Field] = &[Field::Email];
         const ORGANIZATION: &[Field] = &[Field::OrgExternalId, Field::OrgId];
         match self {
-            Self::Users | Self::Invitations | Self::PasswordResets => &[EMAIL],
+            Self::Users | Self::Invitations | Self::PasswordResets | Self::Identities => &[EMAIL],
             Self::Organizations => &[ORGANIZATION],
             // The organization can be named by an option.
             Self::Memberships => &[&[Field::Email, Field::UserExternalId, Field::UserId]],

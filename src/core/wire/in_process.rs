@@ -1,38 +1,39 @@
-//! Owns the way to a sandbox in this process, without sockets: for rehearsals and for simulations in virtual time.
+//! Owns the way to a stand-in in this process, without sockets: for rehearsals and for simulations in virtual time.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use tokio::time::{sleep, timeout};
-use workos_importer_sandbox::{Ending, Sandbox};
+use workos_importer_sandbox::{Ending, StandIn};
 
 use super::{Answer, EXCHANGE_TIMEOUT, Request, SendError, Transport};
 use crate::clock::Clock;
 use crate::secret::Secret;
 
-/// Hands each request to a sandbox as a network would: latency before and after, faults as resets, hangs and torn bodies.
+/// Hands each request to a stand-in as a network would: latency before and after, faults as resets, hangs and torn bodies.
 pub struct InProcess {
-    sandbox: Sandbox,
+    stand_in: Arc<dyn StandIn>,
     key: [Secret; 1],
     clock: Clock,
 }
 
 impl InProcess {
-    /// `key` is what the sandbox sees as the bearer token; it takes any that begins with `sk_test_`.
-    pub fn new(sandbox: Sandbox, key: impl Into<String>, clock: Clock) -> Self {
+    /// `key` is what the stand-in sees as the bearer token; that of WorkOS takes any that begins with `sk_test_`.
+    pub fn new(stand_in: impl StandIn + 'static, key: impl Into<String>, clock: Clock) -> Self {
         Self {
-            sandbox,
+            stand_in: Arc::new(stand_in),
             key: [Secret::new(key)],
             clock,
         }
     }
 
     async fn exchange(&self, request: http::Request<bytes::Bytes>) -> Result<Answer, SendError> {
-        let (before, after) = self.sandbox.latency();
+        let (before, after) = self.stand_in.latency(&request);
         pause(before).await;
         let exchange = self
-            .sandbox
+            .stand_in
             .handle(&request, SystemTime::from(self.clock.now()));
         match exchange.ending {
             Ending::Answer(response) => {

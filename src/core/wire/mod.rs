@@ -13,6 +13,7 @@ use http::{HeaderMap, Method};
 
 use crate::secret::Secret;
 
+pub(crate) use http_transport::is_loopback;
 pub use http_transport::{Connection, ConnectionError, HttpTransport, count_certificates};
 #[cfg(feature = "sandbox")]
 pub use in_process::InProcess;
@@ -64,6 +65,11 @@ pub enum SendError {
 pub trait Transport: Send + Sync {
     /// Returns the answer, whatever its status, or says whether the request can have been applied.
     async fn send(&self, request: Request) -> Result<Answer, SendError>;
+
+    /// Reads from another address, which an answer has named, without the key.
+    async fn read_elsewhere(&self, _url: &str) -> Result<Answer, SendError> {
+        Err(SendError::NeverSent("redirects are not followed".into()))
+    }
 
     /// What must not come back in anything that is shown: the key.
     fn secrets(&self) -> &[Secret] {

@@ -4,9 +4,11 @@
 use super::answers;
 use super::draft::{Draft, PLAIN, known, list, object, text};
 use super::identities::Identities;
+use super::state::Route;
 use super::uuids::is_uuid;
 use crate::answer::Answer;
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
 /// How many items one call may have.
@@ -68,6 +70,21 @@ pub(super) fn create(
         });
     }
     Ok(Answer::ok(json!({ "identities": results })))
+}
+
+/// How many identities a request is to make, one by one or in a batch. None, if
+/// its body cannot be read.
+pub(super) fn makes(request: &Request<Bytes>) -> u32 {
+    match Route::of(request.method(), request.uri().path()) {
+        Route::Create => 1,
+        Route::Batch => {
+            let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+            let items = body["identities"].as_array().into_iter().flatten();
+            let made = items.filter(|item| !item["create"].is_null()).count();
+            u32::try_from(made).unwrap_or(u32::MAX)
+        }
+        _ => 0,
+    }
 }
 
 fn read(body: &Value) -> Result<Vec<Patch>, Answer> {

@@ -2,6 +2,7 @@
 //! identities. Everything that is drawn comes from the seed.
 
 use super::answers::{self, Reply};
+use super::redirects;
 use super::settings::Settings;
 use super::state::{Route, State};
 use super::uuids::Uuids;
@@ -103,6 +104,9 @@ impl Machine {
         let Some(token) = &self.settings.token else {
             return true;
         };
+        if request.uri().path().starts_with(redirects::PUBLIC) {
+            return true;
+        }
         request
             .headers()
             .get(AUTHORIZATION)

@@ -13,6 +13,9 @@ pub struct Settings {
     pub seed: u64,
     /// Least and largest time that a request takes; drawn uniformly.
     pub latency: (Duration, Duration),
+    /// What each identity that a request makes adds to that, so that a batch
+    /// takes the longer the larger it is.
+    pub latency_per_identity: Duration,
     /// How often, and in which ways, a request goes wrong.
     pub faults: Faults,
     /// The bearer token that a proxy in front of the admin API asks for; `None`
@@ -21,6 +24,9 @@ pub struct Settings {
     /// The identity schemas by their identifiers. The first is the one of
     /// identities that name none.
     pub schemas: Vec<(String, Value)>,
+    /// Whether a request for schemas is sent on to the public API, as the port
+    /// of the admin API does it. Behind one address for both it is answered.
+    pub schemas_are_redirected: bool,
     /// Whether there is a batch endpoint; older servers have none.
     pub batches: bool,
     /// Whether a batch of which every item fails is refused as a whole, with
@@ -38,9 +44,11 @@ impl Default for Settings {
         Self {
             seed: 0,
             latency: (Duration::ZERO, Duration::ZERO),
+            latency_per_identity: Duration::ZERO,
             faults: Faults::default(),
             token: None,
             schemas: vec![("default".to_owned(), default_schema())],
+            schemas_are_redirected: false,
             batches: true,
             failed_batches_are_refused: true,
             recovery_links: true,

@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::identities::Identities;
 use super::recovery::{Recoveries, Way};
 use super::settings::Settings;
-use super::{batch, identity_patch, listing};
+use super::{batch, identity_patch, listing, redirects};
 use crate::answer::Answer;
 use crate::clock;
 use crate::route::percent_decoded;
@@ -15,6 +15,9 @@ use http::header::LOCATION;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use std::time::SystemTime;
+
+/// A larger body is refused before it is read to its end.
+const LARGEST_BODY: usize = 5 * 1024 * 1024;
 
 /// The calls that are answered, with what is written in the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,7 @@ pub(super) enum Route {
 
 impl Route {
     pub(super) fn of(method: &Method, path: &str) -> Self {
+        let path = path.strip_prefix(redirects::PUBLIC).unwrap_or(path);
         let parts: Vec<String> = path.split('/').skip(1).map(percent_decoded).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         match (method.as_str(), parts.as_slice()) {
@@ -50,8 +54,10 @@ impl Route {
             ("DELETE", ["admin", "identities", id]) => Self::Delete((*id).to_lowercase()),
             ("POST", ["admin", "recovery", "link"]) => Self::Recover(Way::Link),
             ("POST", ["admin", "recovery", "code"]) => Self::Recover(Way::Code),
-            ("GET", ["schemas"]) => Self::ListSchemas,
-            ("GET", ["schemas", id]) => Self::GetSchema((*id).to_owned()),
+            ("GET", ["schemas"] | ["admin", "schemas"]) => Self::ListSchemas,
+            ("GET", ["schemas", id] | ["admin", "schemas", id]) => {
+                Self::GetSchema((*id).to_owned())
+            }
             _ => Self::Unknown,
         }
     }
@@ -81,6 +87,7 @@ impl Route {
 pub(super) struct State {
     identities: Identities,
     recoveries: Recoveries,
+    schemas_are_redirected: bool,
     batches: bool,
     failed_batches_are_refused: bool,
     links: bool,
@@ -92,6 +99,7 @@ impl State {
         Self {
             identities: Identities::new(settings.seed, settings.schemas.clone()),
             recoveries: Recoveries::new(settings.seed),
+            schemas_are_redirected: settings.schemas_are_redirected,
             batches: settings.batches,
             failed_batches_are_refused: settings.failed_batches_are_refused,
             links: settings.recovery_links,
@@ -116,6 +124,12 @@ impl State {
         request: &Request<Bytes>,
         now: SystemTime,
     ) -> Result<Reply, Answer> {
+        if self.schemas_are_redirected
+            && matches!(route, Route::ListSchemas | Route::GetSchema(_))
+            && let Some(reply) = redirects::of(request)
+        {
+            return Ok(reply);
+        }
         let time = clock::written(now);
         let identities = &mut self.identities;
         let answer = match route {
@@ -187,6 +201,9 @@ impl State {
 /// The body as JSON. What a decoder says of a body that is none may quote it,
 /// so only the place is told.
 fn body(request: &Request<Bytes>) -> Result<Value, Answer> {
+    if request.body().len() > LARGEST_BODY {
+        return Err(answers::undecodable("http: request body too large"));
+    }
     serde_json::from_slice(request.body()).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         answers::undecodable(&format!("invalid JSON at line {line} column {column}"))

@@ -6,6 +6,7 @@ mod changes;
 mod deliveries;
 mod pages;
 mod recoveries;
+mod schemas;
 
 use super::{Kratos, Settings};
 use crate::testing::{answered, at, keys, request};
@@ -14,6 +15,7 @@ use http::Response;
 use serde_json::{Value, json};
 
 const IDENTITIES: &str = "POST /admin/identities";
+const BATCH: &str = "PATCH /admin/identities";
 
 fn kratos() -> Kratos {
     Kratos::new(Settings::default())

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use workos_importer_core::clock::Clock;
+use workos_importer_core::directory::kratos::Kratos;
 use workos_importer_core::directory::workos::WorkOs;
-use workos_importer_core::directory::{CallError, Directory};
+use workos_importer_core::directory::{CallError, Directory, Remote};
 use workos_importer_core::engine::{Ended, Engine, Halt, Options, ReadRow, Rows, Sink, Tally};
 use workos_importer_core::journal::{Journal, Remembered, ResultLine, Store};
 use workos_importer_core::row::{Claim, Kind, Rules, Step, StepKey};
@@ -102,7 +103,10 @@ impl Scenario {
     pub(super) async fn live(&self, halted: watch::Receiver<Halt>) -> Done {
         let clock = Clock::simulated("2026-01-01T00:00:00Z".parse().unwrap());
         let started = tokio::time::Instant::now();
-        let inner = InProcess::new(self.sandbox.clone(), KEY, clock.clone());
+        let inner = match &self.kratos {
+            Some((kratos, _)) => InProcess::new(kratos.clone(), KEY, clock.clone()),
+            None => InProcess::new(self.sandbox.clone(), KEY, clock.clone()),
+        };
         let meddler = Arc::new(Meddler::new(inner, self));
         let transport: Arc<dyn Transport> = Arc::clone(&meddler) as Arc<dyn Transport>;
         let folder = tempfile::tempdir().unwrap();
@@ -130,14 +134,7 @@ impl Scenario {
             loop {
                 let death = deaths.next();
                 // Everything but the journal and the sandbox is new: that is what a death leaves.
-                let directory = WorkOs::new(
-                    Arc::clone(&transport),
-                    self.limits.as_ref(),
-                    self.concurrency,
-                    clock.clone(),
-                    self.seed.wrapping_add(lives.len() as u64),
-                );
-                let directory = (self.told)(directory);
+                let directory = self.directory(&transport, &clock, lives.len() as u64);
                 let goes_on = !lives.is_empty();
                 let journal = match (goes_on, &path) {
                     (true, Some(path)) if self.rehearses => {
@@ -173,7 +170,7 @@ impl Scenario {
                     left_in_doubt: BTreeSet::new(),
                 });
                 let attempt = self.attempt(
-                    &directory,
+                    directory.as_ref(),
                     &journal,
                     &clock,
                     (goes_on && !self.rehearses).then_some(retry),
@@ -190,7 +187,7 @@ impl Scenario {
                 for (call, count) in directory.calls() {
                     *calls.entry(call).or_insert(0) += count;
                 }
-                standing = Some(directory.standing());
+                standing = Some(directory.pace().standing());
                 let life = lives.last_mut().unwrap();
                 let Some(end) = came_to_its_end else {
                     life.death = death;
@@ -230,10 +227,31 @@ impl Scenario {
         }
     }
 
+    /// The directory of one life.
+    fn directory(
+        &self,
+        transport: &Arc<dyn Transport>,
+        clock: &Clock,
+        lives: u64,
+    ) -> Box<dyn Remote> {
+        let (transport, seed) = (Arc::clone(transport), self.seed.wrapping_add(lives));
+        if let Some((_, settings)) = &self.kratos {
+            return Box::new(Kratos::new(transport, *settings, clock.clone(), seed));
+        }
+        let directory = WorkOs::new(
+            transport,
+            self.limits.as_ref(),
+            self.concurrency,
+            clock.clone(),
+            seed,
+        );
+        Box::new((self.told)(directory))
+    }
+
     /// One attempt of the run: until it ends by itself.
     async fn attempt(
         &self,
-        directory: &WorkOs,
+        directory: &dyn Remote,
         journal: &Journal,
         clock: &Clock,
         goes_on: Option<bool>,
@@ -307,7 +325,7 @@ impl Scenario {
     }
 
     /// Calls [`Scenario::look`] once a second, for ever.
-    async fn look_at(&self, directory: &WorkOs, ended: &AtomicU64) {
+    async fn look_at(&self, directory: &dyn Remote, ended: &AtomicU64) {
         let Some(look) = &self.look else {
             return std::future::pending().await;
         };
@@ -327,6 +345,7 @@ impl Scenario {
                 create_organizations: self.policy.create_organizations,
                 clear_empty: self.clear_empty,
                 exact_permissions: false,
+                identities: self.identities.clone(),
             },
         )
     }

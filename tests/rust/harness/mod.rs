@@ -14,13 +14,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use workos_importer_core::directory::kratos;
 use workos_importer_core::directory::workos::{Limits, WorkOs};
-use workos_importer_core::directory::{OnExisting, Policy};
+use workos_importer_core::directory::{OnExisting, Policy, Remote};
 use workos_importer_core::engine::{Disagreement, Ended, Halt, MaxErrors, Tally};
 use workos_importer_core::journal::outcome::RowResult;
 use workos_importer_core::journal::{ResultLine, RunRecord};
 use workos_importer_core::pace::Standing;
-use workos_importer_core::row::{Kind, OrganizationOptions, RowKind};
+use workos_importer_core::row::{IdentityRules, Kind, OrganizationOptions, RowKind};
+use workos_importer_sandbox::kratos::Kratos;
 use workos_importer_sandbox::{Limits as SandboxLimits, Sandbox, Settings};
 
 pub use killed::Death;
@@ -40,7 +42,7 @@ type Hook = Arc<dyn Fn(&Sandbox, &workos_importer_core::wire::Request) -> Meddle
 type Told = Arc<dyn Fn(WorkOs) -> WorkOs + Send + Sync>;
 
 /// Looks at the directory, and at how many rows have ended.
-type Look = Arc<dyn Fn(&WorkOs, u64) + Send + Sync>;
+type Look = Arc<dyn Fn(&dyn Remote, u64) + Send + Sync>;
 
 /// One import over a sandbox, with everything that a test wants to turn.
 pub struct Scenario {
@@ -89,6 +91,10 @@ pub struct Scenario {
     pub sink: fn() -> Collected,
     /// What the rows are about.
     pub rows: RowKind,
+    /// Written to in place of `sandbox`, where there is one, and how.
+    pub kratos: Option<(Kratos, kratos::Settings)>,
+    /// What identities are held to.
+    pub identities: Option<Arc<IdentityRules>>,
 }
 
 /// What a run left behind.
@@ -163,6 +169,8 @@ impl Scenario {
             logs: true,
             sink: Collected::default,
             rows: RowKind::Users,
+            kratos: None,
+            identities: None,
         }
     }
 
@@ -180,7 +188,7 @@ impl Scenario {
     }
 
     /// Looks once a second at the directory, and at how many rows have ended.
-    pub fn look(&mut self, look: impl Fn(&WorkOs, u64) + Send + Sync + 'static) {
+    pub fn look(&mut self, look: impl Fn(&dyn Remote, u64) + Send + Sync + 'static) {
         self.look = Some(Arc::new(look));
     }
 

@@ -56,6 +56,13 @@ impl Limits {
         }
     }
 
+    /// The documented limits, or those that belong to the caller's own for writes, less what is left to the application.
+    pub fn kept(rate_limit: Option<Limit>, headroom: f64) -> Self {
+        rate_limit
+            .map_or_else(Self::documented, Self::with_writes)
+            .with_headroom(headroom)
+    }
+
     /// The documented limits with another one for writes; those of the other traffic grow with it where the plan is
     /// larger.
     pub fn with_writes(writes: Limit) -> Self {

@@ -1,17 +1,13 @@
 //! WorkOS as a directory: which calls show a claim's state, and which make it true.
 
 mod answers;
-mod calls;
 mod compare;
 mod failures;
 mod limits;
 mod lookup;
 mod organizations;
 mod others;
-mod patience;
 mod requests;
-mod retry_after;
-mod scrub;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -21,23 +17,34 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+pub(crate) use super::address::{query, segment};
+use super::exchange::{Caller, Dialect, Heard};
 use super::{
     Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Directory, Doubt, End, Found,
-    Listed, Listing, Name, Page, Policy, Refusal, Settling, State, Write,
+    Listed, Listing, Name, Page, Policy, Refusal, Remote, Settling, State, Write,
 };
 use crate::clock::Clock;
 use crate::journal::outcome::Effect;
 use crate::journal::{JournalError, Waits};
-use crate::pace::{Backoff, Course, Standing, WindowStanding};
+use crate::pace::{Backoff, Limit, Pace};
 use crate::row::Kind;
 use crate::row::claim::{Claim, ExistingUser, OrganizationReference};
 use crate::wire::Transport;
 pub(crate) use answers::domains;
-use calls::{Caller, Heard};
 pub use limits::Limits;
-pub use patience::GIVE_UP_AFTER;
-pub(crate) use requests::{domain_data, query, segment};
+pub(crate) use requests::domain_data;
 pub(crate) use whole::{Call, Written};
+
+/// How WorkOS' calls are paced and its answers are read.
+const DIALECT: Dialect = Dialect {
+    error: answers::error,
+    object: answers::object,
+    has_id: answers::has_id,
+    of_read: limits::of_read,
+    of_write: limits::of_write,
+    probe: requests::one_user,
+    used_up: Some(failures::DAILY_QUOTA),
+};
 
 /// A WorkOS environment behind a transport.
 pub struct WorkOs {
@@ -56,7 +63,7 @@ impl WorkOs {
     ) -> Self {
         let pace = Limits::pace(limits, concurrency);
         Self {
-            caller: Caller::new(transport, pace, Backoff::new(seed), clock),
+            caller: Caller::new(DIALECT, transport, pace, Backoff::new(seed), clock),
         }
     }
 
@@ -73,36 +80,6 @@ impl WorkOs {
     pub fn attempting(mut self, times: u32) -> Self {
         self.caller.attempts = times;
         self
-    }
-
-    /// Says how many writes are to come: what fits the limit's free slots goes at once, more than that is spaced.
-    pub fn expect(&self, writes: u64) {
-        self.caller.pace.expect(limits::WRITES, writes);
-    }
-
-    /// Takes slots for writes that an earlier process sent so long ago, so that a restart sends no second burst.
-    pub fn already_sent(&self, ages: &[Duration]) {
-        self.caller.pace.already_sent(limits::OF_WRITES, ages);
-    }
-
-    /// Keeps other limits from now on, such as with another share for the application.
-    pub fn set_limits(&self, limits: &Limits) {
-        self.caller.pace.set_limits(&Limits::windows(Some(limits)));
-    }
-
-    /// Where the pace is: in flight, paused, away.
-    pub fn standing(&self) -> Standing {
-        self.caller.pace.standing()
-    }
-
-    /// What held calls up until now, and when.
-    pub fn course(&self) -> Course {
-        self.caller.pace.course()
-    }
-
-    /// Where each of the limits is.
-    pub fn windows(&self) -> Vec<WindowStanding> {
-        self.caller.pace.windows()
     }
 
     /// By the claim's names, one after another, until its state is known.
@@ -167,6 +144,25 @@ impl WorkOs {
             Heard::Failed(error) => Applied::Failed(error),
             Heard::Withdrawn => Applied::Withdrawn,
         })
+    }
+}
+
+impl Remote for WorkOs {
+    fn pace(&self) -> &Pace {
+        &self.caller.pace
+    }
+
+    fn expect(&self, writes: u64) {
+        self.caller.pace.expect(limits::WRITES, writes);
+    }
+
+    fn already_sent(&self, ages: &[Duration]) {
+        self.caller.pace.already_sent(limits::OF_WRITES, ages);
+    }
+
+    fn keep(&self, rate_limit: Option<Limit>, headroom: f64) {
+        let limits = Limits::kept(rate_limit, headroom);
+        self.caller.pace.set_limits(&Limits::windows(Some(&limits)));
     }
 }
 
@@ -345,7 +341,7 @@ impl Directory for WorkOs {
         self.caller.calls()
     }
     fn waits(&self) -> Waits {
-        let standing = self.standing();
+        let standing = self.caller.pace.standing();
         Waits {
             turned_away: standing.turned_away,
             pauses: standing.pauses,

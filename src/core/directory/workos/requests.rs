@@ -2,28 +2,13 @@
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use url::form_urlencoded;
 
+use crate::directory::address::{query, segment};
 use crate::directory::{End, Listing};
 use crate::row::claim::{
     MembershipClaim, OrganizationClaim, OrganizationReference, Password, UserClaim,
 };
 use crate::row::{Domain, Kind};
-
-/// A part of a path.
-pub(crate) fn segment(text: &str) -> String {
-    // Form encoding writes a space as `+`, which a path would keep as it is.
-    form_urlencoded::byte_serialize(text.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20")
-}
-
-/// A query, without its `?`.
-pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(pairs)
-        .finish()
-}
 
 pub(super) fn users() -> String {
     "/user_management/users".into()

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::WorkOs;
-use super::calls::Heard;
+use crate::directory::exchange::Heard;
 use crate::directory::{ApiError, BeforeSend, CallError, Doubt, Write};
 use crate::journal::JournalError;
 use crate::journal::outcome::Effect;

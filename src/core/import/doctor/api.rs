@@ -6,11 +6,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{Check, Trouble};
-use crate::clock::Clock;
-use crate::directory::workos::WorkOs;
-use crate::directory::{CallError, Details, Directory, End, Listing};
-use crate::import::options::{ImportOptions, Target};
-use crate::import::prepare::connect;
+use crate::directory::{CallError, Details, Directory, End, Listing, Patience};
+use crate::import::options::ImportOptions;
+use crate::import::target::{Target, connect};
 
 /// How long is waited for all of it. A connection that nobody answers is given up by itself before.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,17 +32,12 @@ pub async fn ask_api(target: &Target) -> Vec<Check> {
             return vec![Check::problem("api", trouble, error.to_string(), remedy)];
         }
     };
-    let limits = connected.limits.as_ref();
-    let directory = WorkOs::new(
-        connected.transport,
-        limits,
-        None,
-        Clock::System,
-        rand::random(),
-    )
-    .attempting(ATTEMPTS)
-    .giving_up_after(TURNED_AWAY);
-    match timeout(PATIENCE, ask(&directory)).await {
+    let patience = Patience {
+        attempts: ATTEMPTS,
+        give_up_after: TURNED_AWAY,
+    };
+    let directory = connected.directory(None, patience);
+    match timeout(PATIENCE, ask(directory.as_ref())).await {
         Ok(checks) => checks,
         Err(_) => {
             let message = format!("no usable answer in {} s", PATIENCE.as_secs());
@@ -58,11 +51,14 @@ async fn ask(directory: &dyn Directory) -> Vec<Check> {
         Ok(checked) => checked.clock_offset,
         Err(error) => return vec![refused(&error)],
     };
-    vec![
+    let mut checks = vec![
         Check::fine("api", "answers, and accepts the key", true),
         clock(offset),
-        multiple_roles(directory).await,
-    ]
+    ];
+    if directory.has_organizations() {
+        checks.push(multiple_roles(directory).await);
+    }
+    checks
 }
 
 /// Why the first read failed.

@@ -24,13 +24,19 @@ pub(super) fn of(run: &RunInfo) -> Vec<(String, String)> {
         Some("fail") => "fail: their rows fail",
         _ => "skip: their fields are left as they are",
     };
-    let users = RowKind::named(&run.mode).is_none();
+    let users = matches!(RowKind::named(&run.mode), None | Some(RowKind::Identities));
     let there = match users {
         true => "Users who are there",
         false => "What is there",
     };
     settings.push((there, existing.to_owned()));
     let on = |what: &str| what.to_owned();
+    if let Some(schema) = options["identities"]["schema_id"].as_str() {
+        settings.push(("Identity schema", schema.to_owned()));
+    }
+    if options["identities"]["random_password"] == true {
+        settings.push(("Who brings no password", on("is given a random one")));
+    }
     if flag("update_passwords") {
         settings.push(("Passwords of users who are there", on("written too")));
     }
@@ -40,7 +46,7 @@ pub(super) fn of(run: &RunInfo) -> Vec<(String, String)> {
     if flag("remove_permissions") {
         settings.push(("Permissions that no row names", on("taken away")));
     }
-    if users && run.mode != "user-only" && !flag("create_organizations") {
+    if matches!(run.mode.as_str(), "single-org" | "multi-org") && !flag("create_organizations") {
         settings.push(("Missing organizations", on("never made")));
     }
     if flag("require_membership") {

@@ -1,10 +1,8 @@
 //! Owns the tests of the batch endpoint.
 
-use super::{call, count, get, kratos, made, person, refusal};
+use super::{BATCH, call, count, get, kratos, made, person, refusal};
 use crate::kratos::{Kratos, Settings};
 use serde_json::{Value, json};
-
-const BATCH: &str = "PATCH /admin/identities";
 
 /// A UUID with this number in it.
 fn patch_id(number: usize) -> String {

@@ -1,6 +1,6 @@
 //! Owns the tests of what surrounds the calls: token, faults, counters, seeds.
 
-use super::{IDENTITIES, call, count, get, kratos, made, person, refusal};
+use super::{BATCH, IDENTITIES, call, count, get, kratos, made, person, refusal};
 use crate::kratos::{Kratos, Settings};
 use crate::testing::{at, request};
 use crate::{Ending, Fault, Faults, RetryAfter, Script};
@@ -87,11 +87,33 @@ fn the_seed_decides() {
             let body = person(&format!("u{number}@example.com"));
             kratos.handle(&request(IDENTITIES, &body), at(number));
         }
-        (kratos.dump(), kratos.counters(), kratos.latency())
+        let pages = request("GET /admin/identities", &Value::Null);
+        (kratos.dump(), kratos.counters(), kratos.latency(&pages))
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1).0, run(2).0);
     assert!(run(1).1.faults_injected() > 0);
+}
+
+#[test]
+fn a_batch_takes_the_longer_the_more_it_makes() {
+    let millis = Duration::from_millis;
+    let kratos = Kratos::new(Settings {
+        latency: (millis(10), millis(10)),
+        latency_per_identity: millis(3),
+        ..Settings::default()
+    });
+    let whole = |line: &str, body: &Value| {
+        let (before, after) = kratos.latency(&request(line, body));
+        before + after
+    };
+    let batch = |count: usize| json!({ "identities": vec![json!({ "create": {} }); count] });
+    assert_eq!(whole(BATCH, &batch(0)), millis(10));
+    assert_eq!(whole(BATCH, &batch(100)), millis(310));
+    assert_eq!(whole(BATCH, &batch(1_000)), millis(3_010));
+    assert_eq!(whole(BATCH, &Value::Null), millis(10), "no batch at all");
+    assert_eq!(whole(IDENTITIES, &person("a@example.com")), millis(13));
+    assert_eq!(whole("GET /admin/identities", &Value::Null), millis(10));
 }
 
 #[test]

@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use super::calls::Caller;
 use super::retry_after::{longest_pause, retry_after};
-use super::{limits, requests};
 use crate::directory::{ApiError, CallError};
 use crate::pace::Call;
 use crate::wire::Answer;
@@ -92,8 +91,8 @@ impl Caller {
         if heard(self.pace.last_success()) {
             return true;
         }
-        let target = requests::one_user();
-        let paced = limits::of_read(&target);
+        let target = (self.dialect.probe)();
+        let paced = (self.dialect.of_read)(&target);
         // What it brings is known by the pace.
         let _ = self.read_once(PROBE, paced, &target).await;
         heard(self.pace.last_success())

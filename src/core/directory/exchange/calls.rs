@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::Method;
+use bytes::Bytes;
+use http::{HeaderMap, Method};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::failures::DAILY_QUOTA;
 use super::patience::{GIVE_UP_AFTER, Tries};
 use super::retry_after::retry_after;
 use super::scrub::scrub;
-use super::{answers, limits};
+use super::{Dialect, Letter};
 use crate::clock::Clock;
 use crate::directory::{ApiError, BeforeSend, CallError, Doubt, Write};
 use crate::journal::JournalError;
@@ -24,8 +24,19 @@ use crate::secret::Secret;
 use crate::wire::{Answer, EXCHANGE_TIMEOUT, Request, SendError, Transport};
 
 /// What was heard of a write.
-pub(super) enum Heard {
+pub(in crate::directory) enum Heard {
     Body(Value),
+    Refused(ApiError),
+    Doubt(Doubt, ApiError),
+    Failed(CallError),
+    /// It was not sent: it does not hold any more.
+    Withdrawn,
+}
+
+/// What became of something that was to be delivered.
+pub(in crate::directory) enum Delivered {
+    /// A success, sent at this moment of the server's clock.
+    Answer(Timestamp, Answer),
     Refused(ApiError),
     Doubt(Doubt, ApiError),
     Failed(CallError),
@@ -39,6 +50,8 @@ enum Attempt {
     Success(Timestamp, Answer),
     /// The API's answer is no, and will be the next time.
     Refused(ApiError),
+    /// What is asked for is at another address.
+    Elsewhere(Option<String>, ApiError),
     /// Turned away; not applied.
     TooMany(ApiError),
     NeverSent(String),
@@ -50,19 +63,21 @@ enum Attempt {
 
 /// What one attempt to read brought.
 pub(super) enum Read {
-    Body(Value),
+    Body(Value, HeaderMap),
+    Elsewhere(Option<String>, ApiError),
     Refused(ApiError),
     TooMany(ApiError),
     Failed(ApiError),
 }
 
-pub(super) struct Caller {
+pub(in crate::directory) struct Caller {
+    pub(super) dialect: Dialect,
     transport: Arc<dyn Transport>,
-    pub(super) pace: Pace,
-    pub(super) give_up_after: Duration,
+    pub(in crate::directory) pace: Pace,
+    pub(in crate::directory) give_up_after: Duration,
     /// How often a call is tried while the API is there for others.
-    pub(super) attempts: u32,
-    pub(super) backoff: Backoff,
+    pub(in crate::directory) attempts: u32,
+    pub(in crate::directory) backoff: Backoff,
     clock: Clock,
     /// Milliseconds that the server's clock is ahead of ours; `i64::MIN` until a `Date` was seen.
     clock_offset: AtomicI64,
@@ -72,13 +87,15 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    pub(super) fn new(
+    pub(in crate::directory) fn new(
+        dialect: Dialect,
         transport: Arc<dyn Transport>,
         pace: Pace,
         backoff: Backoff,
         clock: Clock,
     ) -> Self {
         Self {
+            dialect,
             transport,
             pace,
             give_up_after: GIVE_UP_AFTER,
@@ -91,29 +108,40 @@ impl Caller {
         }
     }
 
-    pub(super) fn calls(&self) -> BTreeMap<&'static str, u64> {
+    pub(in crate::directory) fn calls(&self) -> BTreeMap<&'static str, u64> {
         self.calls
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    pub(super) fn clock_offset(&self) -> Option<i64> {
+    pub(in crate::directory) fn clock_offset(&self) -> Option<i64> {
         Some(self.clock_offset.load(Ordering::Relaxed)).filter(|offset| *offset != i64::MIN)
     }
 
     /// Reads, as often as it takes: reading twice changes nothing.
-    pub(super) async fn read(
+    pub(in crate::directory) async fn read(
         &self,
         call: &'static str,
         target: String,
     ) -> Result<Value, CallError> {
-        let paced = limits::of_read(&target);
+        Ok(self.read_with_headers(call, target).await?.0)
+    }
+
+    /// The same, with the answer's headers.
+    pub(in crate::directory) async fn read_with_headers(
+        &self,
+        call: &'static str,
+        target: String,
+    ) -> Result<(Value, HeaderMap), CallError> {
+        let paced = (self.dialect.of_read)(&target);
         let mut tries = Tries::default();
         loop {
             let last = match self.read_once(call, paced, &target).await {
-                Read::Body(body) => return Ok(body),
-                Read::Refused(error) => return Err(self.refusal(error)),
+                Read::Body(body, headers) => return Ok((body, headers)),
+                Read::Refused(error) | Read::Elsewhere(_, error) => {
+                    return Err(self.refusal(error));
+                }
                 Read::TooMany(error) => match self.turned_away(paced, &mut tries, error) {
                     Some(error) => return Err(error),
                     None => continue,
@@ -126,23 +154,55 @@ impl Caller {
         }
     }
 
+    /// Reads what may be at another address, such as a public one, that the answer names: there nobody is told the key.
+    pub(in crate::directory) async fn read_public(
+        &self,
+        call: &'static str,
+        target: String,
+    ) -> Result<Value, CallError> {
+        let paced = (self.dialect.of_read)(&target);
+        match self.read_once(call, paced, &target).await {
+            Read::Body(body, _) => Ok(body),
+            Read::Elsewhere(Some(place), error) => {
+                let answer = self.transport.read_elsewhere(&place).await;
+                let body = answer
+                    .ok()
+                    .filter(|answer| (200..=299).contains(&answer.status))
+                    .and_then(|answer| serde_json::from_slice(&answer.body).ok());
+                body.ok_or_else(|| {
+                    CallError::Refused(ApiError {
+                        message: format!(
+                            "The API has this at {place}, which cannot be read from here"
+                        ),
+                        ..error
+                    })
+                })
+            }
+            // Again, and as often as it takes.
+            _ => self.read(call, target).await,
+        }
+    }
+
     pub(super) async fn read_once(&self, call: &'static str, paced: Call, target: &str) -> Read {
-        let request = Request {
+        let letter = Letter {
+            call,
+            paced,
             method: Method::GET,
-            target: target.to_owned(),
-            body: None,
+            target,
+            secrets: &[],
         };
-        let attempt = match self.attempt(call, paced, request, None, &[]).await {
+        let attempt = match self.attempt(&letter, None, || None).await {
             Ok(attempt) => attempt,
             // Reads have no intent to commit.
             Err(error) => return Read::Failed(said(error.0)),
         };
         match attempt {
             Attempt::Success(_, answer) => match serde_json::from_slice(&answer.body) {
-                Ok(body) => Read::Body(body),
-                Err(_) => Read::Failed(self.scrubbed(undecodable(&answer), &[])),
+                Ok(body) => Read::Body(body, answer.headers),
+                Err(_) => Read::Failed(self.scrubbed(self.undecodable(&answer), &[])),
             },
             Attempt::Refused(error) => Read::Refused(error),
+            Attempt::Elsewhere(place, error) => Read::Elsewhere(place, error),
             Attempt::TooMany(error) => Read::TooMany(error),
             Attempt::NeverSent(reason) => Read::Failed(said(reason)),
             // Of writes only.
@@ -152,97 +212,105 @@ impl Caller {
     }
 
     /// Writes once, as far as can be told. An answer that is lost or useless is doubt, never a reason to send again.
-    pub(super) async fn write(
+    pub(in crate::directory) async fn write(
         &self,
         write: &Write,
         before_send: &dyn BeforeSend,
     ) -> Result<Heard, JournalError> {
-        self.write_and_read(write, before_send, answers::object)
+        self.write_and_read(write, before_send, self.dialect.object)
             .await
     }
 
     /// The same, with the answer's object as `read` takes it out of the body.
-    pub(super) async fn write_and_read(
+    pub(in crate::directory) async fn write_and_read(
         &self,
         write: &Write,
         before_send: &dyn BeforeSend,
         read: fn(&[u8]) -> Option<Value>,
     ) -> Result<Heard, JournalError> {
-        let paced = limits::of_write(write);
+        let letter = Letter {
+            call: write.call,
+            paced: (self.dialect.of_write)(write),
+            method: write.method.clone(),
+            target: &write.target,
+            secrets: &write.secrets,
+        };
+        let delivered = self.deliver(&letter, before_send, || write.body.clone());
+        let (from, answer) = match delivered.await? {
+            Delivered::Answer(from, answer) => (from, answer),
+            Delivered::Refused(error) => return Ok(Heard::Refused(error)),
+            Delivered::Doubt(doubt, error) => return Ok(Heard::Doubt(doubt, error)),
+            Delivered::Failed(error) => return Ok(Heard::Failed(error)),
+            Delivered::Withdrawn => return Ok(Heard::Withdrawn),
+        };
+        let body = read(&answer.body);
+        let has_id = body.as_ref().is_some_and(self.dialect.has_id);
+        Ok(match body {
+            Some(body) if has_id || write.effect == Effect::Deleted => Heard::Body(body),
+            _ if write.effect == Effect::Deleted => Heard::Body(Value::Null),
+            _ => {
+                let error = self.scrubbed(self.undecodable(&answer), &write.secrets);
+                Heard::Doubt(self.doubt(from), error)
+            }
+        })
+    }
+
+    /// Delivers something that changes the directory: again as long as it certainly was not applied, and once more is worth
+    /// it. `body` is asked each time, when the intent is on disk.
+    pub(in crate::directory) async fn deliver(
+        &self,
+        letter: &Letter<'_>,
+        before_send: &dyn BeforeSend,
+        body: impl Fn() -> Option<Bytes> + Send + Sync,
+    ) -> Result<Delivered, JournalError> {
         let mut tries = Tries::default();
         loop {
-            let request = Request {
-                method: write.method.clone(),
-                target: write.target.clone(),
-                body: write.body.clone(),
-            };
-            let attempt = self
-                // Each time: a pause that the server asks for can be long, and the time of the intent tells when a write
-                // that nobody heard of can have been applied.
-                .attempt(
-                    write.call,
-                    paced,
-                    request,
-                    Some(before_send),
-                    &write.secrets,
-                )
-                .await?;
+            // Each time: a pause that the server asks for can be long, and the time of the intent tells when a write
+            // that nobody heard of can have been applied.
+            let attempt = self.attempt(letter, Some(before_send), &body).await?;
             match attempt {
-                Attempt::Success(from, answer) => {
-                    let body = read(&answer.body);
-                    let has_id = body.as_ref().is_some_and(answers::has_id);
-                    return Ok(match body {
-                        Some(body) if has_id || write.effect == Effect::Deleted => {
-                            Heard::Body(body)
-                        }
-                        _ if write.effect == Effect::Deleted => Heard::Body(Value::Null),
-                        _ => {
-                            let error = self.scrubbed(undecodable(&answer), &write.secrets);
-                            Heard::Doubt(self.doubt(from), error)
-                        }
-                    });
-                }
-                Attempt::Refused(error) => {
+                Attempt::Success(from, answer) => return Ok(Delivered::Answer(from, answer)),
+                Attempt::Refused(error) | Attempt::Elsewhere(_, error) => {
                     return Ok(match self.refusal(error) {
-                        CallError::Refused(error) => Heard::Refused(error),
-                        other => Heard::Failed(other),
+                        CallError::Refused(error) => Delivered::Refused(error),
+                        other => Delivered::Failed(other),
                     });
                 }
                 // No pause of a run is long enough for it.
-                Attempt::TooMany(error) if error.has_code(DAILY_QUOTA) => {
-                    return Ok(Heard::Refused(error));
+                Attempt::TooMany(error) if self.dialect.is_used_up(&error) => {
+                    return Ok(Delivered::Refused(error));
                 }
                 Attempt::TooMany(error) => {
-                    if let Some(error) = self.turned_away(paced, &mut tries, error) {
-                        return Ok(Heard::Failed(error));
+                    if let Some(error) = self.turned_away(letter.paced, &mut tries, error) {
+                        return Ok(Delivered::Failed(error));
                     }
                 }
                 Attempt::NeverSent(reason) => {
-                    if let Some(error) = self.failed(paced, &mut tries, said(reason)).await {
-                        return Ok(Heard::Failed(error));
+                    let failed = self.failed(letter.paced, &mut tries, said(reason));
+                    if let Some(error) = failed.await {
+                        return Ok(Delivered::Failed(error));
                     }
                 }
-                Attempt::Withdrawn => return Ok(Heard::Withdrawn),
+                Attempt::Withdrawn => return Ok(Delivered::Withdrawn),
                 // The step looks what became of it, and that look waits for the API.
                 Attempt::Lost(from, error) => {
-                    return Ok(match self.given_up(paced, &error) {
-                        Some(away) => Heard::Failed(away),
-                        None => Heard::Doubt(self.doubt(from), error),
+                    return Ok(match self.given_up(letter.paced, &error) {
+                        Some(away) => Delivered::Failed(away),
+                        None => Delivered::Doubt(self.doubt(from), error),
                     });
                 }
             }
         }
     }
 
-    /// One exchange: a permit first, then the intent on disk, then the bytes.
+    /// One exchange: a permit first, then the intent on disk, then the bytes. `body` is asked when the intent is on disk.
     async fn attempt(
         &self,
-        call: &'static str,
-        paced: Call,
-        request: Request,
+        letter: &Letter<'_>,
         intent: Option<&dyn BeforeSend>,
-        secrets: &[Secret],
+        body: impl FnOnce() -> Option<Bytes> + Send,
     ) -> Result<Attempt, JournalError> {
+        let (call, paced) = (letter.call, letter.paced);
         let permit = self.pace.permit(paced).await;
         if let Some(intent) = intent {
             if !intent.still_holds() {
@@ -250,6 +318,11 @@ impl Caller {
             }
             intent.commit().await?;
         }
+        let request = Request {
+            method: letter.method.clone(),
+            target: letter.target.to_owned(),
+            body: body(),
+        };
         // Not before: what others made while this call waited for its turn is not ours.
         let from = self.server_now();
         *self
@@ -274,7 +347,7 @@ impl Caller {
         self.note_clock(&answer);
         log::debug!("{call}: {}", answer.status);
         match answer.status {
-            429 if answers::error(&answer).has_code(DAILY_QUOTA) => permit.answered(),
+            429 if self.dialect.is_used_up(&(self.dialect.error)(&answer)) => permit.answered(),
             429 => permit.turned_away(self.pause_for(paced, &answer)),
             408 | 500..=599 => permit.failed(),
             // A portal or a proxy that answers in place of the API.
@@ -285,8 +358,8 @@ impl Caller {
             self.accepted.store(true, Ordering::Relaxed);
             return Ok(Attempt::Success(from, answer));
         }
-        let mut error = self.scrubbed(answers::error(&answer), secrets);
-        if answer.status == 429 && error.has_code(DAILY_QUOTA) {
+        let mut error = self.scrubbed((self.dialect.error)(&answer), letter.secrets);
+        if answer.status == 429 && self.dialect.is_used_up(&error) {
             let now = self.server_now();
             let after =
                 retry_after(&answer, now).and_then(|after| SignedDuration::try_from(after).ok());
@@ -303,21 +376,31 @@ impl Caller {
                 error.message =
                     "The API answers with a redirect, which is not followed: check the base URL."
                         .into();
-                Attempt::Refused(error)
+                Attempt::Elsewhere(answer.header("location").map(str::to_owned), error)
             }
             _ => Attempt::Refused(error),
         })
     }
 
+    pub(in crate::directory) fn undecodable(&self, answer: &Answer) -> ApiError {
+        let mut error = (self.dialect.error)(answer);
+        error.message = format!("HTTP {} with an answer that cannot be read", answer.status);
+        error
+    }
+
     /// Without the secrets of the row and of the connection.
-    fn scrubbed(&self, mut error: ApiError, secrets: &[Secret]) -> ApiError {
+    pub(in crate::directory) fn scrubbed(
+        &self,
+        mut error: ApiError,
+        secrets: &[Secret],
+    ) -> ApiError {
         scrub(&mut error, secrets);
         scrub(&mut error, self.transport.secrets());
         error
     }
 
     /// 401 is always about the key; 403 is as long as nothing was ever allowed.
-    fn refusal(&self, error: ApiError) -> CallError {
+    pub(in crate::directory) fn refusal(&self, error: ApiError) -> CallError {
         match error.status() {
             401 => CallError::Key(error),
             403 if !self.accepted.load(Ordering::Relaxed) => CallError::Key(error),
@@ -325,7 +408,7 @@ impl Caller {
         }
     }
 
-    fn doubt(&self, from: Timestamp) -> Doubt {
+    pub(in crate::directory) fn doubt(&self, from: Timestamp) -> Doubt {
         Doubt {
             from,
             until: self.server_now(),
@@ -334,7 +417,7 @@ impl Caller {
 
     /// The time in which a write can have been applied by nobody who hears of it: an exchange ends by itself after
     /// its longest time, and no later than now.
-    pub(super) fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {
+    pub(in crate::directory) fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {
         let longest = SignedDuration::try_from(EXCHANGE_TIMEOUT).unwrap_or(SignedDuration::ZERO);
         let until = last
             .checked_add(longest)
@@ -372,12 +455,6 @@ impl Caller {
         let offset = date.as_millisecond() + 500 - self.clock.now().as_millisecond();
         self.clock_offset.store(offset, Ordering::Relaxed);
     }
-}
-
-fn undecodable(answer: &Answer) -> ApiError {
-    let mut error = answers::error(answer);
-    error.message = format!("HTTP {} with an answer that cannot be read", answer.status);
-    error
 }
 
 /// An error that has nothing but a text.

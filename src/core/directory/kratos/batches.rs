@@ -1,0 +1,481 @@
+//! Owns the batch: new identities that are asked for one by one wait a moment for each other and leave in one call, whose
+//! answer is taken apart again. Each member commits its own intent right before the call leaves; a member that nobody waits
+//! for any more leaves its batch.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, join_all};
+use http::Method;
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::compare::CREATE_PLAIN;
+use super::sizes::{LARGEST, LARGEST_PLAIN, Sizes};
+use super::{answers, failures, limits, requests};
+use crate::directory::exchange::{Caller, Delivered, Letter};
+use crate::directory::{
+    ApiError, Applied, BeforeSend, CallError, Details, Found, Refusal, Then, Write,
+};
+use crate::journal::JournalError;
+
+/// A batch leaves when nobody has come for so long …
+const QUIET: Duration = Duration::from_millis(60);
+
+/// … or when its first member has waited for so long.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// What calls that make many identities are called.
+const BATCH: &str = "create identities";
+
+/// Where batches are made up and sent.
+pub(super) struct Office {
+    pub(super) caller: Caller,
+    /// Batches in flight.
+    at_once: Semaphore,
+    sizes: [Mutex<Sizes>; 2],
+    open: Mutex<[Option<Arc<Batch>>; 2]>,
+    /// The server has no batches.
+    lacks_batches: AtomicBool,
+}
+
+/// By what batches are kept apart: the server takes fewer of those whose password it has to hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Stores,
+    Hashes,
+}
+
+impl Work {
+    fn of(write: &Write) -> Self {
+        if write.call == CREATE_PLAIN {
+            Self::Hashes
+        } else {
+            Self::Stores
+        }
+    }
+}
+
+/// A batch with what sends it, which every member drives.
+struct Batch {
+    desk: Arc<Desk>,
+    sent: Shared<BoxFuture<'static, Arc<Vec<Applied>>>>,
+}
+
+/// What a batch has in it.
+struct Desk {
+    work: Work,
+    members: Mutex<Members>,
+    /// Nobody else has room.
+    full: Notify,
+}
+
+struct Members {
+    all: Vec<Member>,
+    is_full: bool,
+    first: Instant,
+    latest: Instant,
+}
+
+struct Member {
+    write: Write,
+    /// Asks it to commit its intent; it answers when that is done.
+    commit: mpsc::UnboundedSender<oneshot::Sender<()>>,
+}
+
+impl Office {
+    pub(super) fn new(caller: Caller, at_once: usize, batch_size: Option<usize>) -> Self {
+        let sizes = [LARGEST, LARGEST_PLAIN].map(|most| Mutex::new(Sizes::new(most, batch_size)));
+        Self {
+            caller,
+            at_once: Semaphore::new(at_once),
+            sizes,
+            open: Mutex::new([None, None]),
+            lacks_batches: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the server is known to make identities one by one only.
+    pub(super) fn lacks_batches(&self) -> bool {
+        self.lacks_batches.load(Ordering::Relaxed)
+    }
+
+    /// Makes an identity together with others.
+    pub(super) async fn create(
+        self: &Arc<Self>,
+        write: &Write,
+        before_send: &dyn BeforeSend,
+    ) -> Result<Applied, JournalError> {
+        let (batch, place, mut asked) = self.join(write);
+        let mut sent = batch.sent.clone();
+        loop {
+            tokio::select! {
+                biased;
+                Some(done) = asked.recv() => {
+                    before_send.commit().await?;
+                    // A batch that is gone does not need it.
+                    let _ = done.send(());
+                }
+                all = &mut sent => return Ok(all.get(place).cloned().unwrap_or(Applied::Withdrawn)),
+            }
+        }
+    }
+
+    /// Takes a place in the open batch of its kind, or opens one.
+    fn join(
+        self: &Arc<Self>,
+        write: &Write,
+    ) -> (
+        Arc<Batch>,
+        usize,
+        mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    ) {
+        let work = Work::of(write);
+        let (commit, asked) = mpsc::unbounded_channel();
+        let member = Member {
+            write: write.clone(),
+            commit,
+        };
+        let room = locked(&self.sizes[work as usize]).now();
+        let mut open = locked(&self.open);
+        let place_in_line = &mut open[work as usize];
+        if let Some(batch) = place_in_line.as_ref()
+            && locked(&batch.desk.members).all.len() >= room
+        {
+            batch.desk.is_full();
+            *place_in_line = None;
+        }
+        let batch = place_in_line.get_or_insert_with(|| Arc::new(self.batch(work)));
+        let place = {
+            let mut members = locked(&batch.desk.members);
+            members.latest = Instant::now();
+            members.all.push(member);
+            members.all.len() - 1
+        };
+        let batch = Arc::clone(batch);
+        if place + 1 >= room {
+            batch.desk.is_full();
+            *place_in_line = None;
+        }
+        (batch, place, asked)
+    }
+
+    fn batch(self: &Arc<Self>, work: Work) -> Batch {
+        let now = Instant::now();
+        let desk = Arc::new(Desk {
+            work,
+            members: Mutex::new(Members {
+                all: Vec::new(),
+                is_full: false,
+                first: now,
+                latest: now,
+            }),
+            full: Notify::new(),
+        });
+        let sending = Arc::clone(self).send(Arc::clone(&desk));
+        Batch {
+            desk,
+            sent: sending.boxed().shared(),
+        }
+    }
+
+    /// Nobody joins this batch any more.
+    fn close(&self, desk: &Arc<Desk>) {
+        let mut open = locked(&self.open);
+        let place_in_line = &mut open[desk.work as usize];
+        if place_in_line
+            .as_ref()
+            .is_some_and(|batch| Arc::ptr_eq(&batch.desk, desk))
+        {
+            *place_in_line = None;
+        }
+    }
+
+    /// Waits for members, sends them, and says what became of each, by place.
+    async fn send(self: Arc<Self>, desk: Arc<Desk>) -> Arc<Vec<Applied>> {
+        desk.wait_for_members().await;
+        let Ok(_turn) = self.at_once.acquire().await else {
+            return Arc::new(Vec::new());
+        };
+        let mut ends: Vec<Option<Applied>> = Vec::new();
+        // Everybody who is there when the call's turn comes; later rounds are parts of that.
+        let mut rounds: Vec<Option<Vec<usize>>> = vec![None];
+        while let Some(places) = rounds.pop() {
+            let round = Round::new(&self, &desk, places);
+            let delivered = self.deliver(&round).await;
+            let places = round.places();
+            if ends.is_empty() {
+                let count = locked(&desk.members).all.len();
+                ends.resize(count, None);
+            }
+            match self.outcome(&desk, &places, delivered) {
+                Outcome::Ends(found) => {
+                    for (place, end) in places.into_iter().zip(found) {
+                        ends[place] = Some(end);
+                    }
+                }
+                Outcome::Halve => {
+                    let (first, second) = places.split_at(places.len() / 2);
+                    rounds.push(Some(second.to_vec()));
+                    rounds.push(Some(first.to_vec()));
+                }
+                Outcome::OneByOne => {
+                    let found = places.iter().map(|place| self.deliver_one(&desk, *place));
+                    for (place, end) in places.iter().zip(join_all(found).await) {
+                        ends[*place] = Some(end);
+                    }
+                }
+            }
+        }
+        let ends = ends
+            .into_iter()
+            .map(|end| end.unwrap_or(Applied::Withdrawn));
+        Arc::new(ends.collect())
+    }
+
+    async fn deliver(&self, round: &Round<'_>) -> Delivered {
+        let secrets = round.desk.secrets();
+        let letter = Letter {
+            call: BATCH,
+            paced: limits::of_batch(),
+            method: Method::PATCH,
+            target: requests::IDENTITIES,
+            secrets: &secrets,
+        };
+        let delivered = self.caller.deliver(&letter, round, || Some(round.body()));
+        delivered.await.unwrap_or_else(no_intent)
+    }
+
+    /// Makes the identity at a place by a call of its own.
+    async fn deliver_one(&self, desk: &Arc<Desk>, place: usize) -> Applied {
+        let write = {
+            let members = locked(&desk.members);
+            members.all.get(place).map(|member| member.write.clone())
+        };
+        let Some(write) = write else {
+            return Applied::Withdrawn;
+        };
+        let round = Round::new(self, desk, Some(vec![place]));
+        match self.caller.write(&write, &round).await {
+            Ok(heard) => super::applied(&write, heard),
+            Err(error) => Applied::Failed(CallError::Away(error.to_string())),
+        }
+    }
+
+    /// What one delivery means for the members at these places.
+    fn outcome(&self, desk: &Desk, places: &[usize], delivered: Delivered) -> Outcome {
+        let all = |end: Applied| Outcome::Ends(vec![end; places.len()]);
+        let mut sizes = locked(&self.sizes[desk.work as usize]);
+        match delivered {
+            Delivered::Answer(from, answer) => {
+                sizes.answered(places.len(), desk.took());
+                let body = answers::object(&answer.body);
+                let items = body.and_then(|body| answers::items(&body, places));
+                let doubt = self.caller.doubt(from);
+                let Some(items) = items else {
+                    let error = self.caller.undecodable(&answer);
+                    return all(Applied::InDoubt { doubt, error });
+                };
+                let members = locked(&desk.members);
+                let ends = places.iter().zip(items).map(|(place, item)| {
+                    let write = members.all.get(*place).map(|member| &member.write);
+                    match (write, item) {
+                        (None, _) => Applied::Withdrawn,
+                        (Some(write), Some(answers::Item::Made(id))) => {
+                            Applied::Done(made(write, id))
+                        }
+                        (Some(write), Some(answers::Item::Refused(error))) => {
+                            let error = self.caller.scrubbed(error, &write.secrets);
+                            let then = failures::after_refusal(write, &error);
+                            Applied::Refused { error, then }
+                        }
+                        (Some(_), None) => Applied::InDoubt {
+                            doubt,
+                            error: self.caller.undecodable(&answer),
+                        },
+                    }
+                });
+                Outcome::Ends(ends.collect())
+            }
+            Delivered::Refused(error) => match (error.status(), places.len()) {
+                (404 | 405 | 501, _) => {
+                    log::info!("this server has no batches: identities are made one by one");
+                    self.lacks_batches.store(true, Ordering::Relaxed);
+                    Outcome::OneByOne
+                }
+                (_, 0 | 1) => Outcome::Ends(
+                    places
+                        .iter()
+                        .map(|place| refused(desk, *place, &error))
+                        .collect(),
+                ),
+                // None of them could be made, because there are those who are there already.
+                (409, _) => all(Applied::Refused {
+                    then: Then::LookAgain(refusal(&error)),
+                    error,
+                }),
+                (413, _) => {
+                    sizes.failed();
+                    Outcome::Halve
+                }
+                (400 | 422, _) => Outcome::Halve,
+                _ => all(Applied::Refused {
+                    then: Then::Fail(refusal(&error)),
+                    error,
+                }),
+            },
+            Delivered::Doubt(doubt, error) => {
+                sizes.failed();
+                all(Applied::InDoubt { doubt, error })
+            }
+            Delivered::Failed(error) => all(Applied::Failed(error)),
+            Delivered::Withdrawn => all(Applied::Withdrawn),
+        }
+    }
+}
+
+/// What one delivery comes to.
+enum Outcome {
+    /// What became of each.
+    Ends(Vec<Applied>),
+    /// Refused because of one or some of them: each half by itself.
+    Halve,
+    OneByOne,
+}
+
+impl Desk {
+    fn is_full(&self) {
+        locked(&self.members).is_full = true;
+        self.full.notify_one();
+    }
+
+    async fn wait_for_members(&self) {
+        loop {
+            let until = {
+                let members = locked(&self.members);
+                if members.is_full {
+                    return;
+                }
+                (members.latest + QUIET).min(members.first + LONGEST_WAIT)
+            };
+            if Instant::now() >= until {
+                return;
+            }
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = self.full.notified() => {}
+            }
+        }
+    }
+
+    fn secrets(&self) -> Vec<crate::secret::Secret> {
+        let members = locked(&self.members);
+        let secrets = members.all.iter().flat_map(|member| &member.write.secrets);
+        secrets.cloned().collect()
+    }
+
+    /// How long the latest call has been under way.
+    fn took(&self) -> Duration {
+        locked(&self.members).first.elapsed()
+    }
+}
+
+/// One call for members of a batch.
+struct Round<'a> {
+    office: &'a Office,
+    desk: &'a Arc<Desk>,
+    /// `None` until the first call's turn has come.
+    places: Mutex<Option<Vec<usize>>>,
+}
+
+impl<'a> Round<'a> {
+    fn new(office: &'a Office, desk: &'a Arc<Desk>, places: Option<Vec<usize>>) -> Self {
+        Self {
+            office,
+            desk,
+            places: Mutex::new(places),
+        }
+    }
+
+    fn places(&self) -> Vec<usize> {
+        locked(&self.places).clone().unwrap_or_default()
+    }
+
+    fn body(&self) -> Bytes {
+        let places = self.places();
+        let mut members = locked(&self.desk.members);
+        // From now on it is the server's time.
+        members.first = Instant::now();
+        let bodies = places
+            .iter()
+            .filter_map(|place| Some((*place, members.all.get(*place)?.write.body.as_ref()?)));
+        requests::batch(bodies)
+    }
+}
+
+#[async_trait]
+impl BeforeSend for Round<'_> {
+    /// Its turn has come: nobody joins any more, and everybody who is still there commits.
+    async fn commit(&self) -> Result<(), JournalError> {
+        self.office.close(self.desk);
+        let asked: Vec<(usize, oneshot::Receiver<()>)> = {
+            let members = locked(&self.desk.members);
+            let mut places = locked(&self.places);
+            let places = places.get_or_insert_with(|| (0..members.all.len()).collect());
+            let asked = places.iter().filter_map(|place| {
+                let (done, committed) = oneshot::channel();
+                members.all.get(*place)?.commit.send(done).ok()?;
+                Some((*place, committed))
+            });
+            asked.collect()
+        };
+        let committed = join_all(
+            asked
+                .into_iter()
+                .map(|(place, committed)| async move { committed.await.ok().map(|()| place) }),
+        );
+        let there: Vec<usize> = committed.await.into_iter().flatten().collect();
+        *locked(&self.places) = Some(there);
+        Ok(())
+    }
+}
+
+/// What the answer to a batch says of an identity that was made: its id, and that it is as it was sent.
+fn made(write: &Write, id: String) -> Found {
+    let body = write.body.as_deref().unwrap_or_default();
+    let body = serde_json::from_slice(body).unwrap_or_default();
+    Found {
+        id,
+        created_at: None,
+        used_at: None,
+        details: Details::User(answers::details(&body)),
+    }
+}
+
+fn refused(desk: &Desk, place: usize, error: &ApiError) -> Applied {
+    let members = locked(&desk.members);
+    match members.all.get(place) {
+        Some(member) => Applied::Refused {
+            then: failures::after_refusal(&member.write, error),
+            error: error.clone(),
+        },
+        None => Applied::Withdrawn,
+    }
+}
+
+fn refusal(error: &ApiError) -> Refusal {
+    failures::refusal(&CallError::Refused(error.clone()))
+}
+
+/// Rounds record nothing by themselves, so that this never is: their members do.
+fn no_intent(error: JournalError) -> Delivered {
+    Delivered::Failed(CallError::Away(error.to_string()))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,467 @@
+//! Imports into a Kratos, in virtual time: how few calls they need, what becomes of batches that are refused, lost or half
+//! applied, and that nothing is lost or made twice under faults, kills and power cuts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use workos_importer_core::directory::OnExisting;
+use workos_importer_core::directory::kratos as directory;
+use workos_importer_core::engine::Ended;
+use workos_importer_core::row::{IdentityRules, Kind, RowKind};
+use workos_importer_sandbox::kratos::{Kratos, Settings};
+use workos_importer_sandbox::{Fault, Faults, Script};
+
+use crate::harness::{Death, Done, Meddle, Scenario, answer};
+
+const SEEDS: u64 = 300;
+
+/// `SEED=7` runs that one alone.
+fn seeds() -> std::ops::Range<u64> {
+    match std::env::var("SEED").map(|text| text.parse()) {
+        Ok(Ok(seed)) => seed..seed + 1,
+        _ => 0..SEEDS,
+    }
+}
+
+fn into(kratos: &Kratos, csv: &str) -> Scenario {
+    let mut scenario = Scenario::fast(csv);
+    scenario.kratos = Some((kratos.clone(), directory::Settings::default()));
+    scenario.rows = RowKind::Identities;
+    scenario.identities = Some(Arc::new(IdentityRules::default()));
+    scenario
+}
+
+fn server(settings: Settings) -> Kratos {
+    Kratos::new(settings)
+}
+
+fn people(count: usize, password: &str) -> String {
+    let mut csv = "email,first_name,last_name,role,tenant_id,initial_password\n".to_owned();
+    for number in 0..count {
+        csv.push_str(&format!(
+            "user{number}@x.com,Ada,L{number},user,t1,{password}\n"
+        ));
+    }
+    csv
+}
+
+fn identities(kratos: &Kratos) -> Vec<Value> {
+    let dump = kratos.dump();
+    dump["identities"].as_array().cloned().unwrap_or_default()
+}
+
+fn emails(kratos: &Kratos) -> Vec<String> {
+    let all = identities(kratos);
+    let emails = all.iter().map(|one| one["traits"]["email"].to_string());
+    emails.collect()
+}
+
+/// Makes identities as another program would.
+fn there(kratos: &Kratos, body: Value) -> String {
+    let made = kratos.seed(Method::POST, "/admin/identities", &body);
+    made["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn ten_thousand_identities_go_in_few_calls() {
+    let kratos = server(Settings::default());
+    let mut scenario = into(&kratos, &people(10_000, ""));
+    scenario.logs = false;
+    let done = scenario.run();
+    assert_eq!(done.ended, Ended::Complete);
+    assert_eq!(emails(&kratos).len(), 10_000);
+    let batches = done.calls_of("create identities");
+    assert!((10..=12).contains(&batches), "{:?}", done.calls);
+    assert_eq!(done.all_calls(), batches + 1, "{:?}", done.calls);
+}
+
+#[test]
+fn ten_thousand_identities_with_passwords_go_in_few_calls() {
+    let kratos = server(Settings::default());
+    let mut scenario = into(&kratos, &people(10_000, "TempPass123!"));
+    scenario.logs = false;
+    let done = scenario.run();
+    assert_eq!(done.ended, Ended::Complete);
+    assert_eq!(emails(&kratos).len(), 10_000);
+    let batches = done.calls_of("create identities");
+    assert!((50..=60).contains(&batches), "{:?}", done.calls);
+    assert_eq!(done.all_calls(), batches + 1, "{:?}", done.calls);
+}
+
+#[test]
+fn an_identity_is_as_its_row_says() {
+    let kratos = server(Settings::default());
+    let csv = "email,first_name,role,tenant_id,initial_password,external_id,state,metadata_public,metadata_admin\n\
+               Alice@Example.com,Alice,admin,t1,TempPass123!,a-1,inactive,\"{\"\"plan\"\":1}\",\"{\"\"old\"\":\"\"7\"\"}\"\n\
+               bob@example.com,Bob,,,,,,,\n";
+    let done = into(&kratos, csv).run();
+    assert_eq!(done.outcomes(), ["created", "created"]);
+    let all = identities(&kratos);
+    let alice = all.iter().find(|one| one["external_id"] == "a-1").unwrap();
+    assert_eq!(
+        alice["traits"],
+        json!({"email": "Alice@Example.com", "first_name": "Alice", "role": "admin", "tenant_id": "t1"})
+    );
+    assert_eq!(alice["password"], "password");
+    assert_eq!(alice["state"], "inactive");
+    assert_eq!(alice["metadata_public"], json!({"plan": 1}));
+    assert_eq!(alice["metadata_admin"], json!({"old": "7"}));
+    let bob = all
+        .iter()
+        .find(|one| one["traits"]["first_name"] == "Bob")
+        .unwrap();
+    assert_eq!(
+        (&bob["password"], &bob["state"]),
+        (&Value::Null, &json!("active"))
+    );
+}
+
+/// The seed's "Duplicate handling" and "Email collision".
+#[test]
+fn duplicate_handling() {
+    let csv = "email,role,external_id\nalice@example.com,admin,\nbob@example.com,user,b-1\nnew@example.com,user,\n";
+    let kratos = || {
+        let kratos = server(Settings::default());
+        there(
+            &kratos,
+            json!({"schema_id": "default", "traits": {"email": "alice@example.com", "role": "user", "first_name": "A"}}),
+        );
+        there(
+            &kratos,
+            json!({"schema_id": "default", "external_id": "b-1", "traits": {"email": "robert@example.com", "role": "user"}}),
+        );
+        kratos
+    };
+    let run = |on_existing| {
+        let kratos = kratos();
+        let mut scenario = into(&kratos, csv);
+        scenario.policy.on_existing = on_existing;
+        (scenario.run(), kratos)
+    };
+    let (done, kratos) = run(OnExisting::Skip);
+    assert_eq!(done.outcomes(), ["unchanged", "unchanged", "created"]);
+    assert_eq!(identities(&kratos).len(), 3);
+    let (done, kratos) = run(OnExisting::Update);
+    assert_eq!(done.outcomes(), ["updated", "updated", "created"]);
+    let all = identities(&kratos);
+    let alice = all
+        .iter()
+        .find(|one| one["traits"]["email"] == "alice@example.com");
+    assert_eq!(
+        alice.unwrap()["traits"],
+        json!({"email": "alice@example.com", "role": "admin", "first_name": "A"})
+    );
+    let bob = all.iter().find(|one| one["external_id"] == "b-1").unwrap();
+    assert_eq!(bob["traits"]["email"], "bob@example.com");
+    let (done, kratos) = run(OnExisting::Fail);
+    assert_eq!(done.outcomes(), ["failed", "failed", "created"]);
+    assert_eq!(done.code(1), "user_exists");
+    assert_eq!(identities(&kratos).len(), 3);
+}
+
+#[test]
+fn identifier_and_external_id_of_two_identities_are_a_conflict() {
+    let kratos = server(Settings::default());
+    there(
+        &kratos,
+        json!({"schema_id": "default", "traits": {"email": "a@x.com"}}),
+    );
+    there(
+        &kratos,
+        json!({"schema_id": "default", "external_id": "b", "traits": {"email": "b@x.com"}}),
+    );
+    let done = into(&kratos, "email,external_id\na@x.com,b\n").run();
+    assert_eq!(done.code(1), "user_conflict");
+}
+
+/// Servers differ in how they answer when none of a batch can be made.
+#[test]
+fn batches_of_which_all_are_there_need_one_look_each() {
+    for refuses in [true, false] {
+        let kratos = server(Settings {
+            failed_batches_are_refused: refuses,
+            ..Settings::default()
+        });
+        let done = into(&kratos, &people(40, "")).run();
+        assert_eq!(done.ended, Ended::Complete);
+        let done = into(&kratos, &people(40, "")).run();
+        assert_eq!(done.outcomes(), ["unchanged"; 40]);
+        assert_eq!(done.calls_of("create identities"), 1, "{refuses}");
+        assert_eq!(done.calls_of("find identity"), 40, "{refuses}");
+    }
+}
+
+#[test]
+fn a_batch_that_is_refused_as_a_whole_is_halved_until_the_bad_row_is_found() {
+    let kratos = server(Settings::default());
+    let mut scenario = into(&kratos, &people(64, ""));
+    scenario.meddle(|_, request| {
+        let body = request.body.as_deref().unwrap_or_default();
+        let text = String::from_utf8_lossy(body);
+        if request.method == Method::PATCH && text.contains("user17@x.com") {
+            let error =
+                json!({"error": {"code": 400, "message": "no identity can be made of this"}});
+            return Meddle::Answer(answer(400, &error));
+        }
+        Meddle::Pass
+    });
+    let done = scenario.run();
+    assert_eq!(done.ended, Ended::Complete);
+    let failed: Vec<u64> = (1..=64)
+        .filter(|record| done.code(*record) != "none")
+        .collect();
+    assert_eq!(failed, [18]);
+    assert_eq!(done.message(18), "no identity can be made of this");
+    assert_eq!(emails(&kratos).len(), 63);
+    // The whole, and two halves for each of the six times that it can be halved.
+    assert_eq!(done.calls_of("create identities"), 13);
+}
+
+#[test]
+fn a_lost_answer_is_settled_by_reading_back() {
+    let kratos = server(Settings::default());
+    kratos.script(Script {
+        method: Some(Method::PATCH),
+        path: "/admin/identities".into(),
+        skip: 0,
+        fault: Fault::ResetAfter,
+        times: 1,
+    });
+    let done = into(&kratos, &people(50, "")).run();
+    assert_eq!(done.outcomes(), ["created"; 50]);
+    assert_eq!(done.evidence(7), "inferred");
+    assert_eq!(done.calls_of("create identities"), 1);
+    assert_eq!(done.calls_of("find identity"), 50);
+    assert_eq!(emails(&kratos).len(), 50);
+}
+
+#[test]
+fn a_gateway_timeout_halves_the_batches_that_follow() {
+    let kratos = server(Settings::default());
+    let mut scenario = into(&kratos, &people(3_000, ""));
+    scenario.kratos.as_mut().unwrap().1.concurrency = Some(1);
+    scenario.meddle({
+        let failed = std::sync::atomic::AtomicBool::new(false);
+        move |_, request| {
+            let first = request.method == Method::PATCH
+                && !failed.swap(true, std::sync::atomic::Ordering::Relaxed);
+            match first {
+                true => Meddle::Answer(answer(504, &json!({}))),
+                false => Meddle::Pass,
+            }
+        }
+    });
+    let done = scenario.run();
+    assert_eq!(done.ended, Ended::Complete);
+    assert_eq!(emails(&kratos).len(), 3_000);
+    let sizes: Vec<usize> = done
+        .log
+        .iter()
+        .filter(|exchange| exchange.method == Method::PATCH)
+        .map(|exchange| exchange.body["identities"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(sizes[0], 1_000);
+    assert!(sizes.contains(&500), "{sizes:?}");
+    assert_eq!(sizes.iter().sum::<usize>(), 4_000, "{sizes:?}");
+}
+
+#[test]
+fn a_server_without_batches_gets_them_one_by_one() {
+    let kratos = server(Settings {
+        batches: false,
+        ..Settings::default()
+    });
+    let done = into(&kratos, &people(30, "")).run();
+    assert_eq!(done.outcomes(), ["created"; 30]);
+    assert_eq!(emails(&kratos).len(), 30);
+    assert_eq!(done.calls_of("create identities"), 1);
+    assert_eq!(done.calls_of("create identity"), 30);
+}
+
+#[test]
+fn batch_size_and_concurrency_are_kept() {
+    let kratos = server(Settings {
+        latency: (Duration::from_millis(400), Duration::from_millis(500)),
+        ..Settings::default()
+    });
+    let mut scenario = into(&kratos, &people(400, ""));
+    let settings = &mut scenario.kratos.as_mut().unwrap().1;
+    (settings.batch_size, settings.concurrency) = (Some(25), Some(2));
+    let done = scenario.run();
+    assert_eq!(emails(&kratos).len(), 400);
+    let batches: Vec<_> = done
+        .log
+        .iter()
+        .filter(|exchange| exchange.method == Method::PATCH)
+        .collect();
+    assert_eq!(batches.len(), 16);
+    for batch in &batches {
+        assert!(batch.body["identities"].as_array().unwrap().len() <= 25);
+        let at_once = batches
+            .iter()
+            .filter(|other| {
+                other.sent <= batch.sent
+                    && other.answered.is_none_or(|answered| answered > batch.sent)
+            })
+            .count();
+        assert!(at_once <= 2, "{at_once} at once");
+    }
+}
+
+/// The seed's "Invalid schema", as the server says it: the row fails, and its neighbours do not.
+#[test]
+fn an_item_that_the_server_refuses_fails_alone() {
+    let kratos = server(Settings::default());
+    let mut scenario = into(&kratos, "email,first_name\na@x.com,A\nb@x.com,B\n");
+    scenario.meddle(|_, request| {
+        let body = request.body.as_deref().unwrap_or_default();
+        let text = String::from_utf8_lossy(body);
+        if request.method != Method::PATCH || !text.contains("identities") {
+            return Meddle::Pass;
+        }
+        let items: Value = serde_json::from_slice(body).unwrap();
+        let ends = items["identities"].as_array().unwrap().iter().map(|item| {
+            match item["create"]["traits"]["email"] == "a@x.com" {
+                true => json!({"action": "error", "patch_id": item["patch_id"],
+                               "error": {"code": 400, "status": "Bad Request", "message": "I[#/traits] S[#] nope"}}),
+                false => json!({"action": "create", "patch_id": item["patch_id"],
+                                "identity": "9f425a8d-7efc-4768-8f23-7647a74fdf13"}),
+            }
+        });
+        let ends = json!({ "identities": ends.collect::<Vec<_>>() });
+        Meddle::Answer(answer(200, &ends))
+    });
+    let done = scenario.run();
+    assert_eq!(done.outcomes(), ["failed", "created"]);
+    assert_eq!(done.code(1), "user_create_failed");
+    assert!(done.message(1).contains("nope"));
+    assert_eq!(
+        done.id(2, Kind::User),
+        "9f425a8d-7efc-4768-8f23-7647a74fdf13"
+    );
+}
+
+/// A server with some people in it, and rows of which some are about the same person.
+fn draw(seed: u64) -> Scenario {
+    let mut random = StdRng::seed_from_u64(seed);
+    let kratos = server(Settings {
+        seed,
+        latency: (Duration::ZERO, Duration::from_millis(300)),
+        faults: Faults {
+            rate: random.random_range(0.0..0.25),
+            ..Faults::default()
+        },
+        batches: random.random_bool(0.85),
+        failed_batches_are_refused: random.random_bool(0.5),
+        ..Settings::default()
+    });
+    let people = random.random_range(5..40);
+    for number in 0..people {
+        if random.random_bool(0.2) {
+            there(
+                &kratos,
+                json!({"schema_id": "default", "traits": {"email": format!("user{number}@x.com"), "role": "old"}}),
+            );
+        }
+    }
+    let mut csv = "email,first_name,role,external_id,initial_password\n".to_owned();
+    for _ in 0..random.random_range(5..80) {
+        let number = random.random_range(0..people);
+        let password = if random.random_bool(0.4) {
+            "Planted-7-Secret!"
+        } else {
+            ""
+        };
+        csv.push_str(&format!(
+            "user{number}@x.com,N{number},user,e{number},{password}\n"
+        ));
+    }
+    let mut scenario = into(&kratos, &csv);
+    let settings = &mut scenario.kratos.as_mut().unwrap().1;
+    settings.batch_size = [None, Some(1), Some(3), Some(10)][random.random_range(0..4)];
+    settings.concurrency = Some(random.random_range(1..5));
+    scenario.seed = seed;
+    scenario.stubborn = true;
+    scenario.lingers = true;
+    scenario.can_rewind = random.random_bool(0.8);
+    if random.random_bool(0.5) {
+        scenario.policy.on_existing = OnExisting::Update;
+        scenario.compares = random.random_bool(0.5) && scenario.can_rewind;
+    }
+    let mut deaths = |most| {
+        let count = random.random_range(0..most);
+        let deaths = (0..count).map(|_| Death {
+            polls: random.random_range(1..400),
+            unwritten: match random.random_bool(0.5) {
+                true => Death::POWER,
+                false => random.random_range(0..3),
+            },
+        });
+        deaths.collect::<Vec<_>>()
+    };
+    scenario.deaths = deaths(4);
+    scenario.retries = vec![deaths(3), Vec::new()];
+    scenario
+}
+
+fn check(scenario: &Scenario, done: &Done) -> usize {
+    let (kratos, _) = scenario.kratos.as_ref().unwrap();
+    let mut reader = csv::Reader::from_reader(scenario.csv.as_bytes());
+    let rows: Vec<BTreeMap<String, String>> = reader.deserialize().map(Result::unwrap).collect();
+    assert_eq!(done.lines.len(), rows.len());
+    let all = identities(kratos);
+    let distinct: BTreeSet<String> = emails(kratos).into_iter().collect();
+    assert_eq!(distinct.len(), all.len(), "nobody is there twice");
+    let named: BTreeSet<&String> = rows.iter().map(|row| &row["email"]).collect();
+    let mut failed = 0;
+    let mut created: BTreeMap<String, usize> = BTreeMap::new();
+    for (row, line) in rows.iter().zip(&done.lines) {
+        if line.error_message().is_some() {
+            failed += 1;
+            continue;
+        }
+        let made = all
+            .iter()
+            .find(|one| one["traits"]["email"] == row["email"].as_str())
+            .unwrap_or_else(|| panic!("{} is lost", row["email"]));
+        assert_eq!(line.texts[6].as_deref(), made["id"].as_str(), "{row:?}");
+        if line.texts[2].as_deref() == Some("created") {
+            *created.entry(row["email"].clone()).or_default() += 1;
+            assert_eq!(made["traits"]["role"], "user", "{row:?}");
+        }
+        if scenario.policy.on_existing == OnExisting::Update {
+            assert_eq!(made["traits"]["role"], "user", "{row:?}");
+            assert_eq!(made["external_id"], row["external_id"].as_str(), "{row:?}");
+        }
+    }
+    for (email, times) in created {
+        assert_eq!(times, 1, "{email} was created by two rows");
+    }
+    for one in &all {
+        let email = one["traits"]["email"].as_str().unwrap().to_owned();
+        let was_there = one["traits"]["role"] == "old";
+        assert!(was_there || named.contains(&email) || one["traits"]["role"] == "user");
+    }
+    for text in &done.journal {
+        assert!(!text.contains("Planted-7-Secret"), "{text}");
+    }
+    failed
+}
+
+#[test]
+fn nothing_is_lost_or_made_twice_under_faults_and_kills() {
+    let (mut rows, mut failed) = (0, 0);
+    for seed in seeds() {
+        println!("identities with SEED={seed}");
+        let scenario = draw(seed);
+        let done = scenario.run();
+        rows += done.lines.len();
+        failed += check(&scenario, &done);
+    }
+    assert!(failed * 10 < rows, "{failed} of {rows} rows failed");
+}
