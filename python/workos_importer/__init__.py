@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         User,
     )
     from ._options import OrganizationRef
+    from ._recovery import Recovery, RecoveryRun, RecoverySummary, Unsent
     from ._reports import DryRunReport, GivenBack, Issues, ValidationReport
     from ._results import Issue, Pace, Progress, RowError, RowResult, Started, Stopped, Summary
     from ._rules import frame_rule
@@ -86,6 +87,9 @@ __all__ = [
     "Pace",
     "Plan",
     "Progress",
+    "Recovery",
+    "RecoveryRun",
+    "RecoverySummary",
     "Role",
     "RowError",
     "RowResult",
@@ -104,6 +108,7 @@ __all__ = [
     "UndoPlan",
     "UndoRun",
     "UndoSummary",
+    "Unsent",
     "User",
     "ValidationReport",
     "Verification",
@@ -147,6 +152,7 @@ _PLACES = {
         "User",
     ),
     "_options": ("OrganizationRef",),
+    "_recovery": ("Recovery", "RecoveryRun", "RecoverySummary", "Unsent"),
     "_reports": ("DryRunReport", "GivenBack", "Issues", "ValidationReport"),
     "_results": ("Issue", "Pace", "Progress", "RowError", "RowResult", "Started", "Stopped", "Summary"),
     "_rules": ("frame_rule",),

@@ -17,7 +17,15 @@ from ._exceptions import ConfigError
 from ._kratos import Kratos, checked_target
 from ._mapping import ColumnMapping, columns_of, renaming_of
 from ._native import Sandbox
-from ._options import OnExisting, Options, OrganizationRef, RowKind, checked_progress, path_of
+from ._options import (
+    OnExisting,
+    Options,
+    OrganizationRef,
+    RowKind,
+    checked_audit,
+    checked_progress,
+    path_of,
+)
 from ._results import Started
 from ._rules import Rule, Rules
 from ._runs import RunFolder
@@ -25,8 +33,10 @@ from ._runs_on_disk import RunsOnDisk
 from ._sources import PathSource, RowsSource, Source, recognise
 
 if TYPE_CHECKING:
+    from ._audit import Auditing
     from ._display import Display
     from ._doctor import DoctorReport
+    from ._recovery import Recovery, RecoveryMethod, RecoveryRun
     from ._run import ImportRun
     from ._undo import UndoRun
 
@@ -76,6 +86,7 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         errors_out: str | os.PathLike[str] | None = None,
         results_out: str | os.PathLike[str] | None = None,
         audit_file: str | os.PathLike[str] | None = None,
+        audit: Callable[[dict[str, Any]], object] | None = None,
         actor: str | None = None,
         run_dir: str | os.PathLike[str] | None = None,
         confirm: Callable[[Started], bool] | None = None,
@@ -137,6 +148,9 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         - `errors_out`, `results_out`: files for the failed rows, and for all rows (`.csv`, `.json`, `.jsonl`).
         - `audit_file`: a file that gets one JSON line for each user that is imported: which user, from which source,
           when, and by whom: `actor`, by default the name of who is logged in. Lines are only ever added to it.
+        - `audit`: in place of such a file, a function that is called with each line as a dict, in the thread that waits
+          for results. If it raises, the run stops, and what it raised is raised when that has ended; the next attempt
+          goes on with the same line. After a kill a line can come twice, and none is ever left out.
         - `run_dir`: where run folders are made; default `WORKOS_IMPORTER_RUN_DIR`, else `.workos-importer/runs` in the
           current folder.
 
@@ -175,6 +189,7 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
             errors_out=errors_out,
             results_out=results_out,
             audit_file=audit_file,
+            audits=audit is not None,
             actor=actor,
             run_dir=run_dir,
         )
@@ -185,6 +200,7 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         self._renaming = renaming_of(mapping)
         self._run_folder = RunFolder(run_dir)
         self._confirm = confirm
+        self._audit = checked_audit(audit)
         self._progress = checked_progress(progress)
         _native.check_options(self._native_options)
 
@@ -270,6 +286,41 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
 
         return UndoRun(_native.undo(self._native_options, run, organizations, self._target(), new_key))
 
+    def recover(
+        self,
+        run: str = "latest",
+        *,
+        out: str | os.PathLike[str] | None = None,
+        on_recovery: Callable[[Recovery], object] | None = None,
+        method: RecoveryMethod = "link",
+        expires_in: float | str | timedelta = "1h",
+        per_minute: int = 60,
+        new_key: bool = False,
+    ) -> RecoveryRun:
+        """Hands over what lets the users set a password whom a run created without one; returns at once.
+
+        Users who were there before the run get nothing. One after another is looked up, a link is made when its turn
+        comes, evenly `per_minute`, and goes
+
+        - into `out`, a file for the mail provider (`.csv`, else one JSON object a line; for its owner only), which is
+          only added to: each user is in it once, however often the sending is killed;
+        - or to `on_recovery`, which is called with a `Recovery` in the thread that waits. What it raises is noted as
+          `failed`, and that user is tried again by the next sending. A user who was being handed over in the moment of
+          a kill is `in_doubt` (also where it raises `InDoubtError`), and is never handed over again.
+
+        `method`: `"link"`, or `"code"`, a code and the link of the page where it is typed in: whichever the server has
+        switched on. `expires_in`: `"12h"`, seconds, or a `timedelta`. What stops in between goes on when it is called
+        again. `run` and `new_key` as in `resume`.
+
+        Raises `ConfigError` (no key, another environment, a file that holds something else), `RunError` (`no_run`) and
+        `RunLockedError` (a process works on the run).
+        """
+        from ._recovery import RecoveryRun, Sending
+
+        how, path = Sending(out, on_recovery, method, expires_in, per_minute).to_native()
+        native = _native.recover(self._native_options, run, how, path, self._target(), new_key)
+        return RecoveryRun(native, on_recovery)
+
     def _start(
         self,
         source: PathSource | RowsSource | None,
@@ -290,7 +341,15 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         options["asks_first"] = self._confirm is not None
         target = self._target()
         native = _native.start(options, path, can_rewind, written, target, (again, purpose))
-        return ImportRun(native, Desk(native, rows, self._confirm, self._rules), self._display(purpose))
+        desk = Desk(native, rows, self._confirm, self._rules)
+        return ImportRun(native, desk, self._display(purpose), self._auditing(native, purpose))
+
+    def _auditing(self, native: _native.Import, purpose: Purpose) -> Auditing | None:
+        if self._audit is None or purpose[0] not in ("import", "planned"):
+            return None
+        from ._audit import Auditing
+
+        return Auditing(self._audit, native.folder())
 
     def _display(self, purpose: Purpose) -> Display | None:
         # Who wants no bar and is in no notebook does not wait for it to be loaded.

@@ -67,6 +67,7 @@ class Options(TypedDict):
     errors_out: str | None
     results_out: str | None
     audit_file: str | None
+    audit_beside: bool
     # given where the audit file is
     actor: str | None
     run_dir: str | None
@@ -153,6 +154,9 @@ class Import:
 
     def feed_failed(self, message: str) -> None:
         """Says that the caller's rows ended with an error; ends the run."""
+
+    def folder(self) -> str:
+        """The run's folder."""
 
     def confirm(self, yes: bool) -> None:
         """Answers `asks`."""
@@ -254,6 +258,40 @@ def undo(
 
 def undo_left(folder: str, after: int, limit: int) -> tuple[int, list[_Left]]:
     """Up to `limit` of what undoing a run has left: where the next page begins, and the lines. Raises JournalError."""
+
+@final
+class Recovering:
+    """A sending of recovery links. Dropping it stops that at once; sending again goes on."""
+
+    def poll(self, timeout: float) -> tuple[Any, ...] | dict[str, Any] | None:
+        """Waits up to `timeout` seconds for what is next: the parts of a `Recovery`, or the figures of the end once."""
+
+    def settle(self, what: str, reason: str | None) -> None:
+        """Says what became of what `poll` gave last, if nobody has said so yet."""
+
+    def halt(self) -> None:
+        """Asks for a stop, between two users."""
+
+    def progress(self) -> tuple[int, int]:
+        """Users who are settled so far, and all of them."""
+
+    def place(self) -> tuple[str, str]:
+        """The run's id, and its folder."""
+
+def recover(
+    options: Options,
+    run: str,
+    how: tuple[str, float, int],
+    out: str | None,
+    target: Connection | Sandbox,
+    new_key: bool,
+) -> Recovering:
+    """Begins to send to the users whom a run made without a password, or goes on. Raises ConfigError or RunError."""
+
+def recovery_left(
+    folder: str, after: int, limit: int
+) -> tuple[int, list[tuple[int | None, str | None, str | None, str, str | None]]]:
+    """Up to `limit` users who were handed nothing, or not for certain, and where the next page begins."""
 
 @final
 class FoundRun:

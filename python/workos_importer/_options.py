@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ._exceptions import ConfigError
 from ._mapping import ColumnMapping, pairs_of
@@ -74,6 +75,7 @@ class Options:
     errors_out: str | os.PathLike[str] | None
     results_out: str | os.PathLike[str] | None
     audit_file: str | os.PathLike[str] | None
+    audits: bool
     actor: str | None
     run_dir: str | os.PathLike[str] | None
 
@@ -116,7 +118,8 @@ class Options:
             "errors_out": _path(self.errors_out),
             "results_out": _path(self.results_out),
             "audit_file": _path(self.audit_file),
-            "actor": _actor(self.actor, self.audit_file),
+            "audit_beside": self.audits,
+            "actor": _actor(self.actor, self.audits or self.audit_file is not None),
             "run_dir": run_dir_of(self.run_dir),
             "asks_first": False,
             "rules": [],
@@ -154,6 +157,8 @@ class Options:
             raise ConfigError("errors_out and results_out name the same file", "contradiction")
         if self.audit_file is not None and _path(self.audit_file) in (_path(self.errors_out), _path(self.results_out)):
             raise ConfigError("audit_file names the same file as errors_out or results_out", "contradiction")
+        if self.audits and self.audit_file is not None:
+            raise ConfigError("Give audit or audit_file: a function, or a file", "contradiction")
         organization = self.organization
         if organization is None:
             return
@@ -308,9 +313,9 @@ def _max_errors(value: int | str | None) -> tuple[int | None, float | None]:
     )
 
 
-def _actor(actor: str | None, audit_file: str | os.PathLike[str] | None) -> str | None:
-    """Who is named in the audit file: what is given, else who is logged in; None where there is no such file."""
-    if audit_file is None:
+def _actor(actor: str | None, audits: bool) -> str | None:
+    """Who is named in the audit: what is given, else who is logged in; None where there is none."""
+    if not audits:
         if actor is not None:
             raise ConfigError("actor is for the audit file: say where that is (audit_file)", "contradiction")
         return None
@@ -339,4 +344,11 @@ def checked_progress(value: bool | None) -> bool | None:
     """Whether a bar is wanted; None: where it is usual. Raises `ConfigError` for anything else."""
     if value is not None and not isinstance(value, bool):
         raise ConfigError("progress must be True, False or None")
+    return value
+
+
+def checked_audit(value: Callable[[dict[str, Any]], object] | None) -> Callable[[dict[str, Any]], object] | None:
+    """Who is told of each user. Raises `ConfigError` for what cannot be called."""
+    if value is not None and not callable(value):
+        raise ConfigError("audit must be a function that takes a dict. For a file: audit_file")
     return value

@@ -9,6 +9,7 @@ pub mod import;
 pub mod journal;
 pub mod objects;
 pub mod pace;
+pub mod recovery;
 pub mod report;
 pub mod row;
 pub mod secret;

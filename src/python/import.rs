@@ -182,6 +182,13 @@ impl Import {
         Ok(())
     }
 
+    /// The run's folder.
+    fn folder(&self, py: Python<'_>) -> PyResult<String> {
+        let inner = self.inner.get(py)?;
+        let folder = inner.journal().parent().unwrap_or(inner.journal());
+        Ok(folder.display().to_string())
+    }
+
     /// Answers `asks`.
     fn confirm(&self, py: Python<'_>, yes: bool) -> PyResult<()> {
         self.inner.get(py)?.confirm(yes);

@@ -19,6 +19,7 @@ mod logging;
 mod objects;
 mod options;
 mod preview;
+mod recovery;
 mod rows;
 mod runs;
 mod runtime;
@@ -60,6 +61,8 @@ mod _native {
     use super::options::check_options;
     #[pymodule_export]
     use super::preview::{dry_run, validate};
+    #[pymodule_export]
+    use super::recovery::{Recovering, recover, recovery_left};
     #[pymodule_export]
     use super::runs::{FoundRun, find_run, runs};
     #[pymodule_export]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use pyo3::prelude::*;
 use workos_importer_core::directory::OnExisting;
 use workos_importer_core::engine::MaxErrors;
-use workos_importer_core::import::{ImportOptions, PaceChange};
+use workos_importer_core::import::{AuditPlace, ImportOptions, PaceChange};
 use workos_importer_core::pace::Limit;
 use workos_importer_core::row::{Columns, Mode, ModeError, OrganizationOptions, RowKind};
 use workos_importer_core::source::Format;
@@ -43,6 +43,7 @@ pub struct Options {
     errors_out: Option<PathBuf>,
     results_out: Option<PathBuf>,
     audit_file: Option<PathBuf>,
+    audit_beside: bool,
     actor: Option<String>,
     run_dir: Option<PathBuf>,
     asks_first: bool,
@@ -108,7 +109,11 @@ impl Options {
             stop_at: self.stop_at.map(moment).transpose()?,
             errors_out: self.errors_out,
             results_out: self.results_out,
-            audit: self.audit_file.zip(self.actor),
+            audit: self
+                .audit_file
+                .map(AuditPlace::File)
+                .or(self.audit_beside.then_some(AuditPlace::RunFolder))
+                .zip(self.actor),
             run_dir: self.run_dir,
             asks_first: self.asks_first,
             rules: self.rules,

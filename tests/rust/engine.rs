@@ -15,6 +15,7 @@ mod organizations;
 mod other_rows;
 mod outages;
 mod pacing;
+mod recovering;
 mod reports;
 mod requests;
 mod retries;

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
     from typing_extensions import Self
 
-    from .._run import ImportRun
-    from .._undo import UndoRun
 
 #: What is said after the first one.
 STOPPING = "Stopping: what is in flight ends, 20 s at most; press Ctrl-C again to stop at once"
 
 
+class Stoppable(Protocol):
+    """Something that is under way, and can be asked to stop."""
+
+    def stop(self, *, now: bool = False) -> None:
+        """Asks for a stop; with `now` what is in flight is dropped."""
+
+
 class Interrupts:
     """Asks a run to stop when the process is asked to. Used in a `with` block."""
 
-    def __init__(self, run: ImportRun | UndoRun, at_once: bool = False) -> None:
+    def __init__(self, run: Stoppable, at_once: bool = False) -> None:
         """Takes the run that is to be stopped; `at_once`: it only reads, and what is in flight need not end."""
         self._run = run
         self._at_once = at_once

@@ -85,6 +85,13 @@ def give_up_after(text: str) -> float:
     return _reported(parse_give_up_after, text)
 
 
+def expires_in(text: str) -> float:
+    """A type for flags: `12h`."""
+    from .._recovery import parse_expires_in
+
+    return _reported(parse_expires_in, text)
+
+
 def stop_at(text: str) -> datetime:
     """A type for flags: `06:00`, `2026-11-23T06:00`."""
     from .._options import parse_stop_at

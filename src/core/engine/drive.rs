@@ -10,11 +10,11 @@ use tokio::sync::oneshot;
 use super::ensure::Failure;
 use super::{Claimed, Ended, Engine, Tally};
 use crate::directory::{Approach, Ask, Base, CallError, Change, Refusal, State};
-use crate::journal::Remembered;
 use crate::journal::outcome::{
     Effect, Evidence, Outcome, RowError, RowResult, StepResult, outcome_of,
 };
-use crate::row::{Kind, Step, StepKey};
+use crate::journal::{EndedRow, Remembered};
+use crate::row::{Claim, Kind, Step, StepKey};
 
 /// A row whose steps are registered.
 pub(super) struct RegisteredRow {
@@ -33,7 +33,7 @@ pub(super) struct Driven {
 pub(super) enum Finished {
     Ended {
         result: Box<RowResult>,
-        keys: Vec<(StepKey, Effect)>,
+        noted: Box<EndedRow>,
     },
     /// It was set aside until the source has been read.
     Parked,
@@ -209,6 +209,10 @@ impl Engine<'_> {
             None => outcome_of(&way.steps, row.subject),
             Some(_) => Outcome::Failed,
         };
+        let without_password = row.steps.iter().any(|step| match &step.claim {
+            Claim::User(user) => user.is_without_password(),
+            _ => false,
+        });
         let result = RowResult {
             identity: row.identity,
             outcome,
@@ -216,9 +220,10 @@ impl Engine<'_> {
             error,
             at: self.clock.now(),
         };
+        let noted = EndedRow::of(&result, way.keys).without_password(without_password);
         Ok(Finished::Ended {
             result: Box::new(result),
-            keys: way.keys,
+            noted: Box::new(noted),
         })
     }
 

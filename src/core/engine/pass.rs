@@ -15,7 +15,7 @@ use super::{
     Claimed, DRAIN, Disagreement, Ended, Engine, Halt, MaxErrors, ReadRow, Rows, Sink, Tally,
 };
 use crate::directory::relabel;
-use crate::journal::outcome::{Effect, Outcome, RowResult};
+use crate::journal::outcome::{Outcome, RowResult};
 use crate::journal::{Before, EndedRow, JournalError, Registration};
 use crate::row::{Step, StepKey};
 
@@ -177,7 +177,8 @@ impl Engine<'_> {
                         error: Some(error),
                         at: self.clock.now(),
                     };
-                    self.record(&result, Vec::new(), sink, tally).await?;
+                    let noted = EndedRow::of(&result, Vec::new());
+                    self.record(&result, noted, sink, tally).await?;
                 }
                 ReadRow::Invalid { .. } => {}
                 ReadRow::Claimed(row) => rows.push(*row),
@@ -352,7 +353,7 @@ impl Engine<'_> {
             }
         }
         match driven.finished {
-            Finished::Ended { result, keys } => self.record(&result, keys, sink, tally).await,
+            Finished::Ended { result, noted } => self.record(&result, *noted, sink, tally).await,
             // What it made until then is counted when it ends.
             Finished::Parked | Finished::PutBack => Ok(()),
             Finished::Stop(ended) => Err(ended),
@@ -363,16 +364,15 @@ impl Engine<'_> {
     async fn record(
         &self,
         result: &RowResult,
-        keys: Vec<(StepKey, Effect)>,
+        noted: EndedRow,
         sink: &mut dyn Sink,
         tally: &mut Tally,
     ) -> Result<(), Ended> {
         tally.ended(result);
         tally.lookups = self.memo.lookups();
-        let ended = EndedRow::of(result, keys);
         let length = sink.write_down(result).map_err(Ended::Output)?;
         self.journal.note(move |store| {
-            store.outcome(&ended)?;
+            store.outcome(&noted)?;
             length.map_or(Ok(()), |length| store.note_error_length(length))
         })?;
         if tally.rows_ended().is_multiple_of(COUNTED_EVERY) {

@@ -28,6 +28,7 @@ mod outputs;
 mod prepare;
 mod preview;
 mod reading;
+mod recovery;
 mod report;
 mod reporter;
 mod run;
@@ -61,10 +62,14 @@ pub use forecast::Forecast;
 pub use give_back::{GiveBackError, Marked, give_back_failed, validate_marked};
 pub use judging::{Awaited, Judging};
 pub use kept_pace::PaceChange;
-pub use options::{Again, ImportOptions, Input, Purpose};
+pub use options::{Again, AuditPlace, ImportOptions, Input, Purpose};
 use prepare::Ready;
 pub use preview::{DryRun, dry_run};
 use reading::Fed;
+pub use recovery::{
+    Receiver, Recovering, RecoveryProgress, RecoverySummary, ToldRecovery, recover,
+    unsent_recoveries,
+};
 pub use report::{ReportError, ReportOptions, write_report};
 use reporter::Counters;
 pub use runs::{FoundRun, delete_run, export_results, find_run, run_folder, runs};

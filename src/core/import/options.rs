@@ -58,7 +58,7 @@ pub struct ImportOptions {
     pub errors_out: Option<PathBuf>,
     pub results_out: Option<PathBuf>,
     /// `--audit-file`, `--actor`: where a line is added for each user that is imported, and who imports.
-    pub audit: Option<(PathBuf, String)>,
+    pub audit: Option<(AuditPlace, String)>,
     /// Where run folders are made; default `.workos-importer/runs` in the current folder.
     pub run_dir: Option<PathBuf>,
     /// `run_id=`: the name of the run. Its rows are known by what they say, so that another attempt goes on with them in
@@ -70,6 +70,24 @@ pub struct ImportOptions {
     pub asks_first: bool,
     /// `--new-key`: the run to go on with was begun with another key of the same environment.
     pub new_key: bool,
+}
+
+/// Where the audit's lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditPlace {
+    File(PathBuf),
+    /// Beside the journal: the caller reads them there, and does with them what it likes.
+    RunFolder,
+}
+
+impl AuditPlace {
+    /// The file that the caller named.
+    pub(super) fn named(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::RunFolder => None,
+        }
+    }
 }
 
 /// Mails go out one a second unless something else is said: nobody's mail provider is surprised.

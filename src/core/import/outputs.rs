@@ -12,6 +12,9 @@ use super::runs::{FoundRun, export_results};
 use crate::journal::{Before, JournalError, Store};
 use crate::report::{AuditFile, AuditedRun, ErrorFile};
 
+/// The audit file of a run whose caller reads it line by line.
+const AUDIT: &str = "audit.jsonl";
+
 /// The error file at its place: who names none for the rows that fail finds them beside the journal.
 pub(super) fn error_file_of(
     options: &ImportOptions,
@@ -62,9 +65,11 @@ pub(super) fn audit_file_of(
     folder: &Folder,
     going_on: Option<&GoingOn>,
 ) -> Result<Option<AuditFile>, StartError> {
-    let Some((path, actor)) = &options.audit else {
+    let Some((place, actor)) = &options.audit else {
         return Ok(None);
     };
+    let beside = folder.path.join(AUDIT);
+    let path = place.named().unwrap_or(&beside);
     let refuse = |error: io::Error| StartError::Output {
         path: path.display().to_string(),
         reason: error.to_string(),

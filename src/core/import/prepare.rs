@@ -166,7 +166,7 @@ pub(super) fn prepare(
     };
     let connection = connect(&options, &target)?;
     let looking_only = options.purpose.only_looks();
-    let audit = options.audit.as_ref().map(|(path, _)| path);
+    let audit = options.audit.as_ref().and_then(|(place, _)| place.named());
     for path in options
         .errors_out
         .iter()
@@ -482,7 +482,7 @@ pub(super) fn check_options(options: &ImportOptions) -> Result<(), StartError> {
     if options.errors_out.is_some() && options.errors_out == options.results_out {
         return refuse("--errors-out and --results-out name the same file.");
     }
-    if let Some((path, _)) = &options.audit
+    if let Some(path) = options.audit.as_ref().and_then(|(place, _)| place.named())
         && [&options.errors_out, &options.results_out].contains(&&Some(path.clone()))
     {
         return refuse("--audit-file names the same file as --errors-out or --results-out.");

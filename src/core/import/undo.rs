@@ -73,9 +73,9 @@ pub struct UndoProgress {
     pub total: u64,
 }
 
-/// Undoing ended without a word: a mistake in this program.
+/// It ended without a word: a mistake in this program.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("Undoing ended without a summary. Please report this.")]
+#[error("It ended without a summary. Please report this.")]
 pub struct NoEnd;
 
 /// A run that is being undone. Dropping it stops that at once; undoing the run again goes on.
@@ -283,7 +283,7 @@ fn may_undo(run: &FoundRun, store: &Store, organizations: bool) -> Result<(), St
 }
 
 /// Refuses a run that wrote somewhere else.
-fn is_in(run: &FoundRun, identity: &Identity, new_key: bool) -> Result<(), StartError> {
+pub(super) fn is_in(run: &FoundRun, identity: &Identity, new_key: bool) -> Result<(), StartError> {
     let id = &run.info.id;
     if run.info.target != identity.target {
         return Err(StartError::Options(format!(

@@ -27,6 +27,7 @@ mod orphans;
 pub mod outcome;
 mod overview;
 mod places;
+mod recovery;
 mod rows;
 mod schema;
 mod seen;
@@ -46,6 +47,7 @@ pub use compared::{AnswerLine, ComparedRow, ComparedStep, ExtraMembership};
 pub use history::{Attempt, History, KeptLimit};
 pub use orphans::Orphan;
 pub use overview::{Busy, FailureExample, OrganizationRows, OrganizationTotals};
+pub use recovery::{DueRecovery, OpenRecovery, RecoveryCounts, RecoveryLine, RecoveryState};
 pub use rows::{
     Before, EndedRow, FailedBefore, FailedLine, RECORD_ID_COLUMN, RESULT_COLUMNS, ResultLine,
 };

@@ -42,6 +42,7 @@ pub struct EndedRow {
     at: Timestamp,
     /// The steps that the row used, and what became of them.
     keys: Vec<(StepKey, Effect)>,
+    without_password: bool,
 }
 
 impl EndedRow {
@@ -62,7 +63,15 @@ impl EndedRow {
                 .and_then(|error| serde_json::to_string(error).ok()),
             at: result.at,
             keys,
+            without_password: false,
         }
+    }
+
+    /// Says whether the row names a user and brings nothing to sign in with.
+    #[must_use]
+    pub fn without_password(mut self, without_password: bool) -> Self {
+        self.without_password = without_password;
+        self
     }
 }
 
@@ -153,8 +162,9 @@ impl Store {
         let named = user.map(|(key, _)| key.name.as_str());
         self.connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO outcome (record_number, line, email, external_id, outcome, inferred, error, at)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO outcome (record_number, line, email, external_id, outcome, inferred, error, at,
+                                                 without_password)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 ended.record_number,
@@ -165,6 +175,7 @@ impl Store {
                 ended.evidence.map(|evidence| evidence == Evidence::Inferred),
                 ended.error,
                 ended.at.as_millisecond(),
+                ended.without_password.then_some(1),
             ])?;
         if let Some(id) = &ended.record_id {
             self.connection

@@ -2,7 +2,7 @@
 //! DuckDB or pandas. The tables are written for size (numbers for words); the views `results` and `steps` are for reading.
 
 /// Raised with every change that an older reader would not understand.
-pub const SCHEMA_VERSION: u32 = 5;
+pub const SCHEMA_VERSION: u32 = 6;
 
 /// The tables. No password, hash, key or whole row is ever stored in them.
 pub const SCHEMA: &str = "
@@ -69,7 +69,8 @@ CREATE TABLE outcome (
     outcome       INTEGER NOT NULL,    -- 1 created, 2 updated, 3 unchanged, 4 failed
     inferred      INTEGER,             -- 0 confirmed, 1 inferred: the weakest of its steps
     error         TEXT,                -- JSON: error_type, code, message, http_status, workos_code, …
-    at            INTEGER NOT NULL     -- milliseconds since 1970, UTC
+    at            INTEGER NOT NULL,    -- milliseconds since 1970, UTC
+    without_password INTEGER           -- 1: it names a user, and brings nothing to sign in with
 );
 
 -- what the caller calls each row, where a column was named that says so
@@ -144,6 +145,14 @@ CREATE TABLE undone (
     step_id INTEGER PRIMARY KEY,
     what    TEXT NOT NULL,             -- deleted, or why it was left, such as signed_in
     note    TEXT,                      -- more about that: the API's message, the fields of an update
+    at      INTEGER NOT NULL           -- milliseconds since 1970, UTC
+);
+
+-- which users of this run were sent what lets them set a password
+CREATE TABLE recovery (
+    step_id INTEGER PRIMARY KEY,
+    state   INTEGER NOT NULL,          -- 1 being handed over, 2 handed over, 3 failed, 4 the user is gone
+    note    TEXT,                      -- of 1: the file that it goes into, absent where a program takes it; of 3: why
     at      INTEGER NOT NULL           -- milliseconds since 1970, UTC
 );
 

@@ -380,6 +380,8 @@ impl Store {
         self.connection
             .prepare_cached(&format!("UPDATE step SET {FORGOTTEN} WHERE id = ?"))?
             .execute([id])?;
+        // Whom the next row makes in its place was sent nothing.
+        self.forget_recovery(id)?;
         Ok(())
     }
 }

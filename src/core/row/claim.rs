@@ -98,6 +98,14 @@ pub struct UserClaim {
     pub identity: Option<Box<IdentityFields>>,
 }
 
+impl UserClaim {
+    /// Nothing to sign in with is claimed: no password, and none is made up.
+    pub fn is_without_password(&self) -> bool {
+        let random = |identity: &IdentityFields| identity.random_password;
+        self.password.is_none() && !self.identity.as_deref().is_some_and(random)
+    }
+}
+
 /// What a row says of a user whose fields a schema decides. Names, email and metadata of [`UserClaim`] that such a directory
 /// has as traits are here alone; `email`, `email_verified`, `external_id` and `password` are there.
 #[derive(Clone, Debug, Default, PartialEq)]
