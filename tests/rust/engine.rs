@@ -9,6 +9,7 @@ mod faults;
 mod forecasts;
 mod harness;
 mod journals;
+mod kratos_in_process;
 mod objects;
 mod organizations;
 mod other_rows;
