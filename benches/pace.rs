@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use workos_importer_core::directory::Remote;
 use workos_importer_core::engine::Ended;
 use workos_importer_sandbox::{Limits, Sandbox, Settings};
 

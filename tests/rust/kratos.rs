@@ -346,6 +346,21 @@ fn an_item_that_the_server_refuses_fails_alone() {
     );
 }
 
+#[test]
+fn bodies_stay_below_what_the_server_reads() {
+    let kratos = server(Settings::default());
+    let long = "x".repeat(20_000);
+    let mut csv = "email,first_name\n".to_owned();
+    for number in 0..600 {
+        csv.push_str(&format!("user{number}@x.com,{long}\n"));
+    }
+    let done = into(&kratos, &csv).run();
+    assert_eq!(done.ended, Ended::Complete);
+    assert_eq!(emails(&kratos).len(), 600);
+    // 12 MB in bodies of at most 4 MiB.
+    assert_eq!(done.calls_of("create identities"), 3);
+}
+
 /// A server with some people in it, and rows of which some are about the same person.
 fn draw(seed: u64) -> (Scenario, BTreeSet<String>) {
     let mut random = StdRng::seed_from_u64(seed);
@@ -444,7 +459,10 @@ fn check(scenario: &Scenario, before: &BTreeSet<String>, done: &Done) -> usize {
         }
     }
     // Whoever was not there before was created by one row, and the run knows it.
-    for email in named.iter().filter(|email| !failed_emails.contains(email.as_str())) {
+    for email in named
+        .iter()
+        .filter(|email| !failed_emails.contains(email.as_str()))
+    {
         let times = created.get(email.as_str()).copied().unwrap_or(0);
         let expected = usize::from(!before.contains(email.as_str()));
         assert_eq!(times, expected, "{email} was created by so many rows");

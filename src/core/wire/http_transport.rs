@@ -25,6 +25,9 @@ pub struct Connection {
     pub insecure_http: bool,
 }
 
+/// How often one read is sent elsewhere: Kratos' admin API sends those who ask for a schema on twice.
+const REDIRECTS: usize = 4;
+
 /// What is wrong with the settings of a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
@@ -131,27 +134,35 @@ impl Transport for HttpTransport {
     }
 
     async fn read_elsewhere(&self, url: &str) -> Result<Answer, SendError> {
-        let url = self
-            .base
-            .join(url)
-            .map_err(|error| SendError::NeverSent(error.to_string()))?;
-        if url.scheme() == "http" && self.base.scheme() == "https" {
-            let message = "the redirect leads to an address that is not encrypted";
-            return Err(SendError::NeverSent(message.into()));
+        let mut place = self.base.clone();
+        let mut next = url.to_owned();
+        for _ in 0..REDIRECTS {
+            place = place
+                .join(&next)
+                .map_err(|error| SendError::NeverSent(error.to_string()))?;
+            if place.scheme() == "http" && self.base.scheme() == "https" {
+                let message = "the redirect leads to an address that is not encrypted";
+                return Err(SendError::NeverSent(message.into()));
+            }
+            let request = self
+                .client
+                .get(place.clone())
+                .header(ACCEPT, HeaderValue::from_static("application/json"));
+            let mut response = request.send().await.map_err(classify)?;
+            let status = response.status().as_u16();
+            let headers = std::mem::take(response.headers_mut());
+            let body = body(&mut response).await?;
+            let answer = Answer {
+                status,
+                headers,
+                body,
+            };
+            match answer.header("location").map(str::to_owned) {
+                Some(location) if (300..=399).contains(&status) => next = location,
+                _ => return Ok(answer),
+            }
         }
-        let request = self
-            .client
-            .get(url)
-            .header(ACCEPT, HeaderValue::from_static("application/json"));
-        let mut response = request.send().await.map_err(classify)?;
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let body = body(&mut response).await?;
-        Ok(Answer {
-            status,
-            headers,
-            body,
-        })
+        Err(SendError::NeverSent("too many redirects".into()))
     }
 
     fn secrets(&self) -> &[Secret] {

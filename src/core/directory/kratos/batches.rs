@@ -29,6 +29,9 @@ const QUIET: Duration = Duration::from_millis(60);
 /// … or when its first member has waited for so long.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// The admin API reads no longer bodies than 5 MiB; this leaves room for what stands around the items.
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
 /// What calls that make many identities are called.
 const BATCH: &str = "create identities";
 
@@ -76,6 +79,8 @@ struct Desk {
 
 struct Members {
     all: Vec<Member>,
+    /// The length of their bodies.
+    bytes: usize,
     is_full: bool,
     first: Instant,
     latest: Instant,
@@ -143,8 +148,9 @@ impl Office {
         let room = locked(&self.sizes[work as usize]).now();
         let mut open = locked(&self.open);
         let place_in_line = &mut open[work as usize];
+        let length = write.body.as_ref().map_or(0, Bytes::len);
         if let Some(batch) = place_in_line.as_ref()
-            && locked(&batch.desk.members).all.len() >= room
+            && !batch.desk.has_room(room, length)
         {
             batch.desk.is_full();
             *place_in_line = None;
@@ -153,6 +159,7 @@ impl Office {
         let place = {
             let mut members = locked(&batch.desk.members);
             members.latest = Instant::now();
+            members.bytes += length;
             members.all.push(member);
             members.all.len() - 1
         };
@@ -170,6 +177,7 @@ impl Office {
             work,
             members: Mutex::new(Members {
                 all: Vec::new(),
+                bytes: 0,
                 is_full: false,
                 first: now,
                 latest: now,
@@ -348,6 +356,11 @@ enum Outcome {
 }
 
 impl Desk {
+    fn has_room(&self, members: usize, length: usize) -> bool {
+        let there = locked(&self.members);
+        there.all.len() < members && there.bytes + length <= LARGEST_BODY
+    }
+
     fn is_full(&self) {
         locked(&self.members).is_full = true;
         self.full.notify_one();
