@@ -328,6 +328,7 @@ fn between_rows(code: IssueCode, entry: &Entry, message: String) -> Issue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::{IdentityRules, IdentitySchema};
     use crate::source::{Format, open_reader};
 
     fn validated(text: &'static str) -> (ValidateSummary, Vec<String>) {
@@ -423,6 +424,47 @@ mod tests {
             open_reader("users.csv", Box::new(Breaking(0)), &Format::default()).unwrap();
         let error = validate(source.as_mut(), &ValidateOptions::default(), |_| {}).unwrap_err();
         assert_eq!(error.to_string(), "Cannot read users.csv: the disk is gone");
+    }
+
+    #[test]
+    fn identities_are_held_to_their_schema_and_every_problem_is_told() {
+        let document = serde_json::json!({
+            "properties": {"traits": {"properties": {"seats": {"type": "integer"}}, "required": ["email", "role"]}}
+        });
+        let identities = IdentityRules {
+            schema: Some(IdentitySchema::new(document).unwrap()),
+            ..IdentityRules::default()
+        };
+        let options = ValidateOptions {
+            rows: RowKind::Identities,
+            rules: Rules {
+                identities: Some(Arc::new(identities)),
+                ..Rules::default()
+            },
+            ..ValidateOptions::default()
+        };
+        let text = "email,role,seats\na@b.c,user,1\nA@b.c,,2\nnobody,user,3\na@b.c,admin,4\n";
+        let mut source =
+            open_reader("users.csv", Box::new(text.as_bytes()), &Format::default()).unwrap();
+        let mut issues = Vec::new();
+        let summary = validate(source.as_mut(), &options, |issue| {
+            let record = issue.record_number.unwrap_or_default();
+            issues.push(format!("{record} {}", issue.code.as_str()));
+        })
+        .unwrap();
+        let expected = [
+            "0 unknown_columns",
+            "0 unknown_columns",
+            "2 missing_trait",
+            "3 invalid_email",
+            "4 conflicting_user_fields",
+        ];
+        assert_eq!(issues, expected);
+        assert_eq!(
+            (summary.valid, summary.users, summary.memberships),
+            (2, 1, 0)
+        );
+        assert_eq!(summary.mode.as_str(), "identities");
     }
 
     #[test]
