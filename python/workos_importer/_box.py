@@ -25,6 +25,7 @@ _DONE = {
     "invitations": "Invitations sent",
     "password-resets": "Password resets sent",
     "totp-factors": "TOTP factors enrolled",
+    "identities": "Identities imported",
 }
 
 #: A line's name and its value.
@@ -65,7 +66,7 @@ def summary_lines(summary: Summary) -> list[Line]:
     created = f"{summary.created}/{summary.updated}/{summary.unchanged}"
     lines += [
         ("Created/Updated/Unchanged", created),
-        ("Organizations created", summary.organizations_created),
+        *([] if summary.mode == "identities" else [("Organizations created", summary.organizations_created)]),
         ("API calls", calls_line(summary.api_calls)),
         *_waits(summary),
         ("Pending", summary.pending),

@@ -153,7 +153,7 @@ class Plan(_Brief):
             lines.append(("Fields to clear", _with_fields(sum(self.cleared.values()), self.cleared)))
         if self.users_left:
             lines.append(("Users that differ and are left", self.users_left))
-        if self.mode != "user-only":
+        if self.mode not in ("user-only", "identities"):
             lines += [
                 ("Organizations to create", organizations.create),
                 ("Organizations found", organizations.unchanged),

@@ -3,6 +3,7 @@
 
 mod address;
 mod exchange;
+mod expected;
 pub mod kratos;
 pub mod names;
 pub mod workos;
@@ -24,6 +25,7 @@ use crate::row::claim::{Claim, MembershipClaim, OrganizationReference};
 use crate::row::{Domain, Kind};
 use crate::secret::Secret;
 pub use exchange::GIVE_UP_AFTER;
+pub use expected::{Changes, Expected};
 pub use names::{End, Listed, Listing, Name, Page};
 
 /// What to do with a user who is there already.
@@ -499,6 +501,9 @@ pub trait Directory: Send + Sync {
 
     /// How a failure of a call reads in a row's error, by the kind of object that it was about.
     fn refusal(&self, kind: Kind, error: &CallError) -> Refusal;
+
+    /// The calls that an import needs for this, by name; reads as far as they can be told before. Pure.
+    fn calls_for(&self, expected: &Expected<'_>) -> BTreeMap<String, u64>;
 
     /// How many calls were made, by name.
     fn calls(&self) -> BTreeMap<&'static str, u64>;

@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::causes::{Cause, causes_in};
 use super::workload::least_seconds;
 use super::{Import, JournalError};
+pub use crate::directory::Changes;
 use crate::directory::workos::Limits;
-use crate::directory::{Details, OnExisting};
+use crate::directory::{Details, Directory, Expected, OnExisting};
 use crate::engine::Tally;
 use crate::journal::outcome::Effect;
 use crate::journal::{AnswerLine, ComparedRow, ComparedStep, Store};
@@ -39,28 +40,6 @@ pub struct Comparison {
     pub calls_made: BTreeMap<String, u64>,
 }
 
-/// What would become of objects of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Changes {
-    pub create: u64,
-    pub update: u64,
-    /// Memberships only.
-    pub reactivate: u64,
-    /// They are there and stay as they are.
-    pub unchanged: u64,
-}
-
-impl Changes {
-    fn count(&mut self, effect: Option<Effect>, count: u64) {
-        match effect {
-            Some(Effect::Created) => self.create += count,
-            Some(Effect::Updated) => self.update += count,
-            Some(Effect::Reactivated) => self.reactivate += count,
-            Some(Effect::Existing | Effect::Deleted) | None => self.unchanged += count,
-        }
-    }
-}
-
 impl Comparison {
     /// What the journal of a rehearsed run says.
     pub(super) fn found(store: &Store) -> rusqlite::Result<Self> {
@@ -88,6 +67,7 @@ impl Comparison {
         tally: &Tally,
         calls_made: &BTreeMap<String, u64>,
         on_existing: OnExisting,
+        directory: &dyn Directory,
         limits: Option<&Limits>,
     ) -> Self {
         let outcomes = tally.outcomes.iter();
@@ -96,54 +76,20 @@ impl Comparison {
             .collect();
         self.users_left = tally.differing;
         self.calls_made.clone_from(calls_made);
-        let (users, memberships) = (self.users, self.memberships);
-        let there = users.unchanged + users.update;
-        // An import that updates reads what is there by lists, as the comparison did.
-        let refused = match on_existing {
-            OnExisting::Update => 0,
-            OnExisting::Skip | OnExisting::Fail => there,
+        let expected = Expected {
+            organizations: self.organizations,
+            users: self.users,
+            memberships: self.memberships,
+            lists_first: on_existing == OnExisting::Update,
+            calls_made,
         };
-        let mut calls = BTreeMap::new();
-        let mut add = |call: &str, count: u64| {
-            if count > 0 {
-                *calls.entry(call.to_owned()).or_insert(0) += count;
-            }
-        };
-        add("check key", 1);
-        add("create organization", self.organizations.create);
-        add("update organization", self.organizations.update);
-        add("create user", users.create + refused);
-        add("update user", users.update);
-        add("create membership", memberships.create);
-        add("update membership", memberships.update);
-        add("reactivate membership", memberships.reactivate);
-        if on_existing == OnExisting::Update {
-            for (call, count) in calls_made {
-                if call != "check key" {
-                    add(call, *count);
-                }
-            }
-        } else {
-            for call in ["list roles", "list organization roles"] {
-                add(call, calls_made.get(call).copied().unwrap_or(0));
-            }
-            let organizations = self.organizations;
-            add(
-                "look up organization",
-                organizations.create + organizations.update + organizations.unchanged,
-            );
-            add("find user", refused);
-            let looked_at = memberships.unchanged + memberships.update + memberships.reactivate;
-            add("find membership", looked_at);
-        }
-        let writes = users.create
-            + refused
-            + users.update
-            + memberships.create
-            + memberships.update
-            + memberships.reactivate;
+        self.calls = directory
+            .calls_for(&expected)
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let writes = expected.writes();
         self.least_seconds = limits.map(|limits| least_seconds(writes, limits));
-        self.calls = calls;
         self
     }
 }

@@ -252,7 +252,8 @@ impl Prepared {
                 Ok(found) => {
                     let (calls, limits) = (&figures.calls, self.connection.limits.as_ref());
                     let on_existing = self.options.on_existing;
-                    let comparison = found.completed(&tally, calls, on_existing, limits);
+                    let comparison =
+                        found.completed(&tally, calls, on_existing, directory.as_ref(), limits);
                     let told = Event::Compared(Box::new(comparison));
                     let _ = self.events.send(told).await;
                 }
@@ -332,6 +333,7 @@ impl Prepared {
             .map(|text| Issue::about_source(IssueCode::EncodingDoubt, text))
             .collect();
         odd.extend(columns.warnings().iter().cloned().chain(said));
+        odd.extend(columns.unmapped_traits(&self.options.validation().rules));
         let mut meaning = Box::new(self.meaning(columns, &mode, figures.strict_failed));
         if let (
             Purpose::Verify {

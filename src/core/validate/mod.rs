@@ -100,7 +100,14 @@ pub fn validate(
     let said = said
         .into_iter()
         .chain(columns.never_cleared(&options.rules))
-        .chain(columns.unmapped_traits(&options.rules));
+        .chain(columns.unmapped_traits(&options.rules))
+        .chain(
+            options
+                .rules
+                .identities
+                .as_ref()
+                .and_then(|rules| rules.unchecked_warning()),
+        );
     for issue in columns.warnings().iter().cloned().chain(said) {
         check.tell(issue);
     }

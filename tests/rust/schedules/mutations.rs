@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use workos_importer_core::directory::{
     Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Details, Directory, Doubt, End,
-    Found, Listed, Listing, Name, Page, Policy, Refusal, Settling, State, Write,
+    Expected, Found, Listed, Listing, Name, Page, Policy, Refusal, Settling, State, Write,
 };
 use workos_importer_core::engine::{ReadRow, Rows};
 use workos_importer_core::journal::outcome::{Effect, Evidence, RowResult};
@@ -597,6 +597,10 @@ impl Directory for Between<'_> {
 
     fn deletion(&self, kind: Kind, id: &str) -> Option<Write> {
         self.inner.deletion(kind, id)
+    }
+
+    fn calls_for(&self, expected: &Expected<'_>) -> BTreeMap<String, u64> {
+        self.inner.calls_for(expected)
     }
 
     fn refusal(&self, kind: Kind, error: &CallError) -> Refusal {

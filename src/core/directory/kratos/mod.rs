@@ -22,8 +22,8 @@ use serde_json::Value;
 use super::exchange::{Caller, Delivered, Dialect, Heard, Letter};
 use super::{
     ApiError, Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Details, Directory,
-    Doubt, End, Found, Listed, Listing, Name, Page, Patience, Policy, Recovery, RecoveryMethod,
-    Refusal, Remote, Settling, State, Write,
+    Doubt, End, Expected, Found, Listed, Listing, Name, Page, Patience, Policy, Recovery,
+    RecoveryMethod, Refusal, Remote, Settling, State, Write,
 };
 use crate::clock::Clock;
 use crate::journal::outcome::Effect;
@@ -418,6 +418,33 @@ impl Directory for Kratos {
 
     fn refusal(&self, _kind: Kind, error: &CallError) -> Refusal {
         failures::refusal(error)
+    }
+
+    /// Of batches the fewest: the server takes fewer of those whose password it hashes.
+    fn calls_for(&self, expected: &Expected<'_>) -> BTreeMap<String, u64> {
+        let written = expected.users.create + expected.refused();
+        let mut calls = BTreeMap::new();
+        let mut add = |call: &str, count: u64| *calls.entry(call.to_owned()).or_insert(0) += count;
+        add("check access", 1);
+        add(
+            "create identities",
+            written.div_ceil(self.batch_size as u64),
+        );
+        add("update identity", expected.users.update);
+        add("get schema", expected.made("get schema"));
+        match expected.lists_first {
+            true => {
+                for call in [
+                    "list identities",
+                    "find identity",
+                    "find identity by external id",
+                ] {
+                    add(call, expected.made(call));
+                }
+            }
+            false => add("find identity", expected.refused()),
+        }
+        calls
     }
 
     fn calls(&self) -> BTreeMap<&'static str, u64> {

@@ -3,6 +3,7 @@
 mod answers;
 mod compare;
 mod failures;
+mod forecast;
 mod limits;
 mod lookup;
 mod organizations;
@@ -20,8 +21,8 @@ use jiff::Timestamp;
 pub(crate) use super::address::{query, segment};
 use super::exchange::{Caller, Dialect, Heard};
 use super::{
-    Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Directory, Doubt, End, Found,
-    Listed, Listing, Name, Page, Policy, Refusal, Remote, Settling, State, Write,
+    Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Directory, Doubt, End,
+    Expected, Found, Listed, Listing, Name, Page, Policy, Refusal, Remote, Settling, State, Write,
 };
 use crate::clock::Clock;
 use crate::journal::outcome::Effect;
@@ -335,6 +336,10 @@ impl Directory for WorkOs {
 
     fn refusal(&self, kind: Kind, error: &CallError) -> Refusal {
         failures::refusal(kind, error)
+    }
+
+    fn calls_for(&self, expected: &Expected<'_>) -> BTreeMap<String, u64> {
+        forecast::calls(expected)
     }
 
     fn calls(&self) -> BTreeMap<&'static str, u64> {
