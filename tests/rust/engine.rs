@@ -10,6 +10,7 @@ mod forecasts;
 mod harness;
 mod journals;
 mod kratos;
+mod kratos_in_process;
 mod objects;
 mod organizations;
 mod other_rows;

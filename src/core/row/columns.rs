@@ -1,50 +1,19 @@
 //! Owns the columns of a source: which of its names means what.
 
+mod error;
+mod unknown;
+
 use std::sync::Arc;
 
-use thiserror::Error;
-
 use super::field::Field;
+use super::identity::{IdentityPath, Places};
 use super::interpret::Rules;
 use super::issue::Issue;
 use super::mode::Mode;
 use super::row_kind::RowKind;
 use super::{IssueCode, clearing, near};
-use crate::source::PROBLEM;
 
-/// Why a source's columns cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ColumnsError {
-    #[error("No `email` column.{} Use --map or rename it.", meant(.near))]
-    NoEmail { near: Option<String> },
-    #[error("No {columns} column: {rows} need it. Use --map or rename one.")]
-    Lacking { columns: String, rows: &'static str },
-    #[error(
-        "The columns `{first}` and `{second}` both mean `{field}`. Rename or remove one of the two"
-    )]
-    Duplicate {
-        first: String,
-        second: String,
-        field: &'static str,
-    },
-    #[error("--map names the column `{name}`, which is not there.{}", meant(.near))]
-    MappedColumnMissing { name: String, near: Option<String> },
-    #[error("--map names `{name}`, which an import does not know.{}", meant(.near))]
-    UnknownTarget { name: String, near: Option<String> },
-    #[error("record_id names the column `{name}`, which is not there.{}", meant(.near))]
-    RecordIdMissing { name: String, near: Option<String> },
-    #[error("record_id names the column `{name}`, which holds secrets. Name another one")]
-    RecordIdSecret { name: String },
-    #[error("`{text}` is no mapping. Write --map \"Your column=email\"")]
-    NoMapping { text: String },
-}
-
-fn meant(near: &Option<String>) -> String {
-    match near {
-        Some(name) => format!(" Did you mean `{name}`?"),
-        None => String::new(),
-    }
-}
+pub use error::ColumnsError;
 
 /// Reads `E-Mail=email`. The last `=` divides, since a column's name may contain one.
 pub fn parse_mapping(text: &str) -> Result<(String, String), ColumnsError> {
@@ -60,6 +29,9 @@ pub fn parse_mapping(text: &str) -> Result<(String, String), ColumnsError> {
 
 pub(super) type Positions = [Option<usize>; Field::ALL.len()];
 
+/// Columns, each under the source's own name for it.
+pub(super) type OwnNames = Vec<(usize, String)>;
+
 /// Which column means what. Made once a source, and grown with it.
 #[derive(Clone, Debug)]
 pub struct Columns {
@@ -72,6 +44,10 @@ pub struct Columns {
     /// Columns whose cells are not kept: unknown ones and secrets.
     not_kept: Vec<usize>,
     mapping: Vec<(String, Field)>,
+    /// Where the cells of identities go.
+    places: Places,
+    /// Of identities: the columns that are kept, as the source calls them.
+    own_names: Option<Arc<OwnNames>>,
     /// Where the cells are that say what the caller calls each row.
     record_id: Option<usize>,
     warnings: Vec<Issue>,
@@ -101,13 +77,12 @@ impl Columns {
     ) -> Result<Self, ColumnsError> {
         let columns = Self::understand(kind, names, mapping, record_id)?;
         let missing = columns
-            .mapping
-            .iter()
-            .find(|(from, _)| !names.iter().any(|name| same_column(name, from)));
-        if let (Some((name, _)), false) = (missing, grow) {
+            .mapped_names()
+            .find(|from| !names.iter().any(|name| same_column(name, from)));
+        if let (Some(name), false) = (missing, grow) {
             let near = near::nearest(name, names.iter().map(String::as_str));
             return Err(ColumnsError::MappedColumnMissing {
-                name: name.clone(),
+                name: name.to_owned(),
                 near: near.map(str::to_owned),
             });
         }
@@ -174,20 +149,39 @@ impl Columns {
         record_id: Option<&str>,
     ) -> Result<Self, ColumnsError> {
         let of_kind = |field: Field| kind.fields().contains(&field);
-        let mapping = mapping.iter().map(|(from, to)| match Field::named(to) {
-            Some(field) if of_kind(field) => Ok((from.clone(), field)),
-            _ => Err(ColumnsError::UnknownTarget {
-                name: to.clone(),
-                near: Field::nearest(to, of_kind).map(|field| field.as_str().to_owned()),
-            }),
-        });
+        let (mut fields, mut paths) = (Vec::new(), Vec::new());
+        for (from, to) in mapping {
+            let path = IdentityPath::read(to).filter(|_| kind == RowKind::Identities);
+            match (Field::named(to).filter(|field| of_kind(*field)), path) {
+                (Some(field), _) => fields.push((from.clone(), field)),
+                (None, Some(path)) => paths.push((from.clone(), path)),
+                (None, None) => {
+                    return Err(ColumnsError::UnknownTarget {
+                        name: to.clone(),
+                        near: Field::nearest(to, of_kind).map(|field| field.as_str().to_owned()),
+                    });
+                }
+            }
+        }
+        let holds_secrets = |from: &str| {
+            let mut secrets = fields.iter().filter(|(_, field)| field.is_secret());
+            secrets.any(|(name, _)| same_column(name, from))
+        };
+        if let Some((name, path)) = paths.iter().find(|(from, _)| holds_secrets(from)) {
+            return Err(ColumnsError::SecretPlace {
+                name: name.clone(),
+                path: path.to_string(),
+            });
+        }
         let mut columns = Self {
             kind,
             names: Vec::new(),
             positions: Arc::new([None; Field::ALL.len()]),
             late_duplicates: Vec::new(),
             not_kept: Vec::new(),
-            mapping: mapping.collect::<Result<_, _>>()?,
+            mapping: fields,
+            places: Places::new(paths)?,
+            own_names: None,
             record_id: None,
             warnings: Vec::new(),
         };
@@ -199,6 +193,9 @@ impl Columns {
                 field: field.as_str(),
             });
         }
+        if let Some(clash) = columns.places.clash(names) {
+            return Err(clash);
+        }
         columns.has_what_is_needed(names)?;
         if let Some(wanted) = record_id {
             columns.call_rows_by(wanted.trim())?;
@@ -206,10 +203,9 @@ impl Columns {
         let warning = columns.warn_of_unknown(&unknown);
         columns.warnings.extend(warning);
         let unmatched = columns
-            .mapping
-            .iter()
-            .filter(|(from, _)| !names.iter().any(|name| same_column(name, from)));
-        let unmatched = unmatched.map(|(name, _)| {
+            .mapped_names()
+            .filter(|from| !names.iter().any(|name| same_column(name, from)));
+        let unmatched = unmatched.map(|name| {
             let message = format!("--map names the column `{name}`, which is not there so far");
             Issue::about_source(IssueCode::UnmatchedMapping, message)
         });
@@ -225,7 +221,8 @@ impl Columns {
             return Vec::new();
         }
         let before = *self.positions;
-        let unknown = self.take_in(&names[self.names.len()..]);
+        let first = self.names.len();
+        let unknown = self.take_in(&names[first..]);
         let mut issues: Vec<Issue> = self.warn_of_unknown(&unknown).into_iter().collect();
         let is_new = |field: Field| before[field as usize].is_none() && self.has(field);
         let had_organization = before[Field::OrgId as usize]
@@ -234,6 +231,7 @@ impl Columns {
             .is_some();
         issues.extend(mode.warnings(self, is_new(Field::RoleSlugs), !had_organization));
         issues.extend(clearing::warning(self, rules, is_new));
+        issues.extend(self.traits_of_that_name(first, rules));
         issues
     }
 
@@ -267,6 +265,22 @@ impl Columns {
 
     pub(super) fn position(&self, field: Field) -> Option<usize> {
         self.positions[field as usize]
+    }
+
+    /// Where the cells of identities go.
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Of identities: the columns that are kept, as the source calls them.
+    pub(super) fn own_names(&self) -> Option<&Arc<OwnNames>> {
+        self.own_names.as_ref()
+    }
+
+    /// The columns that mappings name.
+    fn mapped_names(&self) -> impl Iterator<Item = &str> {
+        let fields = self.mapping.iter().map(|(from, _)| from.as_str());
+        fields.chain(self.places.mapped_names())
     }
 
     pub(super) fn positions(&self) -> &Arc<Positions> {
@@ -308,15 +322,22 @@ impl Columns {
             }
             let position = first + position;
             let is_mapped = |field: Field| self.mapping.iter().any(|(_, to)| *to == field);
+            let is_placed = self.places.is_mapped(name);
+            // Who says where a column goes says so in place of what its name means, but for the traits that rules are about.
+            let stays = |field: &Field| !is_placed || IdentityPath::usual(*field).is_some();
             let field = Field::named(name).filter(|field| self.kind.fields().contains(field));
-            match field {
+            match field.filter(stays) {
                 Some(field) if positions[field as usize].is_none() => {
                     positions[field as usize] = Some(position);
                 }
                 // Who maps another column to it has decided which of the two counts.
                 Some(field) if !is_mapped(field) => self.late_duplicates.push((position, field)),
+                _ if is_placed => {}
                 _ => unknown.push(position),
             }
+        }
+        if self.kind == RowKind::Identities {
+            self.place(names, first, &mut positions);
         }
         self.not_kept.extend_from_slice(&unknown);
         self.not_kept
@@ -326,45 +347,31 @@ impl Columns {
         }
         self.not_kept.sort_unstable();
         self.not_kept.dedup();
+        if self.kind == RowKind::Identities {
+            let kept = self.names.iter().enumerate().filter(|(position, _)| {
+                let is_known = positions.contains(&Some(*position)) || self.places.has(*position);
+                is_known && !self.not_kept.contains(position)
+            });
+            let kept = kept.map(|(position, name)| (position, name.clone()));
+            self.own_names = Some(Arc::new(kept.collect()));
+        }
         self.positions = Arc::new(positions);
         unknown
     }
 
-    /// One warning for all columns that mean nothing. The `problem` column of files that were given back is left out.
-    fn warn_of_unknown(&self, unknown: &[usize]) -> Option<Issue> {
-        let is_marked = |position: &usize| fold(&self.names[*position]) == PROBLEM;
-        let told: Vec<usize> = unknown
-            .iter()
-            .copied()
-            .filter(|position| !is_marked(position) && self.record_id != Some(*position))
-            .filter(|position| !self.is_of_others(*position))
-            .collect();
-        if told.is_empty() {
-            return None;
+    /// Finds where the cells of new columns go. A column that is mapped to the usual place of a meaning has the meaning too,
+    /// if no other has it.
+    fn place(&mut self, names: &[String], first: usize, positions: &mut Positions) {
+        for (position, name) in names.iter().enumerate() {
+            if let Some(field) = self.places.meant(name) {
+                positions[field as usize].get_or_insert(first + position);
+            }
         }
-        let mut names: Vec<String> = told.iter().take(20).map(|p| self.describe(*p)).collect();
-        if told.len() > names.len() {
-            names.push(format!("and {} more", told.len() - names.len()));
-        }
-        let message = format!("Unknown columns are ignored: {}", names.join(", "));
-        Some(Issue::about_source(IssueCode::UnknownColumns, message))
-    }
-
-    /// Whether a column belongs to rows of another kind: one file of users can serve several commands. An import of users
-    /// tells of all that it leaves out.
-    fn is_of_others(&self, position: usize) -> bool {
-        self.kind != RowKind::Users && Field::named(&self.names[position]).is_some()
-    }
-
-    fn describe(&self, position: usize) -> String {
-        let name = &self.names[position];
-        if name.is_empty() {
-            return format!("column {} (without a name)", position + 1);
-        }
-        let free = |field| !self.has(field) && self.kind.fields().contains(&field);
-        match Field::nearest(name, free) {
-            Some(field) => format!("`{name}` (did you mean `{}`?)", field.as_str()),
-            None => format!("`{name}`"),
+        for (position, name) in names.iter().enumerate() {
+            let position = first + position;
+            let mut fields = Field::ALL.into_iter();
+            let field = fields.find(|field| positions[*field as usize] == Some(position));
+            self.places.take_in(position, name, field);
         }
     }
 }

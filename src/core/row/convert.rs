@@ -62,13 +62,21 @@ pub(super) fn boolean(cell: CellView, field: Field, notes: &mut Notes) -> Option
             return None;
         }
     };
-    let is_one_of = |words: [&str; 4]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
+    let read = words_of_truth(value);
+    if read.is_none() {
+        invalid_boolean(&quoted(value), field, notes);
+    }
+    read
+}
+
+/// What a trimmed text says, if it is one of the words.
+pub(super) fn words_of_truth(text: &str) -> Option<bool> {
+    let is_one_of = |words: [&str; 4]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     if is_one_of(["true", "1", "yes", "y"]) {
         Some(true)
     } else if is_one_of(["false", "0", "no", "n"]) {
         Some(false)
     } else {
-        invalid_boolean(&quoted(value), field, notes);
         None
     }
 }

@@ -1,6 +1,7 @@
 //! Owns the digests by which rows are compared without keeping what they say: those of one user, and a row with itself in
 //! another attempt.
 
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::claim::{Clear, IdentityFields, Password, UserClaim};
@@ -43,11 +44,7 @@ pub fn row_digest(record: &Record, columns: &Columns, rules: &Rules, key: &[u8; 
             continue;
         };
         let cell = cells.get(position);
-        let text = match cell {
-            CellView::Absent | CellView::Missing => Zeroizing::default(),
-            CellView::Text(text) => Zeroizing::new(text.to_owned()),
-            other => Zeroizing::new(other.to_json().to_string()),
-        };
+        let text = text_of(cell);
         if cell.is_blank() {
             let clears = rules.clear_empty && CLEARED.iter().any(|(cleared, _)| *cleared == field);
             if clears && cell.is_said_blank() {
@@ -57,18 +54,37 @@ pub fn row_digest(record: &Record, columns: &Columns, rules: &Rules, key: &[u8; 
             }
             continue;
         }
-        hasher.update(field.as_str().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
+        add(&mut hasher, field.as_str(), &text);
+    }
+    // Where cells of identities go by their usual meaning, they have been counted.
+    for place in columns.places().iter().filter(|place| !place.is_usual) {
+        let cell = cells.get(place.position);
+        if !cell.is_blank() {
+            add(&mut hasher, &place.path.to_string(), &text_of(cell));
+        }
     }
     *hasher.finalize().as_bytes()
+}
+
+fn text_of(cell: CellView) -> Zeroizing<String> {
+    match cell {
+        CellView::Absent | CellView::Missing => Zeroizing::default(),
+        CellView::Text(text) => Zeroizing::new(text.to_owned()),
+        other => Zeroizing::new(other.to_json().to_string()),
+    }
+}
+
+fn add(hasher: &mut blake3::Hasher, name: &str, text: &str) {
+    hasher.update(name.as_bytes());
+    hasher.update(&[0]);
+    hasher.update(&(text.len() as u64).to_le_bytes());
+    hasher.update(text.as_bytes());
 }
 
 /// Gives each claimed field with a number of its own, always in the same order.
 pub(crate) fn for_each_field(user: &UserClaim, mut give: impl FnMut(u8, &str)) {
     let UserClaim {
-        email: _,
+        email,
         first_name,
         last_name,
         name,
@@ -120,11 +136,11 @@ pub(crate) fn for_each_field(user: &UserClaim, mut give: impl FnMut(u8, &str)) {
         }
     }
     if let Some(identity) = identity {
-        for_each_of_identity(identity, give);
+        for_each_of_identity(identity, email, give);
     }
 }
 
-fn for_each_of_identity(identity: &IdentityFields, mut give: impl FnMut(u8, &str)) {
+fn for_each_of_identity(identity: &IdentityFields, email: &str, mut give: impl FnMut(u8, &str)) {
     let IdentityFields {
         schema_id,
         traits,
@@ -133,6 +149,10 @@ fn for_each_of_identity(identity: &IdentityFields, mut give: impl FnMut(u8, &str
         metadata_admin,
         random_password: _,
     } = identity;
+    let is_email_alone = state.is_none() && metadata_public.is_none() && metadata_admin.is_none();
+    if is_email_alone && traits.values().all(|value| is_email(value, email)) {
+        return;
+    }
     give(17, schema_id);
     if let Some(state) = state {
         give(18, state.as_str());
@@ -150,6 +170,15 @@ fn for_each_of_identity(identity: &IdentityFields, mut give: impl FnMut(u8, &str
             give(tag, key);
             give(tag + 1, &value.to_string());
         }
+    }
+}
+
+/// Whether a trait says nothing but the email, wherever the schema has it.
+fn is_email(value: &Value, email: &str) -> bool {
+    match value {
+        Value::String(text) => text.to_lowercase() == email,
+        Value::Object(parts) => parts.values().all(|part| is_email(part, email)),
+        _ => false,
     }
 }
 

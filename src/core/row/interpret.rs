@@ -1,18 +1,15 @@
 //! Owns the way from a record to a row: the steps that it claims, or what is wrong with it.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::claim::{Claim, MembershipClaim, UserClaim};
-use super::columns::{Columns, Positions};
+use super::columns::Columns;
 use super::field::Field;
-use super::identity::IdentityRules;
+use super::identity::{self, IdentityRules};
 use super::issue::{Issue, Notes, quoted};
 use super::metadata::longer_than;
 use super::mode::Mode;
+use super::row_identity::{RowIdentity, label};
 use super::row_kind::RowKind;
 use super::step::Step;
 use super::{IssueCode, clearing, convert, metadata, organization, other_rows, password};
@@ -44,88 +41,6 @@ impl Default for Rules {
             exact_permissions: false,
             identities: None,
         }
-    }
-}
-
-/// Who a row is about, for results and error files; also of rows that fail.
-#[derive(Clone)]
-pub struct RowIdentity {
-    pub record_number: u64,
-    pub line: Option<u64>,
-    kind: RowKind,
-    /// Where each field's cell is. Only known columns without secrets are kept; none of a broken record.
-    positions: Arc<Positions>,
-    record_id: Option<usize>,
-    cells: Option<Cells>,
-}
-
-impl RowIdentity {
-    /// The email as in the source, trimmed.
-    pub fn email(&self) -> Option<&str> {
-        match self.cell(Field::Email)? {
-            CellView::Text(text) => Some(text.trim()).filter(|text| !text.is_empty()),
-            _ => None,
-        }
-    }
-
-    /// The external id of what the row is about; a role's slug.
-    pub fn external_id(&self) -> Option<Cow<'_, str>> {
-        self.identifier(match self.kind {
-            RowKind::Organizations => Field::OrgExternalId,
-            RowKind::Memberships => Field::UserExternalId,
-            RowKind::Roles => Field::RoleSlug,
-            _ => Field::ExternalId,
-        })
-    }
-
-    /// What the caller calls the row, where a column was named that says so.
-    pub fn record_id(&self) -> Option<Cow<'_, str>> {
-        label(self.cells.as_ref()?.get(self.record_id?))
-    }
-
-    /// The `org_id` cell.
-    pub fn organization_id(&self) -> Option<Cow<'_, str>> {
-        self.identifier(Field::OrgId)
-    }
-
-    /// The `org_external_id` cell.
-    pub fn organization_external_id(&self) -> Option<Cow<'_, str>> {
-        self.identifier(Field::OrgExternalId)
-    }
-
-    /// The row as it was, for error files: known columns by their own names, no secrets; `None` of a broken record.
-    pub fn raw(&self) -> Option<Map<String, Value>> {
-        self.cells.as_ref()?;
-        let known = Field::ALL.into_iter().filter(|field| !field.is_secret());
-        let cells = known.filter_map(|field| Some((field, self.cell(field)?)));
-        let present =
-            cells.filter(|(_, cell)| !matches!(cell, CellView::Absent | CellView::Missing));
-        let pairs = present.map(|(field, cell)| (field.as_str().to_owned(), cell.to_json()));
-        Some(pairs.collect())
-    }
-
-    fn cell(&self, field: Field) -> Option<CellView<'_>> {
-        let position = self.positions[field as usize]?;
-        Some(self.cells.as_ref()?.get(position))
-    }
-
-    fn identifier(&self, field: Field) -> Option<Cow<'_, str>> {
-        match self.cell(field)? {
-            CellView::Text(text) if !text.trim().is_empty() => Some(Cow::Borrowed(text.trim())),
-            CellView::Integer(number) => Some(Cow::Owned(number.to_string())),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Debug for RowIdentity {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("RowIdentity")
-            .field("record_number", &self.record_number)
-            .field("line", &self.line)
-            .field("email", &self.email())
-            .finish()
     }
 }
 
@@ -181,6 +96,7 @@ pub fn interpret(columns: &Columns, mode: &Mode, record: Record, rules: &Rules) 
         kind: columns.kind(),
         positions: Arc::clone(columns.positions()),
         record_id: columns.record_id(),
+        own_names: columns.own_names().cloned(),
         cells: None,
     };
     let mut steps = Vec::new();
@@ -231,6 +147,12 @@ fn read(
         Some(position) => cells.get(position),
         None => CellView::Missing,
     };
+    if columns.kind() == RowKind::Identities {
+        return match &rules.identities {
+            Some(identities) => identity::read(columns, cells, identities, notes),
+            None => identity::read(columns, cells, &IdentityRules::default(), notes),
+        };
+    }
     if let Mode::Others { kind, organization } = mode {
         return other_rows::read(*kind, organization.as_ref(), cell, rules, notes);
     }
@@ -300,16 +222,6 @@ fn read(
         }
     }
     steps
-}
-
-/// What a cell calls its row: an id of any plain kind.
-fn label(cell: CellView<'_>) -> Option<Cow<'_, str>> {
-    match cell {
-        CellView::Text(text) if !text.trim().is_empty() => Some(Cow::Borrowed(text.trim())),
-        CellView::Integer(number) => Some(Cow::Owned(number.to_string())),
-        CellView::Number(text) => Some(Cow::Borrowed(text)),
-        _ => None,
-    }
 }
 
 /// The email as the API keeps it: trimmed and lower-cased. Empty if it is wrong, which is noted.

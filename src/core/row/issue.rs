@@ -122,6 +122,16 @@ impl<'columns> Notes<'columns> {
         self.errors.push(issue);
     }
 
+    /// Whether an error about the column at a position was noted.
+    pub fn has_error_at(&self, position: usize) -> bool {
+        let name = self.columns.names().get(position);
+        name.is_some()
+            && self
+                .errors
+                .iter()
+                .any(|issue| issue.column.as_ref() == name)
+    }
+
     fn issue(
         &self,
         severity: Severity,

@@ -27,7 +27,7 @@ pub(super) fn metadata(
     let (mut pairs, source) = match cell {
         CellView::Absent | CellView::Missing => return None,
         CellView::Text(text) if text.trim().is_empty() => return None,
-        CellView::Text(text) => (parse(text, notes)?, Some(text)),
+        CellView::Text(text) => (parse(text, Field::Metadata, notes)?, Some(text)),
         CellView::Map(pairs) => {
             let pairs = pairs
                 .iter()
@@ -35,10 +35,8 @@ pub(super) fn metadata(
             (pairs.collect(), None)
         }
         other => {
-            invalid(
-                &format!("must be a JSON object, not {}", other.kind()),
-                notes,
-            );
+            let what = format!("must be a JSON object, not {}", other.kind());
+            invalid(&what, Field::Metadata, notes);
             return None;
         }
     };
@@ -79,7 +77,8 @@ fn take_out_nulls(
     }
 }
 
-fn parse(text: &str, notes: &mut Notes) -> Option<Map<String, Value>> {
+/// The object that a cell of the field has as text.
+pub(super) fn parse(text: &str, field: Field, notes: &mut Notes) -> Option<Map<String, Value>> {
     match serde_json::from_str(text) {
         Ok(Value::Object(pairs)) => Some(pairs),
         Ok(other) => {
@@ -89,22 +88,23 @@ fn parse(text: &str, notes: &mut Notes) -> Option<Map<String, Value>> {
                 Value::Null => "null",
                 _ => "a single value",
             };
-            invalid(&format!("must be a JSON object, not {kind}"), notes);
+            invalid(&format!("must be a JSON object, not {kind}"), field, notes);
             None
         }
         Err(error) => {
             // Only the kind and place of the fault: serde_json's texts name no content for faults of syntax.
-            invalid(&format!("is invalid JSON: {error}"), notes);
+            invalid(&format!("is invalid JSON: {error}"), field, notes);
             None
         }
     }
 }
 
-fn invalid(what: &str, notes: &mut Notes) {
+pub(super) fn invalid(what: &str, field: Field, notes: &mut Notes) {
+    let name = field.as_str();
     notes.error(
         IssueCode::InvalidMetadata,
-        Field::Metadata,
-        format!("metadata {what} (straight double quotes, like {{\"role\":\"admin\"}})"),
+        field,
+        format!("{name} {what} (straight double quotes, like {{\"role\":\"admin\"}})"),
     );
 }
 

@@ -68,7 +68,7 @@ pub(super) fn password(
 }
 
 /// A secret, untrimmed.
-fn secret(cell: CellView, field: Field, notes: &mut Notes) -> Option<Secret> {
+pub(super) fn secret(cell: CellView, field: Field, notes: &mut Notes) -> Option<Secret> {
     match cell {
         CellView::Absent | CellView::Missing => None,
         CellView::Text(text) => (!text.is_empty()).then(|| Secret::new(text)),
@@ -175,7 +175,7 @@ fn judge(kind: HashKind, hash: &str) -> Verdict {
 }
 
 /// crypt(3): `$2b$`, two digits of cost, `$`, 22 characters of salt and 31 of hash.
-fn is_bcrypt(hash: &str) -> bool {
+pub(super) fn is_bcrypt(hash: &str) -> bool {
     let bytes = hash.as_bytes();
     bytes.len() == 60
         && bytes[4..6].iter().all(u8::is_ascii_digit)

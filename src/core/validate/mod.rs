@@ -99,7 +99,8 @@ pub fn validate(
     }
     let said = said
         .into_iter()
-        .chain(columns.never_cleared(&options.rules));
+        .chain(columns.never_cleared(&options.rules))
+        .chain(columns.unmapped_traits(&options.rules));
     for issue in columns.warnings().iter().cloned().chain(said) {
         check.tell(issue);
     }

@@ -76,9 +76,10 @@ impl IdentitySchema {
         faults
     }
 
-    /// Whether the schema names a trait of this path.
-    pub(super) fn has(&self, path: &[String]) -> bool {
-        self.at(path).is_some()
+    /// The names of the traits that the schema knows, without those inside of others.
+    pub(in crate::row) fn names(&self) -> impl Iterator<Item = &str> {
+        let traits = self.at(&[]).and_then(|part| part["properties"].as_object());
+        traits.into_iter().flatten().map(|(name, _)| name.as_str())
     }
 
     /// The types that the schema allows at a path below the traits; none, if it does not say.
@@ -143,7 +144,7 @@ fn take(error: &ValidationError<'_>, path: &[String], faults: &mut Vec<Fault>) {
     match error.kind() {
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            fault(below(name), true, "the schema demands it".to_owned());
+            fault(below(name), true, "it to be there".to_owned());
         }
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
@@ -246,7 +247,7 @@ mod tests {
         assert_eq!(said_in_order, expected);
         assert!(!said.concat().contains("hunter2"));
         assert_eq!(faults(json!({"age": 0})).len(), 2);
-        assert!(faults(json!({})).contains(&"email: missing: the schema demands it".to_owned()));
+        assert!(faults(json!({})).contains(&"email: missing: it to be there".to_owned()));
     }
 
     #[test]
