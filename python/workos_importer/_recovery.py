@@ -79,7 +79,15 @@ class Recovery(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Unsent(_Brief):
-    """A user who was handed nothing, or not for certain."""
+    """A user who was handed nothing, or not for certain.
+
+    >>> from workos_importer import Importer, Kratos, KratosSandbox
+    >>> importer = Importer(target=Kratos(sandbox=KratosSandbox()))
+    >>> ok = importer.run([{"email": "ada@example.com"}]).wait().ok
+    >>> summary = importer.recover(on_recovery=lambda recovery: recovery.no_such_part).wait()
+    >>> [(one.email, one.state, one.reason) for one in summary.unsent]
+    [('ada@example.com', 'failed', 'AttributeError')]
+    """
 
     #: `failed`, `in_doubt` or `gone`.
     state: str
@@ -102,7 +110,14 @@ class Unsent(_Brief):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RecoverySummary(_Brief):
-    """How a sending ended. Counts are of users, of all sendings to the run together."""
+    """How a sending ended. Counts are of users, of all sendings to the run together.
+
+    >>> from workos_importer import Importer, Kratos, KratosSandbox
+    >>> importer = Importer(target=Kratos(sandbox=KratosSandbox()))
+    >>> ok = importer.run([{"email": "ada@example.com"}]).wait().ok
+    >>> importer.recover(on_recovery=lambda recovery: None).wait().sent
+    1
+    """
 
     run_id: str
     #: `Sent`, `Partly sent` (some failed, or are in doubt), `Stopped`, `Interrupted` or `Failed`.
@@ -211,6 +226,14 @@ class RecoveryRun:
     """A sending that is under way. `wait()` gives the `RecoverySummary`.
 
     Leaving a `with` block early stops it, between two users. Sending to the run again goes on.
+
+    >>> from workos_importer import Importer, Kratos, KratosSandbox
+    >>> importer = Importer(target=Kratos(sandbox=KratosSandbox()))
+    >>> ok = importer.run([{"email": "ada@example.com"}]).wait().ok
+    >>> with importer.recover(on_recovery=lambda recovery: print(recovery.email)) as sending:
+    ...     print(sending.wait().status)
+    ada@example.com
+    Sent
     """
 
     def __init__(self, native: _native.Recovering, on_recovery: Callable[[Recovery], object] | None) -> None:

@@ -1,57 +1,131 @@
 //! Recovery: who is sent what lets them set a password, how fast, and that nobody is sent it twice or never, however often
 //! a sending is killed. In virtual time, over a Kratos in this process.
 
-mod directory;
-
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use workos_importer_core::clock::Clock;
-use workos_importer_core::directory::RecoveryMethod;
+use workos_importer_core::directory::kratos as directory;
+use workos_importer_core::directory::{Directory, RecoveryMethod};
 use workos_importer_core::journal::{Journal, RecoveryCounts, RecoveryState, Store};
 use workos_importer_core::recovery::{Recover, RecoveryOptions, Sending, SendingError, Settled};
 use workos_importer_core::report::RecoveryFile;
-use workos_importer_core::row::Kind;
+use workos_importer_core::row::{IdentityRules, Kind, RowKind};
+use workos_importer_core::wire::InProcess;
 use workos_importer_sandbox::Fault;
-use workos_importer_sandbox::kratos::Settings;
+use workos_importer_sandbox::kratos::{Kratos, Settings};
 
 use crate::harness::{Scenario, World, virtual_time};
-use directory::{Identities, run_of};
 
-const EPOCH: &str = "2026-01-01T00:00:00Z";
-
-fn clock() -> Clock {
-    Clock::simulated(EPOCH.parse().unwrap())
+/// An import into a Kratos, whose journal is kept.
+struct Imported {
+    kratos: Kratos,
+    journal: PathBuf,
+    /// Of the identities, in the order of the rows.
+    ids: Vec<String>,
+    folder: tempfile::TempDir,
 }
 
-fn counts(journal: &Path) -> RecoveryCounts {
-    Store::open(journal).unwrap().recovery_counts().unwrap()
+impl Imported {
+    /// One of so many users without a password.
+    fn new(users: usize) -> Self {
+        Self::on(Kratos::new(Settings::default()), users)
+    }
+
+    fn on(kratos: Kratos, users: usize) -> Self {
+        let lines: String = (1..=users)
+            .map(|user| format!("{user}@x.com,User {user}\n"))
+            .collect();
+        Self::of(
+            kratos,
+            &format!("email,first_name\n{lines}"),
+            IdentityRules::default(),
+        )
+    }
+
+    fn of(kratos: Kratos, csv: &str, rules: IdentityRules) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.sqlite3");
+        let mut scenario = Scenario::fast(csv);
+        scenario.kratos = Some((kratos.clone(), directory::Settings::default()));
+        scenario.rows = RowKind::Identities;
+        scenario.identities = Some(Arc::new(rules));
+        scenario.journal = Some(journal.clone());
+        scenario.run();
+        let dump = kratos.dump();
+        let ids = dump["identities"].as_array().unwrap().iter();
+        Self {
+            ids: ids
+                .map(|one| one["id"].as_str().unwrap().to_owned())
+                .collect(),
+            kratos,
+            journal,
+            folder,
+        }
+    }
+
+    fn open(&self) -> Journal {
+        Journal::reopen_to_undo_inline(&self.journal).unwrap()
+    }
+
+    /// The Kratos as the importer sees it, from now on.
+    fn directory(&self, clock: &Clock) -> directory::Kratos {
+        let transport = InProcess::new(self.kratos.clone(), "token", clock.clone());
+        let settings = directory::Settings::default();
+        directory::Kratos::new(Arc::new(transport), settings, clock.clone(), 7)
+    }
+
+    fn counts(&self) -> RecoveryCounts {
+        Store::open(&self.journal)
+            .unwrap()
+            .recovery_counts()
+            .unwrap()
+    }
+
+    /// The record numbers of users who are due.
+    fn due(&self) -> Vec<u64> {
+        due(&self.journal)
+    }
+}
+
+fn due(journal: &Path) -> Vec<u64> {
+    let due = Store::open(journal)
+        .unwrap()
+        .due_recoveries(0, 100)
+        .unwrap();
+    due.iter().map(|one| one.record_number).collect()
+}
+
+fn clock() -> Clock {
+    Clock::simulated("2026-01-01T00:00:00Z".parse().unwrap())
 }
 
 async fn begun<'a>(
-    identities: &'a Identities,
+    directory: &'a dyn Directory,
     journal: &'a Journal,
+    clock: &Clock,
     into: Option<&Path>,
 ) -> Sending<'a> {
-    sending(identities, journal, RecoveryOptions::default(), into).await
+    sending(directory, journal, clock, RecoveryOptions::default(), into).await
 }
 
 async fn sending<'a>(
-    identities: &'a Identities,
+    directory: &'a dyn Directory,
     journal: &'a Journal,
+    clock: &Clock,
     options: RecoveryOptions,
     into: Option<&Path>,
 ) -> Sending<'a> {
     let into = into.map(|path| path.display().to_string());
-    let clock = identities.clock.clone();
     let handed = |path: &str, ids: &[&str]| RecoveryFile::has(Path::new(path), ids);
-    let begun = Sending::begin(identities, journal, clock, options, into, handed);
+    let begun = Sending::begin(directory, journal, clock.clone(), options, into, handed);
     begun.await.unwrap()
 }
 
@@ -73,55 +147,55 @@ async fn send_all(sending: &mut Sending<'_>) -> Vec<Recover> {
     sent
 }
 
-/// The users of a run who are due, by record number, as its journal has them.
-fn due(scenario: &Scenario) -> Vec<u64> {
-    let store = Store::open(scenario.journal.as_ref().unwrap()).unwrap();
-    let due = store.due_recoveries(0, 100).unwrap();
-    due.iter().map(|one| one.record_number).collect()
+#[test]
+fn recovery_emails_go_to_users_whom_the_run_made_without_a_password() {
+    let hash = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
+    let csv = format!(
+        "email,first_name,initial_password,password_hash\n\
+         bare@x.com,Bare,,\n\
+         plain@x.com,Plain,correct-horse-battery,\n\
+         hash@x.com,Hash,,{hash}\n\
+         there@x.com,There,,\n\
+         not an email,,,\n\
+         bare@x.com,Bare,,\n\
+         plain@x.com,,,\n\
+         other@x.com,Other,,\n\
+         other@x.com,Another,correct-horse-battery,\n"
+    );
+    let kratos = Kratos::new(Settings::default());
+    let body = json!({ "traits": { "email": "there@x.com", "first_name": "There" } });
+    kratos.seed(Method::POST, "/admin/identities", &body);
+    let run = Imported::of(kratos, &csv, IdentityRules::default());
+    let dump = run.kratos.dump();
+    let one = |email: &str| {
+        let mut identities = dump["identities"].as_array().unwrap().iter();
+        identities
+            .find(|one| one["traits"]["email"] == email)
+            .unwrap()
+    };
+    // The first row that names a user counts: what a later one says otherwise reaches nobody, passwords too.
+    assert_eq!(one("other@x.com")["password"], Value::Null);
+    assert_eq!(one("hash@x.com")["password"], "bcrypt");
+    assert_eq!(run.due(), [1, 8]);
+    // Whom an undo has deleted is sent nothing.
+    let bare = one("bare@x.com")["id"].as_str().unwrap().to_owned();
+    let journal = run.open();
+    let at = Timestamp::UNIX_EPOCH;
+    let noted = journal.note(move |store| store.note_deleted(Kind::User, &bare, at));
+    noted.unwrap();
+    drop(journal);
+    assert_eq!(run.due(), [8]);
 }
 
 #[test]
-fn recovery_emails_go_to_users_whom_the_run_made_without_a_password() {
-    let folder = tempfile::tempdir().unwrap();
-    let hash = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
-    let mut scenario = Scenario::fast(&format!(
-        "email,first_name,password,password_hash,password_hash_type,org_external_id\n\
-         bare@x.com,Bare,,,,\n\
-         plain@x.com,Plain,correct-horse-battery,,,\n\
-         hash@x.com,Hash,,{hash},bcrypt,\n\
-         there@x.com,There,,,,\n\
-         not an email,,,,,\n\
-         bare@x.com,Bare,,,,\n\
-         plain@x.com,,,,,\n\
-         other@x.com,Other,,,,\n\
-         other@x.com,Another,correct-horse-battery,,,\n\
-         half@x.com,Half,,,,nowhere\n"
-    ));
-    scenario.journal = Some(folder.path().join("journal.sqlite3"));
-    scenario
-        .sandbox
-        .user(json!({ "email": "there@x.com", "first_name": "There" }));
-    let done = scenario.run();
-    // The first row that names a user counts: what a later one says otherwise reaches nobody, passwords too.
-    assert_eq!(
-        scenario.sandbox.find_user("other@x.com")["first_name"],
-        "Other"
-    );
-    // Row 10 fails, and its user is not made.
-    assert_eq!(scenario.sandbox.find_user("half@x.com"), Value::Null);
-    assert_eq!(due(&scenario), [1, 8]);
-    // Whom an undo has deleted is sent nothing.
-    let journal = Journal::reopen_to_undo_inline(scenario.journal.as_ref().unwrap()).unwrap();
-    let bare = done
-        .results
-        .iter()
-        .find(|result| result.identity.record_number == 1);
-    let bare = bare.unwrap().step(Kind::User).unwrap().id.clone();
-    let deleted =
-        journal.note(move |store| store.note_deleted(Kind::User, &bare, Timestamp::now()));
-    deleted.unwrap();
-    drop(journal);
-    assert_eq!(due(&scenario), [8]);
+fn recovery_emails_do_not_go_to_users_with_a_random_password() {
+    let rules = IdentityRules {
+        random_password: true,
+        ..IdentityRules::default()
+    };
+    let run = Imported::of(Kratos::new(Settings::default()), "email\na@x.com\n", rules);
+    assert_eq!(run.kratos.dump()["identities"][0]["password"], "password");
+    assert!(run.due().is_empty());
 }
 
 #[test]
@@ -134,38 +208,35 @@ fn recovery_emails_are_for_users_whose_row_failed_after_they_were_made_too() {
         Method::POST,
         "/organization_memberships",
         Fault::Status {
-            status: http::StatusCode::UNPROCESSABLE_ENTITY,
+            status: StatusCode::UNPROCESSABLE_ENTITY,
             applied: false,
         },
         1,
     );
     let done = scenario.run();
     assert_eq!(done.outcomes(), ["failed"]);
-    assert_eq!(due(&scenario), [1]);
+    assert_eq!(due(scenario.journal.as_ref().unwrap()), [1]);
 }
 
 #[test]
 fn recovery_emails_need_no_password_to_be_invented() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
+    let run = Imported::new(1);
     virtual_time(async {
-        let identities = Identities::new(Settings::default(), clock());
-        run_of(&identities.kratos, 1, &path);
+        let clock = clock();
+        let directory = run.directory(&clock);
         let body = json!({
             "traits": { "email": "with@x.com" },
             "credentials": { "password": { "config": { "password": "correct-horse-battery" } } },
         });
-        identities
-            .kratos
-            .seed(Method::POST, "/admin/identities", &body);
-        let journal = Journal::reopen_to_undo_inline(&path).unwrap();
-        let sent = send_all(&mut begun(&identities, &journal, None).await).await;
+        run.kratos.seed(Method::POST, "/admin/identities", &body);
+        let journal = run.open();
+        let sent = send_all(&mut begun(&directory, &journal, &clock, None).await).await;
         assert_eq!(sent.len(), 1);
         let first = &sent[0];
         assert_eq!((first.record_number, first.email.as_str()), (1, "1@x.com"));
         assert_eq!(first.first_name.as_deref(), Some("User 1"));
         assert!(first.link.expose().starts_with("http://127.0.0.1:4433/"));
-        let dump = identities.kratos.dump();
+        let dump = run.kratos.dump();
         let without = &dump["identities"][0];
         assert_eq!(without["traits"]["email"], "1@x.com");
         assert_eq!(without["password"], Value::Null);
@@ -173,27 +244,24 @@ fn recovery_emails_need_no_password_to_be_invented() {
         // A user with a password gets in by the same call, with the same answer.
         let with = dump["identities"][1]["id"].clone();
         let body = json!({ "identity_id": with });
-        let answer = identities
-            .kratos
-            .seed(Method::POST, "/admin/recovery/link", &body);
+        let answer = run.kratos.seed(Method::POST, "/admin/recovery/link", &body);
         assert!(answer["recovery_link"].is_string());
     });
 }
 
 #[test]
 fn recovery_emails_can_be_codes_that_hold_as_long_as_is_said() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
+    let run = Imported::new(1);
     virtual_time(async {
-        let identities = Identities::new(Settings::default(), clock());
-        run_of(&identities.kratos, 1, &path);
-        let journal = Journal::reopen_to_undo_inline(&path).unwrap();
+        let clock = clock();
+        let directory = run.directory(&clock);
+        let journal = run.open();
         let options = RecoveryOptions {
             method: RecoveryMethod::Code,
             expires_in: Duration::from_secs(12 * 3_600),
             ..RecoveryOptions::default()
         };
-        let sent = send_all(&mut sending(&identities, &journal, options, None).await).await;
+        let sent = send_all(&mut sending(&directory, &journal, &clock, options, None).await).await;
         assert_eq!(sent[0].code.as_ref().unwrap().expose().len(), 6);
         assert_eq!(sent[0].expires_at.to_string(), "2026-01-01T12:00:00Z");
     });
@@ -201,16 +269,15 @@ fn recovery_emails_can_be_codes_that_hold_as_long_as_is_said() {
 
 #[test]
 fn recovery_emails_of_users_who_are_gone_are_noted_and_take_no_turn() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
+    let run = Imported::new(3);
     virtual_time(async {
-        let identities = Identities::new(Settings::default(), clock());
-        let ids = run_of(&identities.kratos, 3, &path);
-        let gone = format!("/admin/identities/{}", ids[1]);
-        identities.kratos.seed(Method::DELETE, &gone, &Value::Null);
-        let journal = Journal::reopen_to_undo_inline(&path).unwrap();
+        let clock = clock();
+        let directory = run.directory(&clock);
+        let gone = format!("/admin/identities/{}", run.ids[1]);
+        run.kratos.seed(Method::DELETE, &gone, &Value::Null);
+        let journal = run.open();
         let began = Instant::now();
-        let sent = send_all(&mut begun(&identities, &journal, None).await).await;
+        let sent = send_all(&mut begun(&directory, &journal, &clock, None).await).await;
         let numbers: Vec<u64> = sent.iter().map(|one| one.record_number).collect();
         assert_eq!(numbers, [1, 3]);
         assert_eq!(began.elapsed(), Duration::from_secs(1));
@@ -220,8 +287,11 @@ fn recovery_emails_of_users_who_are_gone_are_noted_and_take_no_turn() {
             gone: 1,
             ..RecoveryCounts::default()
         };
-        assert_eq!(counts(&path), expected);
-        let line = &Store::open(&path).unwrap().unsent_recoveries(0, 9).unwrap()[0];
+        assert_eq!(run.counts(), expected);
+        let line = &Store::open(&run.journal)
+            .unwrap()
+            .unsent_recoveries(0, 9)
+            .unwrap()[0];
         assert_eq!(
             (
                 line.state,
@@ -229,41 +299,39 @@ fn recovery_emails_of_users_who_are_gone_are_noted_and_take_no_turn() {
                 line.email.as_deref(),
                 line.user_id.as_ref()
             ),
-            (RecoveryState::Gone, Some(2), Some("2@x.com"), Some(&ids[1]))
+            (
+                RecoveryState::Gone,
+                Some(2),
+                Some("2@x.com"),
+                Some(&run.ids[1])
+            )
         );
     });
 }
 
 #[test]
 fn recovery_emails_that_fail_are_tried_again_by_the_next_sending() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
+    let run = Imported::new(4);
     virtual_time(async {
-        let identities = Identities::new(Settings::default(), clock());
-        let ids = run_of(&identities.kratos, 4, &path);
-        let journal = Journal::reopen_to_undo_inline(&path).unwrap();
+        let clock = clock();
+        let directory = run.directory(&clock);
+        let journal = run.open();
         // The API refuses one user, the receiver another one; an answer is lost: another link is made instead.
         let no = Fault::Status {
-            status: http::StatusCode::BAD_REQUEST,
+            status: StatusCode::BAD_REQUEST,
             applied: false,
         };
-        identities
-            .kratos
-            .fail_next(Method::POST, "/admin/recovery", no, 1);
-        let mut sending = begun(&identities, &journal, None).await;
+        run.kratos.fail_next(Method::POST, "/admin/recovery", no, 1);
+        let mut sending = begun(&directory, &journal, &clock, None).await;
         let second = next(&mut sending).await.unwrap();
-        assert_eq!(second.user_id, ids[1]);
+        assert_eq!(second.user_id, run.ids[1]);
         let reason = Settled::Failed("exited with 3".into());
         sending.settle(second.step, reason).await.unwrap();
         let lost = Fault::ResetAfter;
-        identities
-            .kratos
+        run.kratos
             .fail_next(Method::POST, "/admin/recovery", lost, 1);
         assert_eq!(send_all(&mut sending).await.len(), 2);
-        let made = identities.kratos.dump()["recoveries"]
-            .as_array()
-            .unwrap()
-            .len();
+        let made = run.kratos.dump()["recoveries"].as_array().unwrap().len();
         assert_eq!(made, 4, "the lost one too");
         drop(journal);
         let expected = RecoveryCounts {
@@ -271,15 +339,18 @@ fn recovery_emails_that_fail_are_tried_again_by_the_next_sending() {
             failed: 2,
             ..RecoveryCounts::default()
         };
-        assert_eq!(counts(&path), expected);
-        let lines = Store::open(&path).unwrap().unsent_recoveries(0, 9).unwrap();
+        assert_eq!(run.counts(), expected);
+        let lines = Store::open(&run.journal)
+            .unwrap()
+            .unsent_recoveries(0, 9)
+            .unwrap();
         assert_eq!(lines[1].reason.as_deref(), Some("exited with 3"));
-        let journal = Journal::reopen_to_undo_inline(&path).unwrap();
-        let sent = send_all(&mut begun(&identities, &journal, None).await).await;
+        let journal = run.open();
+        let sent = send_all(&mut begun(&directory, &journal, &clock, None).await).await;
         let numbers: Vec<u64> = sent.iter().map(|one| one.record_number).collect();
         assert_eq!(numbers, [1, 2]);
         assert!(
-            send_all(&mut begun(&identities, &journal, None).await)
+            send_all(&mut begun(&directory, &journal, &clock, None).await)
                 .await
                 .is_empty()
         );
@@ -288,27 +359,26 @@ fn recovery_emails_that_fail_are_tried_again_by_the_next_sending() {
 
 #[test]
 fn recovery_emails_stop_where_the_server_makes_none_or_is_away() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
+    let kratos = Kratos::new(Settings {
+        recovery_links: false,
+        ..Settings::default()
+    });
+    let run = Imported::on(kratos, 3);
     virtual_time(async {
-        let settings = Settings {
-            recovery_links: false,
-            ..Settings::default()
-        };
-        let identities = Identities::new(settings, clock());
-        run_of(&identities.kratos, 3, &path);
-        let journal = Journal::reopen_to_undo_inline(&path).unwrap();
-        let mut sending = begun(&identities, &journal, None).await;
+        let clock = clock();
+        let directory = run.directory(&clock);
+        let journal = run.open();
+        let mut sending = begun(&directory, &journal, &clock, None).await;
         let Err(SendingError::Off { method, message }) = sending.next().await else {
             panic!("nobody gets one");
         };
         assert_eq!(method, RecoveryMethod::Link);
         assert!(message.contains("disabled"), "{message}");
         let down = Fault::Status {
-            status: http::StatusCode::BAD_GATEWAY,
+            status: StatusCode::BAD_GATEWAY,
             applied: false,
         };
-        identities.kratos.fail_next(None, "/admin", down, 10);
+        run.kratos.fail_next(None, "/admin", down, 100_000);
         let away = sending.next().await.err();
         assert!(matches!(away, Some(SendingError::Away(_))), "{away:?}");
         drop(journal);
@@ -316,21 +386,19 @@ fn recovery_emails_stop_where_the_server_makes_none_or_is_away() {
             left: 3,
             ..RecoveryCounts::default()
         };
-        assert_eq!(counts(&path), left, "nobody has failed");
+        assert_eq!(run.counts(), left, "nobody has failed");
     });
 }
 
 #[test]
 fn notification_batching_hands_over_one_after_another_and_makes_links_when_their_turn_comes() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
+    let run = Imported::new(62);
     virtual_time(async {
         let clock = clock();
-        let identities = Identities::new(Settings::default(), clock.clone());
-        run_of(&identities.kratos, 62, &path);
-        let journal = Journal::reopen_to_undo_inline(&path).unwrap();
+        let directory = run.directory(&clock);
+        let journal = run.open();
         let began = Instant::now();
-        let mut sending = begun(&identities, &journal, None).await;
+        let mut sending = begun(&directory, &journal, &clock, None).await;
         for turn in 0..61_u64 {
             let recover = next(&mut sending).await.unwrap();
             assert_eq!(began.elapsed(), Duration::from_secs(turn));
@@ -345,7 +413,7 @@ fn notification_batching_hands_over_one_after_another_and_makes_links_when_their
         // Another process keeps the distance.
         drop(sending);
         sleep(Duration::from_millis(300)).await;
-        let mut sending = begun(&identities, &journal, None).await;
+        let mut sending = begun(&directory, &journal, &clock, None).await;
         assert!(next(&mut sending).await.is_some());
         assert_eq!(began.elapsed(), Duration::from_secs(61));
     });
@@ -353,18 +421,21 @@ fn notification_batching_hands_over_one_after_another_and_makes_links_when_their
 
 #[test]
 fn notification_batching_never_makes_up_for_a_slow_receiver() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
+    let latency = Duration::from_millis(20);
+    let kratos = Kratos::new(Settings {
+        latency: (latency, latency),
+        ..Settings::default()
+    });
+    let run = Imported::on(kratos, 30);
     virtual_time(async {
-        let mut identities = Identities::new(Settings::default(), clock());
-        identities.latency = Duration::from_millis(20);
-        run_of(&identities.kratos, 30, &path);
-        let journal = Journal::reopen_to_undo_inline(&path).unwrap();
+        let clock = clock();
+        let directory = run.directory(&clock);
+        let journal = run.open();
         let options = RecoveryOptions {
             per_minute: 120,
             ..RecoveryOptions::default()
         };
-        let mut sending = sending(&identities, &journal, options, None).await;
+        let mut sending = sending(&directory, &journal, &clock, options, None).await;
         let mut turns = Vec::new();
         while let Some(recover) = next(&mut sending).await {
             turns.push(Instant::now());
@@ -405,15 +476,12 @@ const DEATHS: [Death; 7] = [
 ];
 
 /// One process that sends into a file, in the steps of a sending, and dies with the user of this number.
-async fn into_file(
-    identities: &Identities,
-    journal: &Path,
-    path: &Path,
-    death: Option<(u64, Death)>,
-) {
-    let journal = Journal::reopen_to_undo_inline(journal).unwrap();
+async fn into_file(run: &Imported, path: &Path, death: Option<(u64, Death)>) {
+    let clock = clock();
+    let directory = run.directory(&clock);
+    let journal = run.open();
     let mut file = RecoveryFile::open(path).unwrap();
-    let mut sending = begun(identities, &journal, Some(path)).await;
+    let mut sending = begun(&directory, &journal, &clock, Some(path)).await;
     let mut count = 0;
     loop {
         let Some(made) = sending.next().await.unwrap() else {
@@ -470,28 +538,24 @@ fn users_of(path: &Path) -> BTreeMap<String, usize> {
 
 #[test]
 fn recovery_emails_in_a_file_are_there_once_wherever_the_sending_was_killed() {
-    let folder = tempfile::tempdir().unwrap();
     for name in ["links.csv", "links.jsonl"] {
         for death in DEATHS {
             for at in 1..=3 {
+                let run = Imported::new(3);
+                let path = run.folder.path().join(name);
                 virtual_time(async {
-                    let journal = folder.path().join(format!("{name}-{death:?}-{at}.sqlite3"));
-                    let path = folder.path().join(name);
-                    let _ = fs::remove_file(&path);
-                    let identities = Identities::new(Settings::default(), clock());
-                    let ids = run_of(&identities.kratos, 3, &journal);
-                    into_file(&identities, &journal, &path, Some((at, death))).await;
-                    into_file(&identities, &journal, &path, Some((1, death))).await;
-                    into_file(&identities, &journal, &path, None).await;
-                    let expected: BTreeMap<String, usize> =
-                        ids.into_iter().map(|id| (id, 1)).collect();
-                    assert_eq!(users_of(&path), expected, "{name} {death:?} {at}");
-                    let all = RecoveryCounts {
-                        sent: 3,
-                        ..RecoveryCounts::default()
-                    };
-                    assert_eq!(counts(&journal), all, "{name} {death:?} {at}");
+                    into_file(&run, &path, Some((at, death))).await;
+                    into_file(&run, &path, Some((1, death))).await;
+                    into_file(&run, &path, None).await;
                 });
+                let each = run.ids.iter().map(|id| (id.clone(), 1));
+                let expected: BTreeMap<String, usize> = each.collect();
+                assert_eq!(users_of(&path), expected, "{name} {death:?} {at}");
+                let all = RecoveryCounts {
+                    sent: 3,
+                    ..RecoveryCounts::default()
+                };
+                assert_eq!(run.counts(), all, "{name} {death:?} {at}");
             }
         }
     }
@@ -499,16 +563,15 @@ fn recovery_emails_in_a_file_are_there_once_wherever_the_sending_was_killed() {
 
 #[test]
 fn recovery_emails_to_a_program_are_in_doubt_where_it_was_killed_and_never_handed_over_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
+    let run = Imported::new(4);
     virtual_time(async {
-        let identities = Identities::new(Settings::default(), clock());
-        let ids = run_of(&identities.kratos, 4, &path);
+        let clock = clock();
+        let directory = run.directory(&clock);
         let mut handed = Vec::new();
         // Each process dies while its second user is handed over.
         for _ in 0..2 {
-            let journal = Journal::reopen_to_undo_inline(&path).unwrap();
-            let mut sending = begun(&identities, &journal, None).await;
+            let journal = run.open();
+            let mut sending = begun(&directory, &journal, &clock, None).await;
             for settles in [true, false] {
                 let recover = next(&mut sending).await.unwrap();
                 handed.push(recover.user_id.clone());
@@ -521,21 +584,24 @@ fn recovery_emails_to_a_program_are_in_doubt_where_it_was_killed_and_never_hande
             }
             journal.end_inline(false).unwrap();
         }
-        let journal = Journal::reopen_to_undo_inline(&path).unwrap();
+        let journal = run.open();
         // Also not into a file, which cannot know of it.
-        let file = folder.path().join("links.csv");
+        let file = run.folder.path().join("links.csv");
         drop(RecoveryFile::open(&file).unwrap());
-        let mut sending = begun(&identities, &journal, Some(&file)).await;
+        let mut sending = begun(&directory, &journal, &clock, Some(&file)).await;
         assert!(send_all(&mut sending).await.is_empty());
         drop(journal);
-        assert_eq!(handed, ids);
+        assert_eq!(handed, run.ids);
         let expected = RecoveryCounts {
             sent: 2,
             in_doubt: 2,
             ..RecoveryCounts::default()
         };
-        assert_eq!(counts(&path), expected);
-        let lines = Store::open(&path).unwrap().unsent_recoveries(0, 9).unwrap();
+        assert_eq!(run.counts(), expected);
+        let lines = Store::open(&run.journal)
+            .unwrap()
+            .unsent_recoveries(0, 9)
+            .unwrap();
         let listed: Vec<_> = lines
             .iter()
             .map(|line| (line.state, line.record_number))
@@ -547,58 +613,55 @@ fn recovery_emails_to_a_program_are_in_doubt_where_it_was_killed_and_never_hande
 
 #[test]
 fn recovery_emails_into_a_file_that_was_taken_away_are_in_doubt() {
-    let folder = tempfile::tempdir().unwrap();
-    let (journal, path) = (
-        folder.path().join("journal.sqlite3"),
-        folder.path().join("a.csv"),
+    let run = Imported::new(2);
+    let (path, other) = (
+        run.folder.path().join("a.csv"),
+        run.folder.path().join("b.csv"),
     );
     virtual_time(async {
-        let identities = Identities::new(Settings::default(), clock());
-        run_of(&identities.kratos, 2, &journal);
-        into_file(&identities, &journal, &path, Some((1, Death::Written))).await;
+        into_file(&run, &path, Some((1, Death::Written))).await;
         fs::remove_file(&path).unwrap();
-        let other = folder.path().join("b.csv");
-        into_file(&identities, &journal, &other, None).await;
-        assert_eq!(users_of(&other).len(), 1);
-        let expected = RecoveryCounts {
-            sent: 1,
-            in_doubt: 1,
-            ..RecoveryCounts::default()
-        };
-        assert_eq!(counts(&journal), expected);
+        into_file(&run, &other, None).await;
     });
+    assert_eq!(users_of(&other).len(), 1);
+    let expected = RecoveryCounts {
+        sent: 1,
+        in_doubt: 1,
+        ..RecoveryCounts::default()
+    };
+    assert_eq!(run.counts(), expected);
 }
 
 #[test]
 fn recovery_emails_leave_neither_link_nor_code_in_the_journal() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.sqlite3");
+    let run = Imported::new(3);
     virtual_time(async {
-        let identities = Identities::new(Settings::default(), clock());
-        run_of(&identities.kratos, 3, &path);
-        let journal = Journal::reopen_to_undo_inline(&path).unwrap();
+        let clock = clock();
+        let directory = run.directory(&clock);
+        let journal = run.open();
         let options = RecoveryOptions {
             method: RecoveryMethod::Code,
             ..RecoveryOptions::default()
         };
-        let mut sending = sending(&identities, &journal, options, None).await;
-        let first = next(&mut sending).await.unwrap();
-        sending
-            .settle(first.step, Settled::Failed("exited with 3".into()))
-            .await
-            .unwrap();
-        let second = next(&mut sending).await.unwrap();
-        sending.settle(second.step, Settled::InDoubt).await.unwrap();
-        send_all(&mut sending).await;
-        assert_eq!(format!("{:?}", first.link), "[secret]");
+        let mut sending = sending(&directory, &journal, &clock, options, None).await;
+        let mut made = Vec::new();
+        for settled in [
+            Settled::Failed("the command exited with 3".into()),
+            Settled::InDoubt,
+            Settled::Delivered,
+        ] {
+            let recover = next(&mut sending).await.unwrap();
+            sending.settle(recover.step, settled).await.unwrap();
+            assert_eq!(format!("{:?}", recover.link), "[secret]");
+            made.push(recover.link.expose().to_owned());
+            made.push(recover.code.unwrap().expose().to_owned());
+        }
         drop(journal);
-        let made = identities.made.lock().unwrap().clone();
-        assert_eq!(made.len(), 6);
-        let bytes: Vec<u8> = fs::read_dir(folder.path())
+        let bytes: Vec<u8> = fs::read_dir(run.folder.path())
             .unwrap()
             .flat_map(|entry| fs::read(entry.unwrap().path()).unwrap())
             .collect();
-        assert!(contains(&bytes, b"3@x.com"), "it can be found");
+        assert!(contains(&bytes, b"3@x.com"), "what is there is found");
         for secret in made {
             let token = secret.rsplit('=').next().unwrap();
             assert!(!contains(&bytes, token.as_bytes()), "{secret}");

@@ -22,6 +22,7 @@ from .flags import (
 from .follow import follow
 from .issues import issue_line
 from .progress import document
+from .recovery_flags import add_after_import, sends_recoveries, take_after_import
 from .run_flags import add_connection, add_output, add_pace, options_of, reporter_of
 from .target_flags import add_identities
 
@@ -51,6 +52,7 @@ def add(commands: Commands, streams: Streams) -> None:
     add_pace(parser)
     add_connection(parser, "workos")
     add_identities(parser, writes=True)
+    add_after_import(parser)
     parser.add_argument("--sandbox", action="store_true", help="write into a sandbox in this process: no key needed")
     add_output(parser)
     add_yes(parser)
@@ -71,7 +73,7 @@ def _add_behaviour(parser: Parser) -> None:
         help="afterwards mail those who bring no password, so that they set one; each once",
     )
     group.add_argument(
-        "--per-minute", metavar="N", type=float, help="with --password-reset: mails a minute; default 60"
+        "--per-minute", metavar="N", type=float, help="mails a minute, of --password-reset or recovery; default 60"
     )
     group.add_argument("--dry-run", action="store_true", help="check the file and say what would happen; offline")
     group.add_argument("--strict", action="store_true", help="send nothing if any row fails its checks")
@@ -95,22 +97,31 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
         raise ConfigError("Planning is a command of its own: workos-importer plan FILE. To check it offline: --dry-run")
     if parsed.password_reset:
         _refuse_two_summaries(parsed, source)
+    recovers = sends_recoveries(parsed)
     importer = _importer(parsed, source, streams)
     if parsed.dry_run:
         return _dry_run(importer, source, parsed, streams)
     reporter = reporter_of(parsed, importer, streams, "SANDBOX" if parsed.sandbox else "TEST")
 
+    begun: list[ImportRun] = []
+
     def begin() -> ImportRun:
-        return importer.run(
+        run = importer.run(
             source,
             delimiter=parsed.delimiter,
             encoding=parsed.encoding,
             resume=not parsed.no_resume,
             plan=parsed.plan,
         )
+        begun.append(run)
+        return run
 
     code = follow(importer, begin, parsed, reporter, streams, waits=source == "-")
-    if not parsed.password_reset or code not in (0, 1):
+    if code not in (0, 1):
+        return code
+    if recovers:
+        return max(code, _send_recoveries(importer, begun[-1].summary.run_id, parsed, streams))
+    if not parsed.password_reset:
         return code
     return max(code, _send_password_resets(parsed, streams))
 
@@ -122,6 +133,13 @@ def _refuse_two_summaries(parsed: argparse.Namespace, source: str) -> None:
                 f"--password-reset and {flag} contradict each other: use `password-resets send FILE` afterwards.",
                 "contradiction",
             )
+
+
+def _send_recoveries(importer: Importer, run: str, parsed: argparse.Namespace, streams: Streams) -> int:
+    from .recovery import send
+
+    take_after_import(parsed)
+    return send(importer, run, parsed, streams)
 
 
 def _send_password_resets(parsed: argparse.Namespace, streams: Streams) -> int:

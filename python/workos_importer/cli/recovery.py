@@ -17,9 +17,11 @@ from .._recovery import STATES, HandedBackError, RecoveryRun
 from .follow import placed
 from .interrupts import Interrupts
 from .objects import verbs_of
-from .parser import expires_in, give_up_after, whole_number
+from .parser import give_up_after
 from .progress import document
+from .recovery_flags import add_receiver
 from .run_flags import add_connection, add_run_dir
+from .target_flags import connection_of, take_target_of_run
 
 if TYPE_CHECKING:
     import argparse
@@ -54,7 +56,7 @@ def add(commands: Commands, streams: Streams) -> None:
     )
     send.add_argument("run", metavar="RUN", help="an id, a unique beginning of one, or latest")
     add_receiver(send)
-    add_connection(send)
+    add_connection(send, None)
     send.add_argument(
         "--new-key", action="store_true", help="the key is another one of the same environment, after a key rotation"
     )
@@ -67,34 +69,15 @@ def add(commands: Commands, streams: Streams) -> None:
     send.set_defaults(work=work)
 
 
-def add_receiver(parser: argparse.ArgumentParser) -> None:
-    """Who gets the links, what they are, and how fast."""
-    group = parser.add_argument_group("recovery")
-    receiver = group.add_mutually_exclusive_group(required=True)
-    receiver.add_argument("--out", metavar="FILE", help="add a line for each user: .csv, else JSON lines; 0600")
-    receiver.add_argument(
-        "--command", metavar="COMMAND", help="run it for each user, with one JSON object on its standard input"
-    )
-    group.add_argument("--method", choices=("link", "code"), default="link", help="default link")
-    group.add_argument("--expires-in", metavar="TIME", type=expires_in, default="1h", help="default 1h")
-    group.add_argument("--per-minute", metavar="N", type=whole_number(1, 60_000), default=60, help="evenly; default 60")
-
-
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Sends, and returns the exit code."""
-    importer = Importer(
-        api_key_file=parsed.api_key_file,
-        base_url=parsed.base_url,
-        ca_bundle=parsed.ca_bundle,
-        insecure_http=parsed.insecure_http,
-        give_up_after=parsed.give_up_after,
-        run_dir=parsed.run_dir,
-    )
+    take_target_of_run(parsed)
+    importer = Importer(**connection_of(parsed), give_up_after=parsed.give_up_after, run_dir=parsed.run_dir)
     return send(importer, parsed.run, parsed, streams)
 
 
 def send(importer: Importer, run: str, parsed: argparse.Namespace, streams: Streams) -> int:
-    """Sends to a run's users as the flags of `add_receiver` say, prints how it went, and returns the exit code."""
+    """Sends to a run's users as the flags say, prints how it went, and returns the exit code."""
     command = None if parsed.command is None else Command(parsed.command)
     sending = importer.recover(
         run,

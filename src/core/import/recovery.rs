@@ -188,7 +188,9 @@ pub fn recover(
     let (halt, halted) = watch::channel(Halt::Run);
     let (told, receiver) = mpsc::channel(1);
     let (answers, answered) = mpsc::channel(1);
-    let settled = Arc::new(AtomicU64::new(counts.settled()));
+    // Those that failed are tried again.
+    let before = counts.settled() - counts.failed;
+    let settled = Arc::new(AtomicU64::new(before));
     let work = Work {
         run_id: folder.id.clone(),
         folder,
@@ -199,6 +201,7 @@ pub fn recover(
         file,
         told,
         answered,
+        before,
         settled: Arc::clone(&settled),
     };
     let (folder, run_id) = (work.folder.path.clone(), work.run_id.clone());
@@ -270,6 +273,8 @@ struct Work {
     file: Option<(RecoveryFile, String)>,
     told: mpsc::Sender<ToldRecovery>,
     answered: mpsc::Receiver<Settled>,
+    /// How many users earlier sendings have settled for good.
+    before: u64,
     settled: Arc<AtomicU64>,
 }
 
@@ -326,7 +331,8 @@ impl Work {
                 None => handed_to(&self.told, &mut self.answered, recover).await,
             };
             sending.settle(step, settled).await?;
-            self.settled.fetch_add(1, Ordering::Relaxed);
+            let passed = self.before + sending.passed();
+            self.settled.store(passed, Ordering::Relaxed);
         }
     }
 

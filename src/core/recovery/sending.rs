@@ -28,6 +28,7 @@ pub struct Sending<'a> {
     page: VecDeque<DueRecovery>,
     /// The step before the next page.
     after: i64,
+    passed: u64,
     turns: Turns,
 }
 
@@ -59,6 +60,7 @@ impl<'a> Sending<'a> {
             into,
             page: VecDeque::new(),
             after: 0,
+            passed: 0,
         };
         sending.settle_earlier(open, handed).await?;
         Ok(sending)
@@ -109,11 +111,17 @@ impl<'a> Sending<'a> {
             let made = self.make(&due).await?;
             // From here on nothing waits.
             self.after = due.step;
+            self.passed += 1;
             self.page.pop_front();
             if let Some(recover) = made {
                 return Ok(Some(Made(recover)));
             }
         }
+    }
+
+    /// How many users it has come to, whatever became of them.
+    pub fn passed(&self) -> u64 {
+        self.passed
     }
 
     /// The next user, who stays the next one.
