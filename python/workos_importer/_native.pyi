@@ -283,7 +283,7 @@ def recover(
     run: str,
     how: tuple[str, float, int],
     out: str | None,
-    target: Connection | Sandbox,
+    target: Connection | Sandbox | KratosTarget,
     new_key: bool,
 ) -> Recovering:
     """Begins to send to the users whom a run made without a password, or goes on. Raises ConfigError or RunError."""
@@ -538,6 +538,9 @@ class KratosSandbox:
 
         Outside of the token, faults and counters. Returns the API's answer.
         """
+
+    def sign_in(self, identity_id: str) -> bool:
+        """Lets somebody sign in: the identity has a session from then on. False if there is no such identity."""
 
     def fail_next(
         self, fault: str, *, method: str | None = None, path: str = "", times: int = 1, skip: int = 0

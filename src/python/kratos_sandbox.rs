@@ -102,6 +102,11 @@ impl KratosSandbox {
         to_python(py, &self.inner.seed(method, path, &body))
     }
 
+    /// Lets somebody sign in. False if there is no such identity.
+    fn sign_in(&self, identity_id: &str) -> bool {
+        self.inner.sign_in(identity_id)
+    }
+
     /// Lets the next `times` requests that match go wrong, after `skip` that are let through.
     #[pyo3(signature = (fault, *, method=None, path="", times=1, skip=0))]
     fn fail_next(

@@ -21,6 +21,7 @@ mod passwords;
 mod recovery;
 mod redirects;
 mod schema;
+mod sessions;
 mod settings;
 mod state;
 #[cfg(test)]
@@ -125,6 +126,12 @@ impl Kratos {
     /// first). Returns the answer's body, which is null if it has none.
     pub fn seed(&self, method: Method, path: &str, body: &Value) -> Value {
         self.machine().seed(method, path, body)
+    }
+
+    /// Lets somebody sign in, at the time of the latest request: the identity has a
+    /// session from then on. False if there is no such identity.
+    pub fn sign_in(&self, identity_id: &str) -> bool {
+        self.machine().sign_in(identity_id)
     }
 
     /// As if it had just been made from its settings, counters and scripts

@@ -9,14 +9,17 @@ use http::Method;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use workos_importer_core::directory::OnExisting;
+use workos_importer_core::clock::Clock;
 use workos_importer_core::directory::kratos as directory;
+use workos_importer_core::directory::{Directory, OnExisting};
 use workos_importer_core::engine::Ended;
+use workos_importer_core::journal::Verdict;
 use workos_importer_core::row::{IdentityRules, Kind, RowKind};
+use workos_importer_core::wire::InProcess;
 use workos_importer_sandbox::kratos::{Kratos, Settings};
 use workos_importer_sandbox::{Fault, Faults, Script};
 
-use crate::harness::{Death, Done, Meddle, Scenario, answer};
+use crate::harness::{Death, Done, Meddle, Scenario, answer, virtual_time};
 
 const SEEDS: u64 = 300;
 
@@ -359,6 +362,53 @@ fn bodies_stay_below_what_the_server_reads() {
     assert_eq!(emails(&kratos).len(), 600);
     // 12 MB in bodies of at most 4 MiB.
     assert_eq!(done.calls_of("create identities"), 3);
+}
+
+#[test]
+fn undo_takes_back_what_the_run_made_and_nobody_has_used_or_changed() {
+    let kratos = server(Settings::default());
+    there(
+        &kratos,
+        json!({"schema_id": "default", "traits": {"email": "user3@x.com"}}),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let mut scenario = into(&kratos, &people(8, ""));
+    scenario.journal = Some(folder.path().join("journal.sqlite3"));
+    let done = scenario.run();
+    assert_eq!(done.effect(4, Kind::User), "existing");
+    let (used, changed) = (done.id(1, Kind::User), done.id(2, Kind::User));
+    assert!(kratos.sign_in(used));
+    kratos.seed(
+        Method::PATCH,
+        &format!("/admin/identities/{changed}"),
+        &json!([{"op": "replace", "path": "/traits/role", "value": "admin"}]),
+    );
+    let undone = scenario.undo(&[], false);
+    assert_eq!(undone.count(Kind::User, Verdict::Deleted), 5);
+    assert_eq!(undone.why(used), Some(Verdict::SignedIn));
+    assert_eq!(undone.why(changed), Some(Verdict::Changed));
+    assert_eq!(emails(&kratos).len(), 3);
+}
+
+/// As Kratos' own servers do: the admin API sends those who ask for a schema to the public one.
+#[test]
+fn the_schema_is_read_where_the_admin_api_says_it_is() {
+    for schemas_are_redirected in [true, false] {
+        let kratos = server(Settings {
+            schemas_are_redirected,
+            ..Settings::default()
+        });
+        let schema = virtual_time(async {
+            let clock = Clock::simulated("2026-01-01T00:00:00Z".parse().unwrap());
+            let way = InProcess::new(kratos.clone(), "token", clock.clone());
+            let settings = directory::Settings::default();
+            let directory = directory::Kratos::new(Arc::new(way), settings, clock, 1);
+            let missing = directory.user_schema("none").await.unwrap_err();
+            assert!(format!("{missing:?}").contains("`none`"), "{missing:?}");
+            directory.user_schema("default").await.unwrap().unwrap()
+        });
+        assert_eq!(schema["title"], "Person");
+    }
 }
 
 /// A server with some people in it, and rows of which some are about the same person.

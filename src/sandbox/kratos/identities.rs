@@ -56,6 +56,7 @@ impl Identities {
             recovery: Vec::new(),
             created_at: now.to_owned(),
             updated_at: now.to_owned(),
+            sessions: Vec::new(),
         };
         let stored = self.store(identity, &draft.addresses, now)?;
         self.made += 1;
@@ -118,6 +119,15 @@ impl Identities {
         let id = identity.id.clone();
         self.by_id.insert(id.clone(), identity);
         Ok(id)
+    }
+
+    /// Gives an identity a session. False if there is none.
+    pub(super) fn sign_in(&mut self, id: &str, now: &str) -> bool {
+        let session = self.uuids.next();
+        let identity = self.by_id.get_mut(id);
+        identity
+            .map(|identity| identity.sessions.push((session, now.to_owned())))
+            .is_some()
     }
 
     /// Deletes an identity.

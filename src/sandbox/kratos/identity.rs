@@ -29,6 +29,8 @@ pub(super) struct Identity {
     pub(super) recovery: Vec<Address>,
     pub(super) created_at: String,
     pub(super) updated_at: String,
+    /// Their identifiers, and when each began.
+    pub(super) sessions: Vec<(String, String)>,
 }
 
 /// What only one identity can have: the kind, and the value.

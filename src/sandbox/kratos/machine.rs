@@ -56,6 +56,10 @@ impl Machine {
         self.state.dump()
     }
 
+    pub(super) fn sign_in(&mut self, identity_id: &str) -> bool {
+        self.state.sign_in(identity_id, self.latest)
+    }
+
     /// Carries out a call directly. A path that is none answers null.
     pub(super) fn seed(&mut self, method: Method, path: &str, body: &Value) -> Value {
         let body = match body {

@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::identities::Identities;
 use super::recovery::{Recoveries, Way};
 use super::settings::Settings;
-use super::{batch, identity_patch, listing, redirects};
+use super::{batch, identity_patch, listing, redirects, sessions};
 use crate::answer::Answer;
 use crate::clock;
 use crate::route::percent_decoded;
@@ -30,6 +30,7 @@ pub(super) enum Route {
     Replace(String),
     Patch(String),
     Delete(String),
+    Sessions(String),
     Recover(Way),
     ListSchemas,
     GetSchema(String),
@@ -52,6 +53,9 @@ impl Route {
             ("PUT", ["admin", "identities", id]) => Self::Replace((*id).to_lowercase()),
             ("PATCH", ["admin", "identities", id]) => Self::Patch((*id).to_lowercase()),
             ("DELETE", ["admin", "identities", id]) => Self::Delete((*id).to_lowercase()),
+            ("GET", ["admin", "identities", id, "sessions"]) => {
+                Self::Sessions((*id).to_lowercase())
+            }
             ("POST", ["admin", "recovery", "link"]) => Self::Recover(Way::Link),
             ("POST", ["admin", "recovery", "code"]) => Self::Recover(Way::Code),
             ("GET", ["schemas"] | ["admin", "schemas"]) => Self::ListSchemas,
@@ -73,6 +77,7 @@ impl Route {
             Self::Replace(_) => "PUT /admin/identities/{id}",
             Self::Patch(_) => "PATCH /admin/identities/{id}",
             Self::Delete(_) => "DELETE /admin/identities/{id}",
+            Self::Sessions(_) => "GET /admin/identities/{id}/sessions",
             Self::Recover(Way::Link) => "POST /admin/recovery/link",
             Self::Recover(Way::Code) => "POST /admin/recovery/code",
             Self::ListSchemas => "GET /schemas",
@@ -163,6 +168,7 @@ impl State {
                 identities.delete(&id)?;
                 Answer::no_content()
             }
+            Route::Sessions(id) => Answer::ok(sessions::of(identities.get(&id)?)),
             Route::Recover(way) => {
                 let is_on = match way {
                     Way::Link => self.links,
@@ -182,6 +188,11 @@ impl State {
             Route::Batch | Route::Unknown => return Err(answers::no_such_call()),
         };
         Ok(Reply::from(answer))
+    }
+
+    /// Lets somebody sign in. False if there is no such identity.
+    pub(super) fn sign_in(&mut self, id: &str, now: SystemTime) -> bool {
+        self.identities.sign_in(id, &clock::written(now))
     }
 
     /// Everything there is, without what is secret.

@@ -103,10 +103,7 @@ impl Scenario {
     pub(super) async fn live(&self, halted: watch::Receiver<Halt>) -> Done {
         let clock = Clock::simulated("2026-01-01T00:00:00Z".parse().unwrap());
         let started = tokio::time::Instant::now();
-        let inner = match &self.kratos {
-            Some((kratos, _)) => InProcess::new(kratos.clone(), KEY, clock.clone()),
-            None => InProcess::new(self.sandbox.clone(), KEY, clock.clone()),
-        };
+        let inner = self.in_process(&clock);
         let meddler = Arc::new(Meddler::new(inner, self));
         let transport: Arc<dyn Transport> = Arc::clone(&meddler) as Arc<dyn Transport>;
         let folder = tempfile::tempdir().unwrap();
@@ -227,8 +224,16 @@ impl Scenario {
         }
     }
 
+    /// The way to whatever is written to.
+    pub(super) fn in_process(&self, clock: &Clock) -> InProcess {
+        match &self.kratos {
+            Some((kratos, _)) => InProcess::new(kratos.clone(), KEY, clock.clone()),
+            None => InProcess::new(self.sandbox.clone(), KEY, clock.clone()),
+        }
+    }
+
     /// The directory of one life.
-    fn directory(
+    pub(super) fn directory(
         &self,
         transport: &Arc<dyn Transport>,
         clock: &Clock,

@@ -7,16 +7,14 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::sync::watch;
 use workos_importer_core::clock::Clock;
-use workos_importer_core::directory::Directory;
-use workos_importer_core::directory::workos::WorkOs;
 use workos_importer_core::engine::{Ended, Halt, Undo};
 use workos_importer_core::journal::{Journal, LeftLine, UNDONE, Verdict};
 use workos_importer_core::row::Kind;
-use workos_importer_core::wire::{InProcess, Transport};
+use workos_importer_core::wire::Transport;
 
 use super::killed::{self, Death};
 use super::meddler::Meddler;
-use super::{Exchange, KEY, Scenario, virtual_time};
+use super::{Exchange, Scenario, virtual_time};
 
 /// How often an undo is begun again that has not come to its end by itself.
 const STUBBORN: usize = 30;
@@ -57,7 +55,7 @@ impl Scenario {
     async fn undo_all(&self, deaths: &[Death], organizations: bool) -> Undid {
         let clock = Clock::simulated("2026-01-02T00:00:00Z".parse().unwrap());
         let started = tokio::time::Instant::now();
-        let inner = InProcess::new(self.sandbox.clone(), KEY, clock.clone());
+        let inner = self.in_process(&clock);
         let meddler = Arc::new(Meddler::new(inner, self));
         let transport: Arc<dyn Transport> = Arc::clone(&meddler) as Arc<dyn Transport>;
         let path = self.journal.as_deref().unwrap();
@@ -67,19 +65,12 @@ impl Scenario {
         let mut deaths = deaths.iter().copied();
         loop {
             attempt += 1;
-            let directory = WorkOs::new(
-                Arc::clone(&transport),
-                self.limits.as_ref(),
-                self.concurrency,
-                clock.clone(),
-                self.seed + attempt as u64,
-            );
-            let directory = (self.told)(directory);
+            let directory = self.directory(&transport, &clock, attempt as u64);
             let journal = Journal::reopen_to_undo_inline(path).unwrap();
             let settled = AtomicU64::new(0);
             let seed = self.seed + attempt as u64;
             let undo = Undo::new(
-                &directory,
+                directory.as_ref(),
                 &journal,
                 clock.clone(),
                 seed,

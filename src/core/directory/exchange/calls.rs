@@ -164,19 +164,21 @@ impl Caller {
         match self.read_once(call, paced, &target).await {
             Read::Body(body, _) => Ok(body),
             Read::Elsewhere(Some(place), error) => {
-                let answer = self.transport.read_elsewhere(&place).await;
-                let body = answer
-                    .ok()
-                    .filter(|answer| (200..=299).contains(&answer.status))
-                    .and_then(|answer| serde_json::from_slice(&answer.body).ok());
-                body.ok_or_else(|| {
+                let unreadable = || {
                     CallError::Refused(ApiError {
                         message: format!(
                             "The API has this at {place}, which cannot be read from here"
                         ),
-                        ..error
+                        ..error.clone()
                     })
-                })
+                };
+                let answer = self.transport.read_elsewhere(&place).await;
+                let answer = answer.map_err(|_| unreadable())?;
+                match answer.status {
+                    200..=299 => serde_json::from_slice(&answer.body).map_err(|_| unreadable()),
+                    404 => Err(CallError::Refused((self.dialect.error)(&answer))),
+                    _ => Err(unreadable()),
+                }
             }
             // Again, and as often as it takes.
             _ => self.read(call, target).await,
