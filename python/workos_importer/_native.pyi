@@ -14,6 +14,7 @@ __all__ = [
     "Judging",
     "KratosSandbox",
     "Objects",
+    "Recovering",
     "Sandbox",
     "SandboxServer",
     "Table",
@@ -29,6 +30,8 @@ __all__ = [
     "end_waits",
     "find_run",
     "known_column",
+    "recover",
+    "recovery_left",
     "runs",
     "source_columns",
     "start",
@@ -283,7 +286,7 @@ def recover(
     run: str,
     how: tuple[str, float, int],
     out: str | None,
-    target: Connection | Sandbox,
+    target: Connection | Sandbox | KratosTarget,
     new_key: bool,
 ) -> Recovering:
     """Begins to send to the users whom a run made without a password, or goes on. Raises ConfigError or RunError."""
