@@ -1,6 +1,6 @@
-"""Owns the caller's side of a run's questions: the next rows, consent, and what rules of one's own say.
+"""Owns the caller's side of a run: the next rows, consent, what rules of one's own say, and an audit of one's own.
 
-They are answered in the thread that pulls events, where Ctrl-C is felt and the caller's code may run.
+Questions are answered in the thread that pulls events, where Ctrl-C is felt and the caller's code may run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from . import _native
+    from ._audit import Auditing
     from ._results import Started
     from ._rules import Rules
     from ._sources import RowsSource
@@ -27,12 +28,14 @@ class Desk:
         rows: RowsSource | None,
         confirm: Callable[[Started], bool] | None,
         rules: Rules,
+        auditing: Auditing | None = None,
     ) -> None:
         """Takes the run, and what the caller has given for it."""
         self._native = native
         self._rows = rows
         self._confirm = confirm
         self._rules = rules
+        self._auditing = auditing
         self._rewind: bool | None = None
         self._asked: Started | None = None
         self._judging: _native.Judging | None = None
@@ -56,8 +59,11 @@ class Desk:
             return False
         return True
 
-    def answer(self) -> None:
-        """Answers what was asked. Raises only what is no `Exception`: all else is raised when the run has ended."""
+    def answer(self, ended: bool) -> None:
+        """Answers what was asked, and tells the audit what has come; all of it when the run has `ended`.
+
+        Raises only what is no `Exception`: all else is raised when the run has ended.
+        """
         rewind, asked, judging = self._rewind, self._asked, self._judging
         self._rewind = self._asked = self._judging = None
         if rewind is not None:
@@ -66,6 +72,9 @@ class Desk:
             self._answered(lambda: self._rules.judge(judging), judging.fail, "a rule")
         if asked is not None:
             self._answered(lambda: self._ask(asked), lambda _: self._native.confirm(False), "")
+        auditing = self._auditing
+        if auditing is not None and self.failure is None:
+            self._answered(lambda: auditing.tell(to_the_end=ended), lambda _: self._native.halt(False), "")
 
     def _feed(self, rewind: bool) -> None:
         if self._rows is not None:

@@ -341,8 +341,8 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         options["asks_first"] = self._confirm is not None
         target = self._target()
         native = _native.start(options, path, can_rewind, written, target, (again, purpose))
-        desk = Desk(native, rows, self._confirm, self._rules)
-        return ImportRun(native, desk, self._display(purpose), self._auditing(native, purpose))
+        desk = Desk(native, rows, self._confirm, self._rules, self._auditing(native, purpose))
+        return ImportRun(native, desk, self._display(purpose))
 
     def _auditing(self, native: _native.Import, purpose: Purpose) -> Auditing | None:
         if self._audit is None or purpose[0] not in ("import", "planned"):

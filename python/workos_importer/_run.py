@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from . import _native
-    from ._audit import Auditing
     from ._desk import Desk
     from ._display import Display
     from ._tables import Table
@@ -75,9 +74,7 @@ class ImportRun(Reported):
     ['created']
     """
 
-    def __init__(
-        self, native: _native.Import, desk: Desk, display: Display | None = None, auditing: Auditing | None = None
-    ) -> None:
+    def __init__(self, native: _native.Import, desk: Desk, display: Display | None = None) -> None:
         """Made by `Importer.run`."""
         self._native = native
         self._desk = desk
@@ -91,7 +88,6 @@ class ImportRun(Reported):
         self._failures: list[RowResult] = []
         self._pulls = Pulls()
         self._display = display
-        self._auditing = auditing
         #: What a comparison found, where the run is one.
         self._compared: dict[str, Any] | None = None
 
@@ -340,23 +336,9 @@ class ImportRun(Reported):
                 if not self._desk.takes(name, value):
                     self._take(name, value)
             # Last: the caller's own code may raise, and what came with the questions is put aside by now.
-            self._desk.answer()
+            self._desk.answer(self.ended)
             native_module.drain_logs()
-            self._audit()
             return self.ended
-
-    def _audit(self) -> None:
-        """Tells the caller's audit what has come to it; all of it when the run has ended."""
-        if self._auditing is None:
-            return
-        try:
-            self._auditing.tell(to_the_end=self.ended)
-        except Exception as error:
-            # The run ends in order first; then the caller gets the exception.
-            self._auditing = None
-            if self._desk.failure is None:
-                self._desk.failure = error
-            self._native.halt(False)
 
     def _take(self, name: str, value: Any) -> None:
         if name == "row":

@@ -43,7 +43,7 @@ _COMMANDS = {
     "roles": ("roles", "list roles; import a file of them"),
     "invitations": ("invitations", "send, list, resend, revoke invitations"),
     "password-resets": ("password_resets", "mails by which users set a password"),
-    "recovery": ("recovery", "links by which users whom a run created set a password"),
+    "recovery": ("recovery", "links by which users set a password"),
     "totp-factors": ("totp_factors", "second factors that users bring along"),
     "feature-flags": ("feature_flags", "list or check the feature flags of an organization"),
     "api-keys": ("api_keys", "create or list the API keys of an organization"),
