@@ -17,7 +17,7 @@ import pytest
 
 import workos_importer
 from conftest import MULTI, command, environment, write
-from workos_importer import Sandbox, cli
+from workos_importer import KratosSandbox, Sandbox, cli
 from workos_importer.cli.streams import Streams
 
 ROOT = Path(__file__).parents[2]
@@ -86,8 +86,12 @@ def test_commands_run_in_the_order_of_the_page(folder: Path, page: Path) -> None
     write(folder / "users.csv", MULTI)
     write(folder / "identities.csv", IDENTITIES)
     # Pages that are about earlier runs begin with one.
-    with Sandbox(limits=False).serve() as server:
-        variables = {"WORKOS_API_URL": server.url, "WORKOS_API_KEY": "sk_test_docs"}
+    with Sandbox(limits=False).serve() as server, KratosSandbox().serve() as kratos:
+        variables = {
+            "WORKOS_API_URL": server.url,
+            "WORKOS_API_KEY": "sk_test_docs",
+            "KRATOS_ADMIN_URL": kratos.url,
+        }
         first = ["import", "users.csv", "--quiet"]
         assert ran(first, variables).returncode == 0
         for line in commands(page):
