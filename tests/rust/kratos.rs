@@ -273,6 +273,30 @@ fn a_gateway_timeout_halves_the_batches_that_follow() {
     assert_eq!(sizes.iter().sum::<usize>(), 4_000, "{sizes:?}");
 }
 
+/// A server that takes the longer the more there is to be done, as one that hashes passwords does.
+#[test]
+fn batches_shrink_until_the_server_answers_soon_enough() {
+    let kratos = server(Settings {
+        latency_per_identity: Duration::from_millis(25),
+        ..Settings::default()
+    });
+    let mut scenario = into(&kratos, &people(4_000, ""));
+    scenario.kratos.as_mut().unwrap().1.concurrency = Some(1);
+    let done = scenario.run();
+    assert_eq!(done.ended, Ended::Complete);
+    assert_eq!(emails(&kratos).len(), 4_000);
+    let sizes: Vec<usize> = done
+        .log
+        .iter()
+        .filter(|exchange| exchange.method == Method::PATCH)
+        .map(|exchange| exchange.body["identities"].as_array().unwrap().len())
+        .collect();
+    // 25 s, which is too long; then at most 12.5 s. What waited meanwhile had joined before.
+    assert_eq!(sizes[0], 1_000);
+    assert_eq!(sizes.last(), Some(&500), "{sizes:?}");
+    assert_eq!(done.calls_of("find identity"), 0);
+}
+
 #[test]
 fn a_server_without_batches_gets_them_one_by_one() {
     let kratos = server(Settings {

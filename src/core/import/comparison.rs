@@ -88,8 +88,10 @@ impl Comparison {
             .into_iter()
             .filter(|(_, count)| *count > 0)
             .collect();
-        let writes = expected.writes();
-        self.least_seconds = limits.map(|limits| least_seconds(writes, limits));
+        let calls = expected
+            .writes()
+            .div_ceil(directory.batch_limit(Kind::User) as u64);
+        self.least_seconds = limits.map(|limits| least_seconds(calls, limits));
         self
     }
 }

@@ -426,9 +426,12 @@ impl Prepared {
             write_limit: limits
                 .map(|limits| (limits.writes.count, limits.writes.period.as_secs_f64())),
             headroom: self.connection.kept.headroom,
-            least_seconds: left
-                .zip(limits)
-                .map(|(rows, limits)| least_seconds(rows * writes_per_row(mode), limits)),
+            least_seconds: left.zip(limits).map(|(rows, limits)| {
+                least_seconds(
+                    self.connection.calls_of(rows * writes_per_row(mode)),
+                    limits,
+                )
+            }),
             note: self.note.clone(),
             folder: self.folder.path.clone(),
         }

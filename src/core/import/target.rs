@@ -7,7 +7,7 @@ use super::StartError;
 use super::kept_pace::KeptPace;
 use super::options::ImportOptions;
 use crate::clock::Clock;
-use crate::directory::kratos::{Kratos, Settings};
+use crate::directory::kratos::{self, Kratos, Settings};
 use crate::directory::workos::{Limits, WorkOs};
 use crate::directory::{Patience, Remote};
 use crate::row::RowKind;
@@ -114,6 +114,15 @@ enum Service {
 }
 
 impl Connected {
+    /// How many calls so many writes of users are at least.
+    pub(super) fn calls_of(&self, writes: u64) -> u64 {
+        let most = match self.service {
+            Service::WorkOs => 1,
+            Service::Kratos { batch_size } => batch_size.unwrap_or(kratos::LARGEST).max(1),
+        };
+        writes.div_ceil(most as u64)
+    }
+
     /// The directory behind the connection; `concurrency` caps the calls in flight.
     pub(super) fn directory(
         &self,

@@ -33,6 +33,7 @@ use crate::row::Kind;
 use crate::row::claim::Claim;
 use crate::wire::Transport;
 use batches::Office;
+pub use sizes::LARGEST;
 
 /// Batches in flight, where the caller does not say: the server's database and its hasher are the limit.
 const BATCHES_AT_ONCE: usize = 4;
@@ -87,9 +88,7 @@ impl Kratos {
         caller.give_up_after = patience.give_up_after;
         Self {
             office: Arc::new(Office::new(caller, at_once, batch_size)),
-            batch_size: batch_size
-                .unwrap_or(sizes::LARGEST)
-                .clamp(1, sizes::LARGEST),
+            batch_size: batch_size.unwrap_or(LARGEST).clamp(1, LARGEST),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// The most identities that the server takes in one call (Kratos' OpenAPI document, `batchPatchIdentities`).
-pub(super) const LARGEST: usize = 1_000;
+pub const LARGEST: usize = 1_000;
 
 /// The most of them whose password it hashes (the same).
 pub(super) const LARGEST_PLAIN: usize = 200;
