@@ -142,11 +142,11 @@ def test_progress_reporting(run: Run, folder: Path, kratos: KratosSandbox) -> No
 
 
 def test_how_fast_and_how_long_yet_is_known_meanwhile() -> None:
-    slow = KratosSandbox(latency=0.2)
-    rows = [{"email": f"u{number}@example.com"} for number in range(400)]
+    slow = KratosSandbox(latency=0.1)
+    rows = [{"email": f"u{number}@example.com"} for number in range(250)]
     with importer(slow, {"batch_size": 10}, concurrency=1).run(rows) as live:
         known = [live.progress.eta_seconds for _ in live if live.progress.rate and live.progress.eta_seconds]
-    assert live.summary.created == 400
+    assert live.summary.created == 250
     assert known and known[0] > known[-1]
 
 
