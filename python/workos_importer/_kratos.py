@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from ._credentials import Key
 from ._exceptions import ConfigError
 from ._native import KratosSandbox
 
@@ -81,7 +82,8 @@ class Kratos:
         ):
             raise ConfigError(f"batch_size must be a whole number from 1 to {LARGEST_BATCH}, not {batch_size!r}")
         self._base_url = base_url
-        self._token = None if token is None else _token(token, "token")
+        # Not as it is: what shows an object's attributes must not show it.
+        self._token = None if token is None else Key(_token(token, "token"), "token")
         self._ca_bundle = ca_bundle
         self._insecure_http = insecure_http
         self._sandbox = sandbox
@@ -123,9 +125,8 @@ class Kratos:
 
     def _connection(self) -> _native.Connection:
         """The way to the admin API. Raises `ConfigError` if the certificates cannot be read."""
-        token = self._token
-        if token is None:
-            token = _token(os.environ.get(TOKEN_VARIABLE, ""), TOKEN_VARIABLE)
+        given = self._token
+        token = os.environ.get(TOKEN_VARIABLE, "").strip() if given is None else given.reveal()
         certificates = None
         if self._ca_bundle is not None:
             certificates = _read(Path(self._ca_bundle), "CA bundle", "connection")

@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder as the current one, and no variable of ours or of a proxy in the environment."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
-        if name.startswith("WORKOS_") or name.lower().endswith("_proxy"):
+        if name.startswith(("WORKOS_", "KRATOS_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     return tmp_path
 

@@ -32,6 +32,12 @@ def test_a_file_imports_as_many_rows_as_it_says(run: Run, name: str, flags: tupl
     assert f"│ Users imported: {imported} " in done.stdout, done.stderr
 
 
+def test_identities_go_into_a_kratos(run: Run) -> None:
+    schema = ("--identity-schema", str(EXAMPLES / "identity.schema.json"))
+    done = run("import", str(EXAMPLES / "identities.csv"), "--sandbox", "--target", "kratos", *schema)
+    assert "│ Identities imported: 3/3 " in done.stdout, done.stderr
+
+
 def test_the_seeds_example_has_its_cache_figures(run: Run) -> None:
     done = run("import", str(EXAMPLES / "multi-org-simple.csv"), "--sandbox")
     for text in ("Cache hits: 6", "Cache misses: 4", "Cache hit rate: 60.0%"):

@@ -107,6 +107,23 @@ fn too_many_errors_stop_nothing_where_every_row_has_ended() {
 }
 
 #[test]
+fn too_many_errors_stop_rows_that_had_been_begun_and_were_put_back() {
+    // All of the file is read by then; what is behind the failed row waits for its turn.
+    let csv = many(40).replacen("u3@x.com,o3,O", "u3@x.com,nowhere,", 1);
+    let mut scenario = slow(&csv);
+    scenario.policy.create_organizations = false;
+    for number in 0..5 {
+        scenario.sandbox.organization(&format!("o{number}"), "O");
+    }
+    scenario.concurrency = Some(1);
+    scenario.max_errors = Some(MaxErrors::Count(0));
+    scenario.retries = Vec::new();
+    let done = scenario.run();
+    assert!(done.results.len() < 40, "{}", done.results.len());
+    assert_eq!(done.ended, Ended::TooManyErrors);
+}
+
+#[test]
 fn max_errors_counts_validation_errors_too_and_rows_in_flight_still_end() {
     let mut csv = "email,first_name\n".to_owned();
     for number in 0..300 {

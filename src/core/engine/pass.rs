@@ -64,6 +64,8 @@ impl Engine<'_> {
         let mut at_end = false;
         let mut reading = None;
         let mut ending: Option<Ending> = None;
+        // Rows that were begun have been put back: they have no outcome.
+        let mut leaves_begun = false;
         loop {
             if ending.is_none() && held.is_empty() {
                 while under_way.len() < self.rows_in_flight {
@@ -77,7 +79,7 @@ impl Engine<'_> {
             let drained = under_way.is_empty() && held.is_empty();
             if drained && (ending.is_some() || (at_end && waiting.is_empty())) {
                 let why = why(ending, Ended::Complete);
-                if why != Ended::TooManyErrors || !waiting.is_empty() {
+                if why != Ended::TooManyErrors || leaves_begun || !waiting.is_empty() {
                     return why;
                 }
                 let end = self.end_of_errors(rows, (pass, at_end, reading), sink, tally);
@@ -102,6 +104,7 @@ impl Engine<'_> {
             }
             let mut stop = None;
             if let Some(driven) = driven {
+                leaves_begun |= matches!(driven.finished, Finished::PutBack);
                 let handed_over = self.finish(driven, &mut last_of, sink, tally);
                 let handed_over = meanwhile(handed_over, &mut under_way, &mut held, &mut halt);
                 match handed_over.await {

@@ -276,7 +276,7 @@ impl Prepared {
     /// it before anything is sent.
     async fn learn_schema(&mut self, directory: &dyn Directory) -> Result<(), Ended> {
         let rules = self.options.identity_rules();
-        if self.options.rows != RowKind::Identities || rules.schema.is_some() {
+        if rules.schema.is_some() {
             return Ok(());
         }
         let unusable = |why: String| Ended::Unreachable(why);

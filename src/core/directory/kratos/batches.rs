@@ -215,7 +215,10 @@ impl Office {
         while let Some(places) = rounds.pop() {
             let round = Round::new(&self, &desk, places);
             let delivered = self.deliver(&round).await;
-            let places = round.places();
+            let (places, rest) = (round.places(), round.rest());
+            if !rest.is_empty() {
+                rounds.push(Some(rest));
+            }
             if ends.is_empty() {
                 let count = locked(&desk.members).all.len();
                 ends.resize(count, None);
@@ -403,6 +406,8 @@ struct Round<'a> {
     desk: &'a Arc<Desk>,
     /// `None` until the first call's turn has come.
     places: Mutex<Option<Vec<usize>>>,
+    /// Those for whom there is no room any more: batches have become smaller since they joined.
+    rest: Mutex<Vec<usize>>,
 }
 
 impl<'a> Round<'a> {
@@ -411,11 +416,16 @@ impl<'a> Round<'a> {
             office,
             desk,
             places: Mutex::new(places),
+            rest: Mutex::default(),
         }
     }
 
     fn places(&self) -> Vec<usize> {
         locked(&self.places).clone().unwrap_or_default()
+    }
+
+    fn rest(&self) -> Vec<usize> {
+        locked(&self.rest).clone()
     }
 
     fn body(&self) -> Bytes {
@@ -436,9 +446,13 @@ impl BeforeSend for Round<'_> {
     async fn commit(&self) -> Result<(), JournalError> {
         self.office.close(self.desk);
         let asked: Vec<(usize, oneshot::Receiver<()>)> = {
+            let room = locked(&self.office.sizes[self.desk.work as usize]).now();
             let members = locked(&self.desk.members);
             let mut places = locked(&self.places);
             let places = places.get_or_insert_with(|| (0..members.all.len()).collect());
+            if places.len() > room {
+                locked(&self.rest).extend(places.split_off(room));
+            }
             let asked = places.iter().filter_map(|place| {
                 let (done, committed) = oneshot::channel();
                 members.all.get(*place)?.commit.send(done).ok()?;

@@ -45,3 +45,17 @@ pub(super) fn refusal(error: &CallError) -> Refusal {
         api,
     }
 }
+
+/// The same; one about the key says where that comes from: Kratos has none of its own.
+pub(super) fn with_place_of_token(error: CallError) -> CallError {
+    match error {
+        CallError::Key(error) => CallError::Key(ApiError {
+            message: format!(
+                "{}. The token of a proxy in front of Kratos comes from KRATOS_ADMIN_TOKEN",
+                error.message.trim_end_matches('.')
+            ),
+            ..error
+        }),
+        other => other,
+    }
+}

@@ -169,7 +169,8 @@ impl Directory for Kratos {
     async fn check(&self) -> Result<Checked, CallError> {
         self.caller()
             .read("check access", requests::one_identity())
-            .await?;
+            .await
+            .map_err(failures::with_place_of_token)?;
         Ok(Checked {
             clock_offset: self.caller().clock_offset(),
         })
@@ -195,7 +196,7 @@ impl Directory for Kratos {
                 },
                 ..error
             })),
-            Err(error) => Err(error),
+            Err(error) => Err(failures::with_place_of_token(error)),
         }
     }
 

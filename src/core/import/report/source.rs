@@ -79,12 +79,28 @@ fn imported(run: &FoundRun, path: &Path) -> io::Result<Option<String>> {
     ))
 }
 
+/// What a flag lists; of many, that there is a file to be given.
+fn listed(values: Vec<String>) -> String {
+    const SHOWN: usize = 20;
+    match values.len() {
+        0..=SHOWN => values.join(","),
+        _ => "@FILE".to_owned(),
+    }
+}
+
 /// The command with the options that shaped the result.
 fn command(source: &str, options: &str) -> String {
     let options: Value = serde_json::from_str(options).unwrap_or_default();
     let organization = &options["organization"];
     let flag = |value: &Value| value.as_bool().unwrap_or(false);
-    let mut words = vec!["workos-importer import".to_owned(), quoted(source)];
+    let rows = options["rows"].as_str().unwrap_or("import");
+    let verb = match rows {
+        "import" | "identities" => "import".to_owned(),
+        "invitations" | "password-resets" => format!("{rows} send"),
+        "totp-factors" => format!("{rows} enroll"),
+        _ => format!("{rows} import"),
+    };
+    let mut words = vec![format!("workos-importer {verb}"), quoted(source)];
     let mut with = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
             words.push(format!("{name} {}", quoted(value)));
@@ -104,6 +120,19 @@ fn command(source: &str, options: &str) -> String {
         with("--map", Some(&format!("{theirs}={ours}")));
     }
     with("--plan", options["plan"].as_str());
+    let identities = &options["identities"];
+    if identities.is_object() {
+        with("--target", Some("kratos"));
+        let schema = identities["schema_id"].as_str();
+        with("--schema-id", schema.filter(|id| *id != "default"));
+        for (name, values) in [
+            ("--allowed-roles", &identities["allowed_roles"]),
+            ("--allowed-tenants", &identities["allowed_tenants"]),
+        ] {
+            let values: Option<Vec<String>> = serde_json::from_value(values.clone()).ok();
+            with(name, values.map(listed).as_deref());
+        }
+    }
     let flags = [
         (
             flag(&organization["create_if_missing"]),
@@ -116,6 +145,11 @@ fn command(source: &str, options: &str) -> String {
             "--no-create-orgs",
         ),
         (flag(&options["require_membership"]), "--require-membership"),
+        (flag(&options["remove_permissions"]), "--remove-permissions"),
+        (
+            flag(&options["identities"]["random_password"]),
+            "--random-password",
+        ),
     ];
     words.extend(
         flags
@@ -149,6 +183,18 @@ mod tests {
             "workos-importer import 'my users.csv' --org-external-id 'o'\\''neil' --org-name 'O Neil' \
              --on-existing update --delimiter ';' --map 'E Mail=email' --create-org-if-missing --reactivate \
              --no-create-orgs --require-membership"
+        );
+        let identities = r#"{"create_organizations":true,"rows":"identities","identities":{"schema_id":"customer",
+            "allowed_roles":["admin","user"],"allowed_tenants":null,"random_password":true}}"#;
+        assert_eq!(
+            command("users.csv", identities),
+            "workos-importer import users.csv --target kratos --schema-id customer --allowed-roles admin,user \
+             --random-password"
+        );
+        let roles = r#"{"create_organizations":true,"rows":"roles","remove_permissions":true}"#;
+        assert_eq!(
+            command("roles.csv", roles),
+            "workos-importer roles import roles.csv --remove-permissions"
         );
         let plain = r#"{"on_existing":"skip","create_organizations":true}"#;
         assert_eq!(

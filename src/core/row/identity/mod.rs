@@ -1,5 +1,6 @@
 //! Owns what a row about an identity means: a user whose fields a schema decides (Ory Kratos).
 
+mod address;
 mod hash;
 mod path;
 mod places;

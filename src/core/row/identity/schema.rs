@@ -8,6 +8,8 @@ use jsonschema::paths::LocationSegment;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
+use super::address;
+
 /// How far references of a schema to its own parts are followed: one that leads to itself ends.
 const REFERENCES: usize = 16;
 
@@ -40,6 +42,7 @@ impl IdentitySchema {
         }
         let validator = jsonschema::options()
             .should_validate_formats(true)
+            .with_format("email", address::is_email)
             .offline()
             .build(&document)
             .map_err(|error| match error.instance_path().as_str() {

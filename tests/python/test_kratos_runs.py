@@ -1,0 +1,203 @@
+"""Owns runs into Kratos as a whole: planned, verified, gone on with, undone, in few calls, without a secret."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Run, write
+from identities import IDENTITIES, SEED, batches, by_email, file_of, importer, passwords, shell
+from workos_importer import ConfigError, Importer, Kratos, KratosSandbox, OrganizationRef, Sandbox
+
+KRATOS = ("--target", "kratos")
+MARK = "planted"
+
+
+@pytest.fixture
+def kratos() -> KratosSandbox:
+    """A Kratos without identities."""
+    return KratosSandbox()
+
+
+def test_planned_imported_verified_and_undone(run: Run, folder: Path, kratos: KratosSandbox) -> None:
+    write(folder / "users.csv", SEED)
+    kratos.seed("POST", IDENTITIES, {"traits": {"email": "alice@example.com", "role": "user"}})
+    before = kratos.dump()
+    with shell(run, kratos) as work:
+        update = ("--on-existing", "update")
+        plan = work("plan", "users.csv", *KRATOS, *update, "--json", "--out", "plan.bin")
+        assert plan.returncode == 0 and plan.document["users"]["create"] == 2, plan.stdout
+        assert plan.document["users"]["update"] == 1 and kratos.dump() == before
+        missing = work("verify", "users.csv", *KRATOS, *update, "--json")
+        assert missing.returncode == 1
+        assert (missing.document["missing"], missing.document["differs"]) == (2, 1)
+        done = work("import", "users.csv", *KRATOS, *update, "--plan", "plan.bin", "--json")
+        assert done.returncode == 0 and (done.document["created"], done.document["updated"]) == (2, 1), done.stderr
+        assert work("verify", "users.csv", *KRATOS, *update).returncode == 0
+        # A run says itself which directory it is of.
+        assert work("verify", "latest", *KRATOS).returncode == 0
+        undone = work("undo", "latest", "--yes")
+        assert "Users deleted: 2" in undone.stdout, undone.stderr
+    assert list(by_email(kratos)) == ["alice@example.com"]
+
+
+def test_resume_and_retry_know_their_target(run: Run, folder: Path, kratos: KratosSandbox) -> None:
+    write(folder / "users.csv", file_of(30))
+    kratos.seed("POST", IDENTITIES, {"traits": {"email": "u7@example.com"}})
+    with shell(run, kratos) as work:
+        flags = ("--batch-size", "5", "--concurrency", "1", "--on-existing", "fail")
+        stopped = work("import", "users.csv", *KRATOS, *flags, "--max-errors", "0")
+        assert stopped.returncode == 4, stopped.stderr
+        resumed = work("resume", "latest", "--json")
+        assert resumed.returncode == 1, resumed.stderr
+        assert (resumed.document["created"], resumed.document["failed"]) == (29, 1)
+        kratos.seed("DELETE", f"{IDENTITIES}/{by_email(kratos)['u7@example.com']['id']}")
+        retried = work("retry", "latest", "--json")
+        assert retried.returncode == 0 and retried.document["created"] == 30, retried.stderr
+        assert "30" in work("show", "latest").stdout
+        assert "kratos" not in work("results", "latest").stdout.splitlines()[0]
+        denied = work("resume", "latest", "--target", "workos", WORKOS_API_KEY="sk_test_1")
+        assert denied.returncode == 2
+    assert len(by_email(kratos)) == 30
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ((*KRATOS, "--org-id", "org_1"), "organization is for WorkOS"),
+        ((*KRATOS, "--org-external-id", "acme"), "organization is for WorkOS"),
+        ((*KRATOS, "--on-existing", "update", "--update-passwords"), "--update-passwords is not for identities"),
+        ((*KRATOS, "--require-membership"), "leave out --require-membership"),
+        ((*KRATOS, "--api-key-file", "key.txt"), "--api-key-file is for WorkOS"),
+        ((*KRATOS, "--sandbox", "--base-url", "http://127.0.0.1:1"), "contradict"),
+        ((*KRATOS, "--batch-size", "1001"), "--batch-size"),
+        ((*KRATOS, "--allowed-roles", "@nowhere.txt"), "nowhere.txt"),
+        ((*KRATOS, "--identity-schema", "nowhere.json"), "nowhere.json"),
+        ((*KRATOS, "--identity-schema", "users.csv"), "is no JSON"),
+        ((*KRATOS, "--base-url", "http://kratos.example.com:4434"), "insecure"),
+        (("--batch-size", "10"), "--batch-size needs --target kratos"),
+        (("--random-password",), "--random-password needs --target kratos"),
+        (("--target", "okta"), "invalid choice"),
+    ],
+)
+def test_what_contradicts_is_a_sentence(run: Run, folder: Path, flags: Sequence[str], says: str) -> None:
+    write(folder / "users.csv", SEED)
+    write(folder / "key.txt", "sk_test_1")
+    done = run("import", "users.csv", *flags, "--yes")
+    assert done.returncode == 2 and says in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not (folder / ".workos-importer").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"rows": "organizations"}, "Kratos has no organizations"),
+        ({"rows": "password-resets"}, "Kratos has no password-resets"),
+        ({"organization": OrganizationRef(id="org_1")}, "organization is for WorkOS"),
+        ({"api_key": "sk_test_1"}, "api_key is for WorkOS"),
+        ({"sandbox": Sandbox()}, "sandbox is for WorkOS"),
+    ],
+)
+def test_what_contradicts_in_python_is_a_configuration_error(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        importer(KratosSandbox(), **options)
+    assert caught.value.kind == "contradiction"
+    with pytest.raises(ConfigError, match="Kratos has no memberships"):
+        importer(KratosSandbox(), require_membership=True).run([{"email": "ada@example.com"}])
+
+
+def test_a_token_is_neither_shown_nor_pickled() -> None:
+    target = Kratos(base_url="http://127.0.0.1:4434", token=f"{MARK}token")
+    shown = [repr(target), str(target), repr(vars(target)), repr(Importer(target=target))]
+    assert "http://127.0.0.1:4434" in shown[0]
+    with pytest.raises(TypeError, match="token") as caught:
+        pickle.dumps(target)
+    with pytest.raises(TypeError):
+        pickle.dumps(Importer(target=target))
+    copy = pickle.loads(pickle.dumps(Kratos(base_url="http://127.0.0.1:1", batch_size=7)))
+    assert repr(copy) == "Kratos(base_url='http://127.0.0.1:1')"
+    assert MARK not in str(caught.value) + "".join(shown)
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "jsonl"])
+def test_no_secret_leaves_but_to_the_server(run: Run, folder: Path, ending: str) -> None:
+    hashed = f"$2b$10${MARK}{'a' * (53 - len(MARK))}"
+    write(
+        folder / "secret.csv",
+        "email,role,initial_password,password_hash,passwrd\n"
+        f"a@example.com,user,{MARK}1,,{MARK}typo\n"
+        f"b@example.com,user,,{hashed},\n"
+        f"c@example.com,owner,{MARK}2,,\n"
+        f"d@example.com,user,,$nosuch${MARK},\n"
+        f"nobody,user,{MARK}3,{hashed},\n"
+        f"e@example.com,user,{MARK}4,,,{MARK}surplus\n"
+        f"there@example.com,user,{MARK}5,,\n",
+    )
+    kratos = KratosSandbox(token=f"{MARK}token")
+    kratos.seed("POST", IDENTITIES, {"traits": {"email": "there@example.com"}})
+    outs = ("--errors-out", f"errors.{ending}", "--results-out", f"results.{ending}", "--report", "report.html")
+    flags = (*KRATOS, "--allowed-roles", "user", "--on-existing", "fail", "--yes")
+    variables = {"KRATOS_ADMIN_TOKEN": f"{MARK}token", "RUST_LOG": "trace", "RUST_BACKTRACE": "1"}
+    said = ""
+    with shell(run, kratos, **variables) as work:
+        kratos.fail_next("400", method="PATCH", path=IDENTITIES, times=1)
+        for arguments in (
+            ("import", "secret.csv", *flags, *outs, "--audit-file", "audit.jsonl", "--json", "--progress", "json"),
+            ("import", "secret.csv", *flags, "--dry-run"),
+            ("validate", "secret.csv", *KRATOS, "--allowed-roles", "user", "--json"),
+            ("plan", "secret.csv", *flags[:4], "--json", "--out", "plan.bin"),
+            ("retry", "latest"),
+            ("errors", "latest"),
+            ("show", "latest", "--json"),
+        ):
+            done = work(*arguments)
+            assert done.returncode in (0, 1), done.stderr
+            said += done.stdout + done.stderr
+    assert MARK not in said
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "secret.csv"}
+    names = {path.name for path in files}
+    assert {f"errors.{ending}", f"results.{ending}", "report.html", "audit.jsonl", "journal.sqlite3"} <= names
+    assert not [path for path, content in files.items() if MARK.encode() in content]
+    # They did arrive.
+    assert passwords(kratos)["a@example.com"] == "password" and passwords(kratos)["b@example.com"] == "bcrypt"
+
+
+def test_in_python_no_secret_is_shown(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(1)
+    logging.getLogger().setLevel(1)
+    rows: list[dict[str, Any]] = [
+        {"email": "a@example.com", "initial_password": f"{MARK}1"},
+        {"email": "b@example.com", "initial_password": [f"{MARK}2"]},
+        {"email": "nobody", "password_hash": f"{MARK}3"},
+    ]
+    kratos = KratosSandbox(token=f"{MARK}token")
+    with kratos.serve() as server:
+        into = Importer(target=Kratos(base_url=server.url, token=f"{MARK}token"), errors_out="errors.json")
+        run = into.run(rows)
+        shown = [repr(into), repr(run)]
+        for event in run.events():
+            shown += [repr(event), str(event), repr(pickle.loads(pickle.dumps(event)))]
+        shown += [repr(one) for one in run.results()]
+    shown += [repr(into.validate(rows)), caplog.text]
+    assert MARK not in "\n".join(shown)
+    assert not [path for path in folder.rglob("*") if path.is_file() and MARK.encode() in path.read_bytes()]
+    assert list(passwords(kratos)) == ["a@example.com"]
+
+
+@pytest.mark.parametrize(("password", "most"), [("", 12), ("TempPass123!", 60)])
+def test_ten_thousand_identities_take_few_calls(run: Run, folder: Path, password: str, most: int) -> None:
+    write(folder / "users.csv", file_of(10_000, password))
+    kratos = KratosSandbox()
+    with shell(run, kratos) as work:
+        done = work("import", "users.csv", *KRATOS, "--quiet", "--json")
+    assert done.returncode == 0 and done.document["created"] == 10_000, done.stderr
+    assert len(by_email(kratos)) == 10_000
+    assert batches(kratos) <= most, kratos.counters()["by_route"]
+    assert done.document["api_calls"]["create identities"] == batches(kratos)
+    # Beside them one to see whether there is access, and one for the schema.
+    assert kratos.counters()["total"] <= most + 2, kratos.counters()["by_route"]
