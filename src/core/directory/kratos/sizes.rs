@@ -18,8 +18,12 @@ const SHORT: Duration = Duration::from_secs(2);
 /// A time for each identity that is so many times the shortest one has risen.
 const RISEN: f64 = 3.0;
 
-/// After so many calls without trouble there is room for twice as many.
+/// After so many calls without trouble there is room for twice as many; after twice as many calls each time that this was
+/// found to be too much.
 const CALM: u32 = 4;
+
+/// The most of them.
+const LONGEST_CALM: u32 = 64;
 
 #[derive(Debug)]
 pub(super) struct Sizes {
@@ -28,6 +32,8 @@ pub(super) struct Sizes {
     /// The shortest time that one identity took, in seconds.
     shortest: Option<f64>,
     calm: u32,
+    /// How many calls without trouble are waited for.
+    wanted: u32,
 }
 
 impl Sizes {
@@ -39,6 +45,7 @@ impl Sizes {
             now: most,
             shortest: None,
             calm: 0,
+            wanted: CALM / 2,
         }
     }
 
@@ -61,7 +68,7 @@ impl Sizes {
             return;
         }
         self.calm += 1;
-        if self.calm >= CALM && self.now < self.most {
+        if self.calm >= self.wanted && self.now < self.most {
             self.calm = 0;
             self.now = (self.now * 2).min(self.most);
         }
@@ -74,6 +81,7 @@ impl Sizes {
 
     fn halve(&mut self, why: &str) {
         self.calm = 0;
+        self.wanted = (self.wanted * 2).min(LONGEST_CALM);
         let half = (self.now / 2).max(1);
         if half < self.now {
             log::info!("{why}: batches have at most {half} identities from now on");
@@ -101,9 +109,12 @@ mod tests {
         assert_eq!(sizes.now(), 500);
         sizes.failed();
         assert_eq!(sizes.now(), 250);
-        for _ in 0..CALM {
+        // Two halvings: twice as long a calm.
+        for _ in 0..2 * CALM - 1 {
             sizes.answered(250, ms(250));
         }
+        assert_eq!(sizes.now(), 250);
+        sizes.answered(250, ms(250));
         assert_eq!(sizes.now(), 500);
         for _ in 0..2 * CALM {
             sizes.answered(500, ms(500));
