@@ -5,7 +5,10 @@ mod address;
 mod exchange;
 mod expected;
 pub mod kratos;
+mod lookups;
 pub mod names;
+mod recovery;
+mod remote;
 pub mod workos;
 
 use std::collections::BTreeMap;
@@ -14,19 +17,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Method;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::journal::Waits;
 use crate::journal::outcome::{ApiDetails, Effect};
-use crate::pace::{Backoff, Limit, Pace};
 use crate::row::claim::{Claim, MembershipClaim, OrganizationReference};
 use crate::row::{Domain, Kind};
 use crate::secret::Secret;
 pub use exchange::GIVE_UP_AFTER;
 pub use expected::{Changes, Expected};
 pub use names::{End, Listed, Listing, Name, Page};
+pub use recovery::{Recovery, RecoveryMethod};
+pub use remote::{Patience, Remote};
 
 /// What to do with a user who is there already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,37 +163,6 @@ pub struct IdentityDetails {
     pub state: Option<String>,
     pub metadata_public: Option<Map<String, Value>>,
     pub metadata_admin: Option<Map<String, Value>>,
-}
-
-/// How a user who has no password gets in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecoveryMethod {
-    /// A link alone.
-    Link,
-    /// A code to be typed in, and the link of the page where that is done.
-    Code,
-}
-
-impl RecoveryMethod {
-    pub const ALL: [RecoveryMethod; 2] = [Self::Link, Self::Code];
-
-    /// `link` or `code`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Link => "link",
-            Self::Code => "code",
-        }
-    }
-}
-
-/// What lets one user set a password.
-#[derive(Clone, Debug)]
-pub struct Recovery {
-    pub link: Secret,
-    /// With [`RecoveryMethod::Code`] only.
-    pub code: Option<Secret>,
-    /// By the server's clock.
-    pub expires_at: Timestamp,
 }
 
 /// How a claim is ensured when nothing is known about it yet.
@@ -350,7 +323,20 @@ pub struct Doubt {
     pub until: Timestamp,
 }
 
+/// By how much a time may lie outside of the time in doubt: clocks are read in whole seconds.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
+
 impl Doubt {
+    /// Whether what has this time of creation can have been made then.
+    pub fn covers(self, created_at: Option<Timestamp>) -> bool {
+        let from = self.from.checked_sub(CLOCK_TOLERANCE);
+        let until = self.until.checked_add(CLOCK_TOLERANCE);
+        let (Ok(from), Ok(until), Some(at)) = (from, until, created_at) else {
+            return false;
+        };
+        from <= at && at <= until
+    }
+
     /// Both together.
     pub fn and(self, other: Option<Doubt>) -> Doubt {
         match other {
@@ -431,8 +417,14 @@ pub trait Directory: Send + Sync {
     /// Looks one object up.
     async fn look_up(&self, name: &Name) -> Result<Option<Found>, CallError>;
 
-    /// Looks at what is there; one answer for each ask, in order.
-    async fn observe(&self, asks: &[Ask<'_>]) -> Vec<Result<State, CallError>>;
+    /// Looks at what is there, by one name after another until that is known; one answer for each ask, in order.
+    async fn observe(&self, asks: &[Ask<'_>]) -> Vec<Result<State, CallError>> {
+        let mut states = Vec::with_capacity(asks.len());
+        for ask in asks {
+            states.push(lookups::observe(self, ask).await);
+        }
+        states
+    }
 
     /// Compares; pure.
     fn diff(&self, ask: &Ask<'_>, state: &State, policy: &Policy) -> Change;
@@ -511,41 +503,6 @@ pub trait Directory: Send + Sync {
     /// What calls had to wait for, besides their turn.
     fn waits(&self) -> Waits {
         Waits::default()
-    }
-}
-
-/// A directory whose calls go through a pace.
-pub trait Remote: Directory {
-    /// Where its calls wait for their turn.
-    fn pace(&self) -> &Pace;
-
-    /// Says how many writes are to come: what fits the limit's free slots goes at once, more than that is spaced.
-    fn expect(&self, writes: u64);
-
-    /// Takes slots for writes that an earlier process sent so long ago, so that a restart sends no second burst.
-    fn already_sent(&self, ages: &[Duration]);
-
-    /// Keeps another limit of writes from now on (`None`: the documented one, if there is one), less a share (0 to 1) that is
-    /// left to the application.
-    fn keep(&self, rate_limit: Option<Limit>, headroom: f64);
-}
-
-/// How long a directory tries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// How often a call is tried before it fails.
-    pub attempts: u32,
-    /// How long the API may be without a success, 429s included, before a call fails with [`CallError::Away`].
-    pub give_up_after: Duration,
-}
-
-impl Default for Patience {
-    /// Six attempts, and 30 minutes.
-    fn default() -> Self {
-        Self {
-            attempts: Backoff::ATTEMPTS,
-            give_up_after: GIVE_UP_AFTER,
-        }
     }
 }
 

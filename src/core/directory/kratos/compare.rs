@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::Method;
-use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use super::{answers, requests};
@@ -14,9 +13,6 @@ use crate::journal::outcome::{ApiDetails, Effect};
 use crate::row::Kind;
 use crate::row::claim::{Claim, UserClaim};
 use crate::secret::Secret;
-
-/// By how much a creation time may lie outside of the time in doubt: clocks are read in whole seconds.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
 /// What creations are called whose password the server has to hash: it takes fewer of them at once.
 pub(super) const CREATE_PLAIN: &str = "create identity with password";
@@ -265,13 +261,7 @@ fn is_same(one: &Value, other: &Value) -> bool {
 }
 
 pub(super) fn is_outcome_of(ask: &Ask<'_>, found: &Found, doubt: Doubt) -> bool {
-    let (Ok(from), Ok(until)) = (
-        doubt.from.checked_sub(CLOCK_TOLERANCE),
-        doubt.until.checked_add(CLOCK_TOLERANCE),
-    ) else {
-        return false;
-    };
-    if !found.created_at.is_some_and(|at| from <= at && at <= until) {
+    if !doubt.covers(found.created_at) {
         return false;
     }
     match (ask.claim, &found.details) {

@@ -20,10 +20,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::exchange::{Caller, Delivered, Dialect, Heard, Letter};
+use super::lookups;
 use super::{
-    ApiError, Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Details, Directory,
-    Doubt, End, Expected, Found, Listed, Listing, Name, Page, Patience, Policy, Recovery,
-    RecoveryMethod, Refusal, Remote, Settling, State, Write,
+    ApiError, Applied, Approach, Ask, BeforeSend, CallError, Change, Checked, Directory, Doubt,
+    End, Expected, Found, Listed, Listing, Name, Page, Patience, Policy, Recovery, RecoveryMethod,
+    Refusal, Remote, Settling, State, Write,
 };
 use crate::clock::Clock;
 use crate::journal::outcome::Effect;
@@ -102,20 +103,6 @@ impl Kratos {
             Ok(body) => Ok(Some(body)),
             Err(CallError::Refused(error)) if error.status() == 404 => Ok(None),
             Err(error) => Err(error),
-        }
-    }
-
-    async fn observe_one(&self, ask: &Ask<'_>) -> Result<State, CallError> {
-        let mut found = Vec::new();
-        let mut names = self.names_asked(ask).into_iter();
-        loop {
-            if let Some(state) = self.state(ask, &found) {
-                return Ok(state);
-            }
-            match names.next() {
-                Some(name) => found.push(self.look_up(&name).await?),
-                None => return Ok(State::Absent),
-            }
         }
     }
 
@@ -258,42 +245,17 @@ impl Directory for Kratos {
 
     /// By identifier, then by external id.
     fn names_asked(&self, ask: &Ask<'_>) -> Vec<Name> {
-        let Claim::User(user) = ask.claim else {
-            return Vec::new();
-        };
-        let external_id = user.external_id.as_ref();
-        [
-            Some(Name::new(Kind::User, "email", user.email.to_lowercase())),
-            external_id.map(|id| Name::new(Kind::User, "external_id", id)),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        match ask.claim {
+            Claim::User(user) => lookups::names_of_user(user),
+            _ => Vec::new(),
+        }
     }
 
     fn state(&self, ask: &Ask<'_>, found: &[Option<Found>]) -> Option<State> {
-        let Claim::User(claim) = ask.claim else {
-            return Some(State::Absent);
-        };
-        let by_email = found.first()?;
-        let one = |found: &Option<Found>| found.clone().map_or(State::Absent, State::Found);
-        let Some(external_id) = &claim.external_id else {
-            return Some(one(by_email));
-        };
-        let has_it = by_email.as_ref().is_some_and(|found| {
-            matches!(&found.details, Details::User(user) if user.external_id.as_ref() == Some(external_id))
-        });
-        if has_it {
-            return Some(one(by_email));
+        match ask.claim {
+            Claim::User(user) => lookups::state_of_user(user, found),
+            _ => Some(State::Absent),
         }
-        Some(match (by_email, found.get(1)?) {
-            (Some(one), Some(other)) if one.id != other.id => State::Conflict {
-                by_email: one.id.clone(),
-                by_external_id: other.id.clone(),
-            },
-            (Some(found), _) | (None, Some(found)) => State::Found(found.clone()),
-            (None, None) => State::Absent,
-        })
     }
 
     async fn look_up(&self, name: &Name) -> Result<Option<Found>, CallError> {
@@ -322,14 +284,6 @@ impl Directory for Kratos {
             found.used_at = sessions.as_ref().and_then(answers::last_sign_in);
         }
         Ok(found)
-    }
-
-    async fn observe(&self, asks: &[Ask<'_>]) -> Vec<Result<State, CallError>> {
-        let mut states = Vec::with_capacity(asks.len());
-        for ask in asks {
-            states.push(self.observe_one(ask).await);
-        }
-        states
     }
 
     fn diff(&self, ask: &Ask<'_>, state: &State, policy: &Policy) -> Change {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{answers, others, requests};
+use crate::directory::lookups;
 use crate::directory::{Ask, Details, Found, Listed, Name, State, Write};
 use crate::journal::outcome::Effect;
 use crate::row::claim::{Claim, OrganizationReference};
@@ -17,15 +18,7 @@ const DEFAULT_ROLE: &str = "member";
 /// By email, then, where the row has one that this user does not have, by external id.
 pub(super) fn names_asked(ask: &Ask<'_>) -> Vec<Name> {
     match ask.claim {
-        Claim::User(user) => {
-            let by_email = Name::new(Kind::User, "email", user.email.to_ascii_lowercase());
-            let external_id = user.external_id.as_ref();
-            let by_external_id = external_id.map(|id| Name::new(Kind::User, "external_id", id));
-            [Some(by_email), by_external_id]
-                .into_iter()
-                .flatten()
-                .collect()
-        }
+        Claim::User(user) => lookups::names_of_user(user),
         Claim::Organization(organization) => vec![match &organization.reference {
             OrganizationReference::Id(id) => Name::new(Kind::Organization, "id", id),
             OrganizationReference::ExternalId(id) => {
@@ -44,28 +37,13 @@ pub(super) fn names_asked(ask: &Ask<'_>) -> Vec<Name> {
 
 /// The state of a claim by what its names were found to be; `None`: the next one has to be looked up too.
 pub(super) fn state(ask: &Ask<'_>, found: &[Option<Found>]) -> Option<State> {
-    let one = |found: &Option<Found>| found.clone().map_or(State::Absent, State::Found);
-    let Claim::User(claim) = ask.claim else {
-        return found.first().map(one);
-    };
-    let by_email = found.first()?;
-    let Some(external_id) = &claim.external_id else {
-        return Some(one(by_email));
-    };
-    let has_it = by_email.as_ref().is_some_and(|found| {
-        matches!(&found.details, Details::User(user) if user.external_id.as_ref() == Some(external_id))
-    });
-    if has_it {
-        return Some(one(by_email));
+    match ask.claim {
+        Claim::User(user) => lookups::state_of_user(user, found),
+        _ => {
+            let first = found.first()?.clone();
+            Some(first.map_or(State::Absent, State::Found))
+        }
     }
-    Some(match (by_email, found.get(1)?) {
-        (Some(one), Some(other)) if one.id != other.id => State::Conflict {
-            by_email: one.id.clone(),
-            by_external_id: other.id.clone(),
-        },
-        (Some(found), _) | (None, Some(found)) => State::Found(found.clone()),
-        (None, None) => State::Absent,
-    })
 }
 
 /// The read by which a name is looked up.

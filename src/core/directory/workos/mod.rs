@@ -83,21 +83,6 @@ impl WorkOs {
         self
     }
 
-    /// By the claim's names, one after another, until its state is known.
-    async fn observe_one(&self, ask: &Ask<'_>) -> Result<State, CallError> {
-        let mut found = Vec::new();
-        let mut names = lookup::names_asked(ask).into_iter();
-        loop {
-            if let Some(state) = lookup::state(ask, &found) {
-                return Ok(state);
-            }
-            match names.next() {
-                Some(name) => found.push(self.look_up(&name).await?),
-                None => return Ok(State::Absent),
-            }
-        }
-    }
-
     /// A read; `None` for 404.
     async fn get(
         &self,
@@ -218,14 +203,6 @@ impl Directory for WorkOs {
         let (call, target) = lookup::request(name);
         let body = self.get(call, target).await?;
         Ok(body.and_then(|body| lookup::found(name, &body)))
-    }
-
-    async fn observe(&self, asks: &[Ask<'_>]) -> Vec<Result<State, CallError>> {
-        let mut states = Vec::with_capacity(asks.len());
-        for ask in asks {
-            states.push(self.observe_one(ask).await);
-        }
-        states
     }
 
     fn diff(&self, ask: &Ask<'_>, state: &State, policy: &Policy) -> Change {
