@@ -80,28 +80,29 @@ fn a_403_on_the_first_answer_is_about_the_key_and_nothing_is_sent() {
 
 #[test]
 fn too_many_errors_stop_nothing_where_every_row_has_ended() {
-    let ends = |csv: &str| {
+    let ends = |csv: &str, most| {
         let mut scenario = slow(csv);
         scenario.policy.create_organizations = false;
         for number in 0..5 {
             scenario.sandbox.organization(&format!("o{number}"), "O");
         }
-        scenario.max_errors = Some(MaxErrors::Count(0));
+        scenario.max_errors = Some(MaxErrors::Count(most));
         scenario.retries = vec![Vec::new()];
         scenario.run()
     };
-    // The last row fails; one fails whose followers have ended by then, and in the second attempt had ended before it.
-    let last = format!("{}last@x.com,nowhere,\n", many(100));
-    let first = many(100).replacen("u3@x.com,o3,O", "u3@x.com,nowhere,", 1);
-    for csv in [last, first] {
-        let done = ends(&csv);
+    // The last row fails, which has waited for the one before it; one fails whose follower has ended by then.
+    let last = format!("{}u0@x.com,nowhere,\n", many(1));
+    let first = many(1).replacen("u0@x.com,o0,O\n", "u0@x.com,nowhere,\n,o1,O\n", 1);
+    for (csv, most) in [(last, 0), (first, 1)] {
+        let done = ends(&csv, most);
         let ended = done.lives.iter().map(|life| life.ended.clone());
         let complete = vec![Some(Ended::Complete); 2];
         assert_eq!(ended.collect::<Vec<_>>(), complete);
-        assert_eq!(done.tally.failed(), 1);
+        assert_eq!(done.tally.failed(), most + 1);
+        assert_eq!(done.lines.len(), 2);
     }
     let more = many(1_000).replacen("u3@x.com,o3,O", "u3@x.com,nowhere,", 1);
-    let done = ends(&more);
+    let done = ends(&more, 0);
     assert_eq!(done.ended, Ended::TooManyErrors);
     assert!(done.results.len() < 1_000);
 }

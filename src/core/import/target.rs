@@ -86,6 +86,33 @@ impl Target {
     }
 }
 
+/// What the target of a run is called in sentences.
+pub(super) fn called(target: &str) -> &str {
+    match target {
+        "workos" => "WorkOS",
+        "sandbox" => "a sandbox",
+        "kratos" => "Kratos",
+        "kratos-sandbox" => "a Kratos sandbox",
+        other => other,
+    }
+}
+
+/// Why what a run made is not to be looked for where it is asked for: it wrote into another environment of this target.
+pub(super) fn wrote_elsewhere(run: &str, target: &str) -> String {
+    match target {
+        "sandbox" | "kratos-sandbox" => {
+            format!("Run {run} wrote into another sandbox: what it made is not in this one.")
+        }
+        "kratos" => format!(
+            "Run {run} was begun with another base URL: what it made is not to be looked for here."
+        ),
+        _ => format!(
+            "Run {run} was begun with another key or base URL: what it made is not to be looked for here. After a key \
+             rotation: --new-key."
+        ),
+    }
+}
+
 #[cfg(feature = "sandbox")]
 fn in_process(target: &'static str, identity: u64) -> Environment {
     Environment {

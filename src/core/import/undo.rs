@@ -21,7 +21,7 @@ use super::prepare::check_options;
 use super::run::{check, unless_halted};
 use super::runs::{FoundRun, find_run};
 use super::sent_lately::{ages, sent_lately};
-use super::target::{Connected, Target, connect};
+use super::target::{self, Connected, Target, connect};
 use crate::clock::Clock;
 use crate::engine::{Ended, Halt, Undo};
 use crate::journal::{Journal, JournalError, LeftLine, Store, UNDONE, UndoneCount, Verdict};
@@ -288,35 +288,17 @@ pub(super) fn is_in(run: &FoundRun, identity: &Identity, new_key: bool) -> Resul
     if run.info.target != identity.target {
         return Err(StartError::Options(format!(
             "Run {id} wrote into {}, not into {}: what it made is not there.",
-            called(&run.info.target),
-            called(&identity.target)
+            target::called(&run.info.target),
+            target::called(&identity.target)
         )));
     }
     if identity.same_environment(&run.info) || (new_key && run.info.target == "workos") {
         return Ok(());
     }
-    Err(StartError::Options(match run.info.target.as_str() {
-        "sandbox" | "kratos-sandbox" => {
-            format!("Run {id} wrote into another sandbox: what it made is not in this one.")
-        }
-        "kratos" => format!(
-            "Run {id} was begun with another base URL: what it made is not to be looked for here."
-        ),
-        _ => format!(
-            "Run {id} was begun with another key or base URL: what it made is not to be looked for here. After a key \
-             rotation: --new-key."
-        ),
-    }))
-}
-
-fn called(target: &str) -> &str {
-    match target {
-        "workos" => "WorkOS",
-        "sandbox" => "a sandbox",
-        "kratos" => "Kratos",
-        "kratos-sandbox" => "a Kratos sandbox",
-        other => other,
-    }
+    Err(StartError::Options(target::wrote_elsewhere(
+        id,
+        &run.info.target,
+    )))
 }
 
 /// Everything that undoing needs, checked.
