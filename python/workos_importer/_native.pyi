@@ -13,6 +13,7 @@ __all__ = [
     "Import",
     "Judging",
     "KratosSandbox",
+    "KratosTarget",
     "Objects",
     "Recovering",
     "Sandbox",
@@ -81,6 +82,7 @@ class Options(TypedDict):
     # of identities alone
     identities: Identities | None
 
+@type_check_only
 class Identities(TypedDict):
     schema_id: str
     # JSON
