@@ -201,3 +201,14 @@ def test_ten_thousand_identities_take_few_calls(run: Run, folder: Path, password
     assert done.document["api_calls"]["create identities"] == batches(kratos)
     # Beside them one to see whether there is access, and one for the schema.
     assert kratos.counters()["total"] <= most + 2, kratos.counters()["by_route"]
+
+
+def test_doctor_says_where_the_token_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    with KratosSandbox(token="right-token").serve() as server:
+        monkeypatch.setenv("KRATOS_ADMIN_TOKEN", "wrong-token")
+        report = Importer(target=Kratos(base_url=server.url)).doctor()
+        assert report.exit_code == 3
+        said = str(report)
+        assert "Set KRATOS_ADMIN_TOKEN" in said and "dashboard" not in said and "wrong-token" not in said
+        monkeypatch.setenv("KRATOS_ADMIN_TOKEN", "right-token")
+        assert Importer(target=Kratos(base_url=server.url)).doctor().ready

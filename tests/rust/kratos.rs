@@ -70,30 +70,29 @@ fn there(kratos: &Kratos, body: Value) -> String {
     made["id"].as_str().unwrap().to_owned()
 }
 
-#[test]
-fn ten_thousand_identities_go_in_few_calls() {
+/// Imports 10,000 rows, and says how many batches that took: nothing else is called but once for access.
+fn batches_for_ten_thousand(password: &str) -> u64 {
     let kratos = server(Settings::default());
-    let mut scenario = into(&kratos, &people(10_000, ""));
+    let mut scenario = into(&kratos, &people(10_000, password));
     scenario.logs = false;
     let done = scenario.run();
     assert_eq!(done.ended, Ended::Complete);
     assert_eq!(emails(&kratos).len(), 10_000);
     let batches = done.calls_of("create identities");
-    assert!((10..=12).contains(&batches), "{:?}", done.calls);
     assert_eq!(done.all_calls(), batches + 1, "{:?}", done.calls);
+    batches
+}
+
+#[test]
+fn ten_thousand_identities_go_in_few_calls() {
+    let batches = batches_for_ten_thousand("");
+    assert!((10..=12).contains(&batches), "{batches}");
 }
 
 #[test]
 fn ten_thousand_identities_with_passwords_go_in_few_calls() {
-    let kratos = server(Settings::default());
-    let mut scenario = into(&kratos, &people(10_000, "TempPass123!"));
-    scenario.logs = false;
-    let done = scenario.run();
-    assert_eq!(done.ended, Ended::Complete);
-    assert_eq!(emails(&kratos).len(), 10_000);
-    let batches = done.calls_of("create identities");
-    assert!((50..=60).contains(&batches), "{:?}", done.calls);
-    assert_eq!(done.all_calls(), batches + 1, "{:?}", done.calls);
+    let batches = batches_for_ten_thousand("TempPass123!");
+    assert!((50..=60).contains(&batches), "{batches}");
 }
 
 #[test]

@@ -10,6 +10,9 @@ pub trait Remote: Directory {
     /// Where its calls wait for their turn.
     fn pace(&self) -> &Pace;
 
+    /// What to do where the key is refused.
+    fn about_key(&self) -> &'static str;
+
     /// Says how many writes are to come: what fits the limit's free slots goes at once, more than that is spaced.
     fn expect(&self, writes: u64);
 

@@ -15,6 +15,7 @@ pub mod doctor;
 mod event;
 mod figures;
 mod fingerprint;
+mod first_reads;
 mod folder;
 mod forecast;
 mod give_back;

@@ -14,6 +14,7 @@ use super::comparison::Comparison;
 use super::course;
 use super::event::{Event, Started};
 use super::figures::{Figures, GO_ON};
+use super::first_reads::{check, learn_schema};
 use super::kept_pace::PaceChange;
 use super::options::{Again, Purpose};
 use super::prepare::{OpenFile, Origin, Prepared};
@@ -22,13 +23,11 @@ use super::reporter::Reporter;
 use super::sent_lately::ages;
 use super::workload::{Before, least_seconds, writes_per_row};
 use crate::clock::Clock;
-use crate::directory::{CallError, Directory, OnExisting, Policy};
+use crate::directory::{OnExisting, Policy};
 use crate::engine::{Ended, Engine, Halt, Options, Rows, Tally};
 use crate::journal::{self, Journal, JournalError};
 use crate::report::{AuditFile, ErrorFile, write_results};
-use crate::row::{
-    Claim, Columns, IdentityRules, IdentitySchema, Issue, IssueCode, Mode, RowKind, Step,
-};
+use crate::row::{Claim, Columns, Issue, IssueCode, Mode, RowKind, Step};
 use crate::source::Source;
 use crate::validate::{ValidateOptions, validate};
 
@@ -87,7 +86,7 @@ impl Prepared {
         let directory = self
             .connection
             .directory(self.options.concurrency, self.options.patience());
-        let known = unless_halted(&halt, self.learn_schema(directory.as_ref())).await;
+        let known = unless_halted(&halt, learn_schema(&mut self.options, directory.as_ref())).await;
         if let Err(ended) = known.unwrap_or(Err(Ended::Halted)) {
             return (ended, nothing);
         }
@@ -270,33 +269,6 @@ impl Prepared {
             ended = Ended::Journal(error.0);
         }
         (ended, tally)
-    }
-
-    /// Asks the directory for the schema that it holds users to, where it has one and nobody gave it: rows are checked against
-    /// it before anything is sent.
-    async fn learn_schema(&mut self, directory: &dyn Directory) -> Result<(), Ended> {
-        let rules = self.options.identity_rules();
-        if rules.schema.is_some() {
-            return Ok(());
-        }
-        let unusable = |why: String| Ended::Unreachable(why);
-        let schema = match directory.user_schema(&rules.schema_id).await {
-            Ok(Some(schema)) => schema,
-            Ok(None) => return Ok(()),
-            Err(error) => return Err(first_read_failed(error)),
-        };
-        let schema = IdentitySchema::new(schema).map_err(|why| {
-            let id = &rules.schema_id;
-            unusable(format!(
-                "The identity schema `{id}` of the server cannot be used: {why}. --identity-schema FILE gives another one."
-            ))
-        })?;
-        let known = IdentityRules {
-            schema: Some(schema),
-            ..rules.as_ref().clone()
-        };
-        self.options.identities = Some(Arc::new(known));
-        Ok(())
     }
 
     /// Makes rows of the source: counts it, checks it as a whole where that is asked for, decides the mode. Returns
@@ -515,33 +487,6 @@ async fn write_files(
         })?;
     }
     Ok(())
-}
-
-/// The first, small read: key, address and clock.
-pub(super) async fn check(directory: &dyn Directory) -> Result<(), Ended> {
-    let checked = directory.check().await;
-    checked.map(|_| ()).map_err(first_read_failed)
-}
-
-/// How a run ends whose first read fails.
-fn first_read_failed(error: CallError) -> Ended {
-    match error {
-        CallError::Key(error) => Ended::Key(error),
-        CallError::Refused(error) => {
-            let status = match error.status() {
-                0 => String::new(),
-                status => format!(" (HTTP {status})"),
-            };
-            Ended::Unreachable(format!(
-                "The API refuses the first read{status}: {}.",
-                error.message.trim_end_matches('.')
-            ))
-        }
-        CallError::Away(message) => Ended::Unreachable(message),
-        CallError::Unavailable { message, .. } => Ended::Unreachable(format!(
-            "The API cannot be reached: {message}. Check the network, the proxy and the base URL."
-        )),
-    }
 }
 
 struct Counted {

@@ -3,18 +3,17 @@
 //! for any more leaves its batch.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, join_all};
 use http::Method;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
-use super::compare::CREATE_PLAIN;
+use super::desk::{Desk, Member, Work, locked};
+use super::round::Round;
 use super::sizes::{LARGEST, LARGEST_PLAIN, Sizes};
 use super::{answers, failures, limits, requests};
 use crate::directory::exchange::{Caller, Delivered, Letter};
@@ -22,15 +21,6 @@ use crate::directory::{
     ApiError, Applied, BeforeSend, CallError, Details, Found, Refusal, Then, Write,
 };
 use crate::journal::JournalError;
-
-/// A batch leaves when nobody has come for so long …
-const QUIET: Duration = Duration::from_millis(60);
-
-/// … or when its first member has waited for so long.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-
-/// The admin API reads no longer bodies than 5 MiB; this leaves room for what stands around the items.
-const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
 /// What calls that make many identities are called.
 const BATCH: &str = "create identities";
@@ -46,50 +36,10 @@ pub(super) struct Office {
     lacks_batches: AtomicBool,
 }
 
-/// By what batches are kept apart: the server takes fewer of those whose password it has to hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Work {
-    Stores,
-    Hashes,
-}
-
-impl Work {
-    fn of(write: &Write) -> Self {
-        if write.call == CREATE_PLAIN {
-            Self::Hashes
-        } else {
-            Self::Stores
-        }
-    }
-}
-
 /// A batch with what sends it, which every member drives.
 struct Batch {
     desk: Arc<Desk>,
     sent: Shared<BoxFuture<'static, Arc<Vec<Applied>>>>,
-}
-
-/// What a batch has in it.
-struct Desk {
-    work: Work,
-    members: Mutex<Members>,
-    /// Nobody else has room.
-    full: Notify,
-}
-
-struct Members {
-    all: Vec<Member>,
-    /// The length of their bodies.
-    bytes: usize,
-    is_full: bool,
-    first: Instant,
-    latest: Instant,
-}
-
-struct Member {
-    write: Write,
-    /// Asks it to commit its intent; it answers when that is done.
-    commit: mpsc::UnboundedSender<oneshot::Sender<()>>,
 }
 
 impl Office {
@@ -145,7 +95,7 @@ impl Office {
             write: write.clone(),
             commit,
         };
-        let room = locked(&self.sizes[work as usize]).now();
+        let room = self.room(work);
         let mut open = locked(&self.open);
         let place_in_line = &mut open[work as usize];
         let length = write.body.as_ref().map_or(0, Bytes::len);
@@ -172,18 +122,7 @@ impl Office {
     }
 
     fn batch(self: &Arc<Self>, work: Work) -> Batch {
-        let now = Instant::now();
-        let desk = Arc::new(Desk {
-            work,
-            members: Mutex::new(Members {
-                all: Vec::new(),
-                bytes: 0,
-                is_full: false,
-                first: now,
-                latest: now,
-            }),
-            full: Notify::new(),
-        });
+        let desk = Arc::new(Desk::new(work));
         let sending = Arc::clone(self).send(Arc::clone(&desk));
         Batch {
             desk,
@@ -191,8 +130,13 @@ impl Office {
         }
     }
 
+    /// How many go into the next call.
+    pub(super) fn room(&self, work: Work) -> usize {
+        locked(&self.sizes[work as usize]).now()
+    }
+
     /// Nobody joins this batch any more.
-    fn close(&self, desk: &Arc<Desk>) {
+    pub(super) fn close(&self, desk: &Arc<Desk>) {
         let mut open = locked(&self.open);
         let place_in_line = &mut open[desk.work as usize];
         if place_in_line
@@ -358,119 +302,6 @@ enum Outcome {
     OneByOne,
 }
 
-impl Desk {
-    fn has_room(&self, members: usize, length: usize) -> bool {
-        let there = locked(&self.members);
-        there.all.len() < members && there.bytes + length <= LARGEST_BODY
-    }
-
-    fn is_full(&self) {
-        locked(&self.members).is_full = true;
-        self.full.notify_one();
-    }
-
-    async fn wait_for_members(&self) {
-        loop {
-            let until = {
-                let members = locked(&self.members);
-                if members.is_full {
-                    return;
-                }
-                (members.latest + QUIET).min(members.first + LONGEST_WAIT)
-            };
-            if Instant::now() >= until {
-                return;
-            }
-            tokio::select! {
-                () = sleep_until(until) => {}
-                () = self.full.notified() => {}
-            }
-        }
-    }
-
-    fn secrets(&self) -> Vec<crate::secret::Secret> {
-        let members = locked(&self.members);
-        let secrets = members.all.iter().flat_map(|member| &member.write.secrets);
-        secrets.cloned().collect()
-    }
-
-    /// How long the latest call has been under way.
-    fn took(&self) -> Duration {
-        locked(&self.members).first.elapsed()
-    }
-}
-
-/// One call for members of a batch.
-struct Round<'a> {
-    office: &'a Office,
-    desk: &'a Arc<Desk>,
-    /// `None` until the first call's turn has come.
-    places: Mutex<Option<Vec<usize>>>,
-    /// Those for whom there is no room any more: batches have become smaller since they joined.
-    rest: Mutex<Vec<usize>>,
-}
-
-impl<'a> Round<'a> {
-    fn new(office: &'a Office, desk: &'a Arc<Desk>, places: Option<Vec<usize>>) -> Self {
-        Self {
-            office,
-            desk,
-            places: Mutex::new(places),
-            rest: Mutex::default(),
-        }
-    }
-
-    fn places(&self) -> Vec<usize> {
-        locked(&self.places).clone().unwrap_or_default()
-    }
-
-    fn rest(&self) -> Vec<usize> {
-        locked(&self.rest).clone()
-    }
-
-    fn body(&self) -> Bytes {
-        let places = self.places();
-        let mut members = locked(&self.desk.members);
-        // From now on it is the server's time.
-        members.first = Instant::now();
-        let bodies = places
-            .iter()
-            .filter_map(|place| Some((*place, members.all.get(*place)?.write.body.as_ref()?)));
-        requests::batch(bodies)
-    }
-}
-
-#[async_trait]
-impl BeforeSend for Round<'_> {
-    /// Its turn has come: nobody joins any more, and everybody who is still there commits.
-    async fn commit(&self) -> Result<(), JournalError> {
-        self.office.close(self.desk);
-        let asked: Vec<(usize, oneshot::Receiver<()>)> = {
-            let room = locked(&self.office.sizes[self.desk.work as usize]).now();
-            let members = locked(&self.desk.members);
-            let mut places = locked(&self.places);
-            let places = places.get_or_insert_with(|| (0..members.all.len()).collect());
-            if places.len() > room {
-                locked(&self.rest).extend(places.split_off(room));
-            }
-            let asked = places.iter().filter_map(|place| {
-                let (done, committed) = oneshot::channel();
-                members.all.get(*place)?.commit.send(done).ok()?;
-                Some((*place, committed))
-            });
-            asked.collect()
-        };
-        let committed = join_all(
-            asked
-                .into_iter()
-                .map(|(place, committed)| async move { committed.await.ok().map(|()| place) }),
-        );
-        let there: Vec<usize> = committed.await.into_iter().flatten().collect();
-        *locked(&self.places) = Some(there);
-        Ok(())
-    }
-}
-
 /// What the answer to a batch says of an identity that was made: its id, and that it is as it was sent.
 fn made(write: &Write, id: String) -> Found {
     let body = write.body.as_deref().unwrap_or_default();
@@ -501,8 +332,4 @@ fn refusal(error: &ApiError) -> Refusal {
 /// Rounds record nothing by themselves, so that this never is: their members do.
 fn no_intent(error: JournalError) -> Delivered {
     Delivered::Failed(CallError::Away(error.to_string()))
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

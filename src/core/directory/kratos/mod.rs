@@ -4,9 +4,11 @@
 mod answers;
 mod batches;
 mod compare;
+mod desk;
 mod failures;
 mod limits;
 mod requests;
+mod round;
 mod sizes;
 
 use std::collections::BTreeMap;
@@ -419,6 +421,10 @@ impl Directory for Kratos {
 impl Remote for Kratos {
     fn pace(&self) -> &Pace {
         &self.caller().pace
+    }
+
+    fn about_key(&self) -> &'static str {
+        "Set KRATOS_ADMIN_TOKEN to the token that the proxy in front of Kratos asks for."
     }
 
     /// Rows are not calls here: a limit of the caller's own is kept as calls come.

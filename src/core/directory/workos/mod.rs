@@ -138,6 +138,10 @@ impl Remote for WorkOs {
         &self.caller.pace
     }
 
+    fn about_key(&self) -> &'static str {
+        "Copy the key again from the dashboard. Test and live environments have different ones."
+    }
+
     fn expect(&self, writes: u64) {
         self.caller.pace.expect(limits::WRITES, writes);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{Check, Trouble};
-use crate::directory::{CallError, Details, Directory, End, Listing, Patience};
+use crate::directory::{CallError, Details, Directory, End, Listing, Patience, Remote};
 use crate::import::options::ImportOptions;
 use crate::import::target::{Target, connect};
 
@@ -46,10 +46,10 @@ pub async fn ask_api(target: &Target) -> Vec<Check> {
     }
 }
 
-async fn ask(directory: &dyn Directory) -> Vec<Check> {
+async fn ask(directory: &dyn Remote) -> Vec<Check> {
     let offset = match directory.check().await {
         Ok(checked) => checked.clock_offset,
-        Err(error) => return vec![refused(&error)],
+        Err(error) => return vec![refused(&error, directory.about_key())],
     };
     let mut checks = vec![
         Check::fine("api", "answers, and accepts the key", true),
@@ -62,7 +62,7 @@ async fn ask(directory: &dyn Directory) -> Vec<Check> {
 }
 
 /// Why the first read failed.
-fn refused(error: &CallError) -> Check {
+fn refused(error: &CallError, about_key: &str) -> Check {
     match error {
         CallError::Key(error) => Check::problem(
             "api",
@@ -72,7 +72,7 @@ fn refused(error: &CallError) -> Check {
                 error.status(),
                 error.message
             ),
-            "Copy the key again from the dashboard. Test and live environments have different ones.",
+            about_key,
         ),
         CallError::Refused(error) => Check::problem(
             "api",
