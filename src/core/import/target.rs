@@ -178,11 +178,13 @@ impl Connected {
 }
 
 pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connected, StartError> {
-    let (transport, service, live): (Arc<dyn Transport>, _, _) = match target {
+    // Kratos documents no limit.
+    let (transport, service, live, unlimited): (Arc<dyn Transport>, _, _, _) = match target {
         Target::Api(connection) => (
             Arc::new(HttpTransport::new(connection)?),
             Service::WorkOs,
             !connection.key.expose().starts_with("sk_test_"),
+            false,
         ),
         Target::Kratos {
             connection,
@@ -193,6 +195,7 @@ pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connec
                 batch_size: *batch_size,
             },
             !is_this_machine(&connection.base_url),
+            true,
         ),
         #[cfg(feature = "sandbox")]
         Target::Sandbox(sandbox) => (
@@ -203,6 +206,7 @@ pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connec
             )),
             Service::WorkOs,
             false,
+            sandbox.limits().user_management_writes.is_none(),
         ),
         #[cfg(feature = "sandbox")]
         Target::KratosSandbox {
@@ -218,16 +222,8 @@ pub(super) fn connect(options: &ImportOptions, target: &Target) -> Result<Connec
                 batch_size: *batch_size,
             },
             false,
+            true,
         ),
-    };
-    // Kratos documents no limit.
-    let unlimited = match target {
-        Target::Api(_) => false,
-        Target::Kratos { .. } => true,
-        #[cfg(feature = "sandbox")]
-        Target::Sandbox(sandbox) => sandbox.limits().user_management_writes.is_none(),
-        #[cfg(feature = "sandbox")]
-        Target::KratosSandbox { .. } => true,
     };
     let is_shared = live && matches!(service, Service::WorkOs);
     let headroom = options

@@ -167,6 +167,9 @@ fn take(error: &ValidationError<'_>, path: &[String], faults: &mut Vec<Fault>) {
             );
             fault(path.to_vec(), false, wants);
         }
+        ValidationErrorKind::Format { format } => {
+            fault(path.to_vec(), false, format!("it is no {format}"));
+        }
         // The names that it shows are of the row.
         ValidationErrorKind::PropertyNames { .. } => {
             let wants = "the schema does not take a name in it".to_owned();
@@ -237,7 +240,7 @@ mod tests {
             "pet": "hunter2"
         }));
         let mut expected = [
-            "email: it is not a \"email\"",
+            "email: it is no email",
             "name.first: it is longer than 5 characters",
             "age: it is not of type \"integer\", not text",
             "team: it is not one of \"red\" or \"blue\"",
