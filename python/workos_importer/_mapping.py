@@ -94,8 +94,10 @@ def pairs_of(mapping: ColumnMapping | None) -> list[tuple[str, str]]:
     if isinstance(mapping, str | os.PathLike):
         return list(read_mapping(mapping).items())
     if isinstance(mapping, Mapping):
-        several = [(name, list(ours) if isinstance(ours, list | tuple) else [ours]) for name, ours in mapping.items()]
-        pairs = [(name, ours) for name, targets in several for ours in targets]
+        pairs: list[tuple[str, str]] = []
+        for name, ours in mapping.items():
+            targets: list[Any] = [*ours] if isinstance(ours, list | tuple) else [ours]
+            pairs += [(name, one) for one in targets]
         if not all(isinstance(name, str) and isinstance(ours, str) for name, ours in pairs):
             raise ConfigError('mapping takes texts to texts, such as {"E-Mail": "email"}', "mapping")
         return pairs
