@@ -8,7 +8,9 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use workos_importer_core::clock::Clock;
-use workos_importer_core::wire::{Answer, InProcess, Request, SendError, Transport};
+use workos_importer_core::wire::{
+    Answer, EXCHANGE_TIMEOUT, InProcess, Request, SendError, Transport,
+};
 use workos_importer_sandbox::Fault;
 use workos_importer_sandbox::kratos::{Kratos, Settings};
 
@@ -26,6 +28,7 @@ async fn sent(
             method,
             target: target.to_owned(),
             body: body.map(|body| Bytes::from(body.to_string())),
+            timeout: EXCHANGE_TIMEOUT,
         })
         .await;
     (answer, begun.elapsed())

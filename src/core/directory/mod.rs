@@ -478,6 +478,9 @@ pub trait Directory: Send + Sync {
     /// How doubt about what a claim's step has written is settled.
     fn settling(&self, claim: &Claim) -> Settling;
 
+    /// The longest that a call may take: what was sent before has arrived, or never will.
+    fn longest_exchange(&self) -> Duration;
+
     /// The time in which writes that were about to be sent between `first` and `last`, by our clock, can have been
     /// applied, when nobody was there any more to hear of it.
     fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt;

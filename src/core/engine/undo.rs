@@ -21,7 +21,6 @@ use crate::directory::{CallError, Details, Directory, End, Found, Listing, Name}
 use crate::journal::{Journal, JournalError, Made, Undoable, Verdict};
 use crate::pace::Backoff;
 use crate::row::Kind;
-use crate::wire::EXCHANGE_TIMEOUT;
 
 /// How many objects are under way at first, and at most. It grows as long as looks are young when their deletions leave: a
 /// deletion that has waited too long has used its turn for nothing.
@@ -106,8 +105,9 @@ impl<'a> Undo<'a> {
             .commit(move |store| store.begin_undo(now))
             .await?;
         // What has left by then has arrived, or never will.
-        let timeout = SignedDuration::try_from(EXCHANGE_TIMEOUT).unwrap_or(SignedDuration::ZERO);
-        let before = now.checked_sub(timeout).unwrap_or(now);
+        let longest = self.directory.longest_exchange();
+        let longest = SignedDuration::try_from(longest).unwrap_or(SignedDuration::ZERO);
+        let before = now.checked_sub(longest).unwrap_or(now);
         self.each(Made::InDoubt(Kind::User, before), halt).await?;
         self.each(Made::InDoubt(Kind::Organization, before), halt)
             .await?;

@@ -273,7 +273,10 @@ pub(super) fn prepare(
     let sent_lately = connection
         .limits
         .as_ref()
-        .map(|limits| sent_lately(run_dir.as_deref(), &identity, limits.writes.period))
+        .map(|limits| {
+            let (period, longest) = (limits.writes.period, connection.longest_exchange());
+            sent_lately(run_dir.as_deref(), &identity, period, longest)
+        })
         .unwrap_or_default();
     // The file of an earlier attempt stays as it is until it is known that this one goes on.
     let (errors, audit) = match is_asked(&options, &connection) {

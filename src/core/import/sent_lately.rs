@@ -8,18 +8,18 @@ use jiff::Timestamp;
 use super::again::Identity;
 use super::runs::{FoundRun, runs};
 use crate::journal::Store;
-use crate::wire::EXCHANGE_TIMEOUT;
 
 /// When the directory may have counted, at the latest, each of the writes of all runs in this environment that can still
-/// count in a window of `period`. What cannot be read is passed over.
+/// count in a window of `period`; none was waited for longer than `longest`. What cannot be read is passed over.
 pub(super) fn sent_lately(
     run_dir: Option<&Path>,
     identity: &Identity,
     period: Duration,
+    longest: Duration,
 ) -> Vec<Timestamp> {
     let now = Timestamp::now();
     // The oldest that can count left this long ago, and was counted just before its answer was given up.
-    let oldest = period + EXCHANGE_TIMEOUT;
+    let oldest = period + longest;
     let Ok(since) = now.checked_sub(oldest) else {
         return Vec::new();
     };
@@ -33,14 +33,14 @@ pub(super) fn sent_lately(
                 .ok()
         })
         .flatten();
-    sent.map(|(left, answered)| answered.unwrap_or_else(|| given_up(left)).min(now))
+    sent.map(|(left, answered)| answered.unwrap_or_else(|| given_up(left, longest)).min(now))
         .filter(|counted| now.duration_since(*counted).unsigned_abs() < period)
         .collect()
 }
 
 /// When the answer of a write that left at `left` was no longer waited for.
-fn given_up(left: Timestamp) -> Timestamp {
-    left.checked_add(EXCHANGE_TIMEOUT).unwrap_or(left)
+fn given_up(left: Timestamp, longest: Duration) -> Timestamp {
+    left.checked_add(longest).unwrap_or(left)
 }
 
 /// Whether anything was written to the journal within the last `period`: only then it is worth reading.

@@ -2,6 +2,7 @@
 //! Nothing else outside of the directories' own rooms knows which of them it works with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::StartError;
 use super::kept_pace::KeptPace;
@@ -12,7 +13,7 @@ use crate::directory::workos::{Limits, WorkOs};
 use crate::directory::{Patience, Remote};
 use crate::row::RowKind;
 use crate::secret::Secret;
-use crate::wire::{Connection, HttpTransport, Transport, is_loopback};
+use crate::wire::{Connection, EXCHANGE_TIMEOUT, HttpTransport, Transport, is_loopback};
 
 /// Which directory is written to.
 #[derive(Clone)]
@@ -148,6 +149,14 @@ impl Connected {
             Service::Kratos { batch_size } => batch_size.unwrap_or(kratos::LARGEST).max(1),
         };
         writes.div_ceil(most as u64)
+    }
+
+    /// The longest that a call may take.
+    pub(super) fn longest_exchange(&self) -> Duration {
+        match self.service {
+            Service::WorkOs => EXCHANGE_TIMEOUT,
+            Service::Kratos { .. } => kratos::BATCH_TIMEOUT,
+        }
     }
 
     /// The directory behind the connection; `concurrency` caps the calls in flight.

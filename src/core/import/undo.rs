@@ -209,7 +209,10 @@ pub fn undo(
     let sent_lately = connection
         .limits
         .as_ref()
-        .map(|limits| sent_lately(run_dir.as_deref(), &identity, limits.writes.period))
+        .map(|limits| {
+            let (period, longest) = (limits.writes.period, connection.longest_exchange());
+            sent_lately(run_dir.as_deref(), &identity, period, longest)
+        })
         .unwrap_or_default();
     let (halt, halted) = watch::channel(Halt::Run);
     let (ended, receiver) = oneshot::channel();

@@ -113,6 +113,7 @@ impl Transport for HttpTransport {
         let mut builder = self
             .client
             .request(request.method, url)
+            .timeout(request.timeout)
             .header(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(authorization) = &self.authorization {
             builder = builder.header(AUTHORIZATION, authorization.clone());
@@ -384,6 +385,7 @@ mod tests {
             method: http::Method::GET,
             target: "/users".into(),
             body: None,
+            timeout: EXCHANGE_TIMEOUT,
         };
         assert!(matches!(
             transport.send(request).await,

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use tokio::time::{sleep, timeout};
 use workos_importer_sandbox::{Ending, StandIn};
 
-use super::{Answer, EXCHANGE_TIMEOUT, Request, SendError, Transport};
+use super::{Answer, Request, SendError, Transport};
 use crate::clock::Clock;
 use crate::secret::Secret;
 
@@ -58,6 +58,7 @@ impl InProcess {
 #[async_trait]
 impl Transport for InProcess {
     async fn send(&self, request: Request) -> Result<Answer, SendError> {
+        let longest = request.timeout;
         let request = http::Request::builder()
             .method(request.method)
             .uri(request.target)
@@ -65,7 +66,7 @@ impl Transport for InProcess {
             .header(CONTENT_TYPE, "application/json")
             .body(request.body.unwrap_or_default())
             .map_err(|error| SendError::NeverSent(error.to_string()))?;
-        match timeout(EXCHANGE_TIMEOUT, self.exchange(request)).await {
+        match timeout(longest, self.exchange(request)).await {
             Ok(result) => result,
             Err(_) => Err(SendError::AnswerLost("no answer in time".into())),
         }

@@ -19,7 +19,7 @@ pub use http_transport::{Connection, ConnectionError, HttpTransport, count_certi
 pub use in_process::InProcess;
 pub use proxy::{Proxy, proxy_for};
 
-/// How long one exchange may take before its answer counts as lost.
+/// How long an exchange about one object may take before its answer counts as lost.
 pub const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most that is read of one answer, decompressed.
@@ -32,6 +32,8 @@ pub struct Request {
     /// Path and query, beginning with `/`, percent-encoded.
     pub target: String,
     pub body: Option<Bytes>,
+    /// How long the exchange may take before its answer counts as lost.
+    pub timeout: Duration,
 }
 
 /// An answer that arrived whole.

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::Method;
@@ -570,6 +571,10 @@ impl Directory for Between<'_> {
 
     fn settling(&self, claim: &Claim) -> Settling {
         self.inner.settling(claim)
+    }
+
+    fn longest_exchange(&self) -> Duration {
+        self.inner.longest_exchange()
     }
 
     fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {

@@ -192,6 +192,7 @@ impl Caller {
             method: Method::GET,
             target,
             secrets: &[],
+            timeout: EXCHANGE_TIMEOUT,
         };
         let attempt = match self.attempt(&letter, None, || None).await {
             Ok(attempt) => attempt,
@@ -236,6 +237,7 @@ impl Caller {
             method: write.method.clone(),
             target: &write.target,
             secrets: &write.secrets,
+            timeout: EXCHANGE_TIMEOUT,
         };
         let delivered = self.deliver(&letter, before_send, || write.body.clone());
         let (from, answer) = match delivered.await? {
@@ -324,6 +326,7 @@ impl Caller {
             method: letter.method.clone(),
             target: letter.target.to_owned(),
             body: body(),
+            timeout: letter.timeout,
         };
         // Not before: what others made while this call waited for its turn is not ours.
         let from = self.server_now();
@@ -410,6 +413,11 @@ impl Caller {
         }
     }
 
+    /// The longest that an exchange may take.
+    pub(in crate::directory) fn longest_exchange(&self) -> Duration {
+        self.dialect.longest_exchange
+    }
+
     pub(in crate::directory) fn doubt(&self, from: Timestamp) -> Doubt {
         Doubt {
             from,
@@ -420,7 +428,8 @@ impl Caller {
     /// The time in which a write can have been applied by nobody who hears of it: an exchange ends by itself after
     /// its longest time, and no later than now.
     pub(in crate::directory) fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {
-        let longest = SignedDuration::try_from(EXCHANGE_TIMEOUT).unwrap_or(SignedDuration::ZERO);
+        let longest =
+            SignedDuration::try_from(self.dialect.longest_exchange).unwrap_or(SignedDuration::ZERO);
         let until = last
             .checked_add(longest)
             .unwrap_or(last)

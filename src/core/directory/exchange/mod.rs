@@ -6,6 +6,8 @@ mod patience;
 mod retry_after;
 mod scrub;
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::Value;
 
@@ -32,6 +34,8 @@ pub(super) struct Dialect {
     pub(super) of_write: fn(&Write) -> Call,
     /// The target of a small read that tells whether the API is there at all.
     pub(super) probe: fn() -> String,
+    /// The longest that one of its exchanges may take: what was sent before has arrived, or never will.
+    pub(super) longest_exchange: Duration,
     /// The code of a 429 that no pause of a run is long enough for.
     pub(super) used_up: Option<&'static str>,
 }
@@ -50,4 +54,6 @@ pub(super) struct Letter<'a> {
     pub(super) target: &'a str,
     /// Texts that must not come back in anything that is shown.
     pub(super) secrets: &'a [Secret],
+    /// After which the answer counts as lost.
+    pub(super) timeout: Duration,
 }

@@ -200,6 +200,7 @@ impl Office {
             method: Method::PATCH,
             target: requests::IDENTITIES,
             secrets: &secrets,
+            timeout: limits::BATCH_TIMEOUT,
         };
         let delivered = self.caller.deliver(&letter, round, || Some(round.body()));
         delivered.await.unwrap_or_else(no_intent)

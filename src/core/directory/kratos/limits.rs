@@ -1,8 +1,15 @@
-//! Owns in which windows Kratos' calls count. Kratos documents no limit: without one of the caller's own nothing is counted,
-//! and a kind of call pauses only where a proxy turns it away.
+//! Owns in which windows Kratos' calls count, and how long a batch may take. Kratos documents no limit: without one of the
+//! caller's own nothing is counted, and a kind of call pauses only where a proxy turns it away.
+
+use std::time::Duration;
 
 use crate::directory::Write;
 use crate::pace::{Call, Limit, Turn, WindowIndex};
+
+/// How long a batch may take before its answer counts as lost: so long Kratos' admin port has to answer (its
+/// `cmd/daemon/serve.go`, `WriteTimeout`). It hashes the passwords of a batch one after another, 200 of them in most of a
+/// minute with bcrypt of its default cost.
+pub const BATCH_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(super) const WRITES: WindowIndex = WindowIndex(0);
 const READS: WindowIndex = WindowIndex(1);

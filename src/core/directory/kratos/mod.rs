@@ -34,8 +34,9 @@ use crate::journal::{JournalError, Waits};
 use crate::pace::{Backoff, Limit, Pace};
 use crate::row::Kind;
 use crate::row::claim::Claim;
-use crate::wire::Transport;
+use crate::wire::{EXCHANGE_TIMEOUT, Transport};
 use batches::Office;
+pub use limits::BATCH_TIMEOUT;
 pub use sizes::LARGEST;
 
 /// Batches in flight, where the caller does not say: the server's database and its hasher are the limit.
@@ -52,6 +53,7 @@ const DIALECT: Dialect = Dialect {
     of_read: limits::of_read,
     of_write: limits::of_write,
     probe: requests::one_identity,
+    longest_exchange: limits::BATCH_TIMEOUT,
     used_up: None,
 };
 
@@ -205,6 +207,7 @@ impl Directory for Kratos {
             method: Method::POST,
             target,
             secrets: &[],
+            timeout: EXCHANGE_TIMEOUT,
         };
         let body: Bytes = requests::recovery(user_id, expires_in);
         let mut last = ApiError::default();
@@ -354,6 +357,10 @@ impl Directory for Kratos {
 
     fn settling(&self, _claim: &Claim) -> Settling {
         Settling::ReadBack
+    }
+
+    fn longest_exchange(&self) -> Duration {
+        self.caller().longest_exchange()
     }
 
     fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {

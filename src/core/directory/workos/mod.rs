@@ -30,7 +30,7 @@ use crate::journal::{JournalError, Waits};
 use crate::pace::{Backoff, Limit, Pace};
 use crate::row::Kind;
 use crate::row::claim::{Claim, ExistingUser, OrganizationReference};
-use crate::wire::Transport;
+use crate::wire::{EXCHANGE_TIMEOUT, Transport};
 pub(crate) use answers::domains;
 pub use limits::Limits;
 pub(crate) use requests::domain_data;
@@ -44,6 +44,7 @@ const DIALECT: Dialect = Dialect {
     of_read: limits::of_read,
     of_write: limits::of_write,
     probe: requests::one_user,
+    longest_exchange: EXCHANGE_TIMEOUT,
     used_up: Some(failures::DAILY_QUOTA),
 };
 
@@ -282,6 +283,10 @@ impl Directory for WorkOs {
             Claim::PasswordReset(_) => Settling::NeverResend,
             _ => Settling::ReadBack,
         }
+    }
+
+    fn longest_exchange(&self) -> Duration {
+        self.caller.longest_exchange()
     }
 
     fn doubt_since(&self, first: Timestamp, last: Timestamp) -> Doubt {
