@@ -164,6 +164,12 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
             "insecure_http": insecure_http,
             "sandbox": sandbox,
             "organization": organization,
+            "update_passwords": update_passwords,
+            "clear_empty": clear_empty,
+            "reactivate": reactivate,
+            "require_membership": require_membership,
+            "create_organizations": not create_organizations,
+            "headroom": headroom,
         }
         self._kratos = checked_target(target, rows, of_workos)
         self._connect_with(api_key, api_key_file, env_file, base_url, ca_bundle, insecure_http, sandbox)

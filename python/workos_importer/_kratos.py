@@ -26,6 +26,17 @@ TOKEN_VARIABLE = "KRATOS_ADMIN_TOKEN"
 #: The most identities that one call takes (Kratos' OpenAPI document).
 LARGEST_BATCH = 1_000
 
+#: Options of an importer that Kratos has nothing for, and why.
+NOTHING_FOR_IT = {
+    "organization": "Kratos has no organizations",
+    "update_passwords": "Kratos changes credentials by no patch. Send recovery links instead",
+    "clear_empty": "an empty value leaves a trait as it is",
+    "reactivate": "Kratos has no memberships",
+    "require_membership": "Kratos has no memberships",
+    "create_organizations": "Kratos has no organizations",
+    "headroom": "Kratos documents no limit to leave a share of. Say how fast with rate_limit",
+}
+
 # Lists of roles and schemas are small; more is some other file by mistake.
 _LARGEST_FILE = 1 << 22
 
@@ -150,11 +161,15 @@ def checked_target(target: Kratos | None, rows: str, given: Mapping[str, object]
     if rows != "users":
         raise ConfigError(f"Kratos has no {rows}: its rows are identities", "contradiction")
     for name, value in given.items():
-        if value is not None and value is not False:
+        if value is None or value is False:
+            continue
+        if name in NOTHING_FOR_IT:
+            message = f"{name} is not for identities: {NOTHING_FOR_IT[name]}"
+        else:
             message = (
                 f"target and {name} contradict each other: {name} is for WorkOS; Kratos(…) has settings of its own"
             )
-            raise ConfigError(message, "contradiction")
+        raise ConfigError(message, "contradiction")
     return target
 
 

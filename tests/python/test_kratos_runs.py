@@ -69,10 +69,13 @@ def test_resume_and_retry_know_their_target(run: Run, folder: Path, kratos: Krat
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        ((*KRATOS, "--org-id", "org_1"), "organization is for WorkOS"),
-        ((*KRATOS, "--org-external-id", "acme"), "organization is for WorkOS"),
+        ((*KRATOS, "--org-id", "org_1"), "--org-id is not for identities: Kratos has no organizations"),
+        ((*KRATOS, "--org-external-id", "acme"), "--org-external-id is not for identities"),
         ((*KRATOS, "--on-existing", "update", "--update-passwords"), "--update-passwords is not for identities"),
-        ((*KRATOS, "--require-membership"), "leave out --require-membership"),
+        ((*KRATOS, "--on-existing", "update", "--clear-empty"), "--clear-empty is not for identities"),
+        ((*KRATOS, "--require-membership"), "--require-membership is not for identities: Kratos has no memberships"),
+        ((*KRATOS, "--no-create-orgs"), "--no-create-orgs is not for identities"),
+        ((*KRATOS, "--headroom", "10%"), "--headroom is not for identities"),
         ((*KRATOS, "--api-key-file", "key.txt"), "--api-key-file is for WorkOS"),
         ((*KRATOS, "--sandbox", "--base-url", "http://127.0.0.1:1"), "contradict"),
         ((*KRATOS, "--batch-size", "1001"), "--batch-size"),
@@ -98,7 +101,12 @@ def test_what_contradicts_is_a_sentence(run: Run, folder: Path, flags: Sequence[
     [
         ({"rows": "organizations"}, "Kratos has no organizations"),
         ({"rows": "password-resets"}, "Kratos has no password-resets"),
-        ({"organization": OrganizationRef(id="org_1")}, "organization is for WorkOS"),
+        ({"organization": OrganizationRef(id="org_1")}, "organization is not for identities"),
+        ({"create_organizations": False}, "create_organizations is not for identities"),
+        ({"require_membership": True}, "Kratos has no memberships"),
+        ({"on_existing": "update", "update_passwords": True}, "update_passwords is not for identities"),
+        ({"on_existing": "update", "clear_empty": True}, "clear_empty is not for identities"),
+        ({"headroom": 0.1}, "headroom is not for identities"),
         ({"api_key": "sk_test_1"}, "api_key is for WorkOS"),
         ({"sandbox": Sandbox()}, "sandbox is for WorkOS"),
     ],
@@ -107,8 +115,6 @@ def test_what_contradicts_in_python_is_a_configuration_error(options: dict[str, 
     with pytest.raises(ConfigError, match=says) as caught:
         importer(KratosSandbox(), **options)
     assert caught.value.kind == "contradiction"
-    with pytest.raises(ConfigError, match="Kratos has no memberships"):
-        importer(KratosSandbox(), require_membership=True).run([{"email": "ada@example.com"}])
 
 
 def test_a_token_is_neither_shown_nor_pickled() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._exceptions import ConfigError
-from .._kratos import LARGEST_BATCH, Kratos
+from .._kratos import LARGEST_BATCH, NOTHING_FOR_IT, Kratos
 from .._native import KratosSandbox, Sandbox
 from .parser import whole_number
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from .parser import Parser
 
 _OF_ROWS = ("schema_id", "identity_schema", "allowed_roles", "allowed_tenants", "random_password")
+
+
+# The flags of what Kratos has nothing for, where they are not named as the options are.
+_FLAGS_OF = {
+    "organization": ("org_id", "org_external_id", "create_org_if_missing", "org_name"),
+    "create_organizations": ("no_create_orgs",),
+}
 
 
 def add_target(parser: Parser, default: str | None = "workos") -> None:
@@ -62,6 +69,7 @@ def connection_of(parsed: argparse.Namespace) -> dict[str, Any]:
                 "--api-key-file is for WorkOS. A token in front of Kratos comes from KRATOS_ADMIN_TOKEN.",
                 "contradiction",
             )
+        _refuse_what_is_not_for_identities(parsed)
         return {"target": kratos_of(parsed)}
     for name in (*_OF_ROWS, "batch_size"):
         if getattr(parsed, name, None) not in (None, False):
@@ -74,6 +82,14 @@ def connection_of(parsed: argparse.Namespace) -> dict[str, Any]:
         "insecure_http": parsed.insecure_http,
         "sandbox": sandbox_of(parsed),
     }
+
+
+def _refuse_what_is_not_for_identities(parsed: argparse.Namespace) -> None:
+    for option, why in NOTHING_FOR_IT.items():
+        for name in _FLAGS_OF.get(option, (option,)):
+            if getattr(parsed, name, None) not in (None, False):
+                flag = name.replace("_", "-")
+                raise ConfigError(f"--{flag} is not for identities: {why}.", "contradiction")
 
 
 def kratos_of(parsed: argparse.Namespace) -> Kratos:
