@@ -19,13 +19,13 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / "python"
 COMMAND = BIN / "workos-importer"
 EXAMPLES = ROOT / "target" / "release" / "examples"
-YARDSTICKS = ("bare_csv", "bare_http", "journal", "pace")
+YARDSTICKS = ("bare_csv", "bare_http", "bare_batches", "journal", "pace")
 
 # A server in a process of its own; `counters` on its input prints what it has seen.
 SERVER = """
 import ast, json, sys
-from workos_importer import Sandbox
-sandbox = Sandbox(**ast.literal_eval(sys.argv[1]))
+import workos_importer
+sandbox = getattr(workos_importer, sys.argv[1])(**ast.literal_eval(sys.argv[2]))
 with sandbox.serve() as server:
     print(server.url, flush=True)
     for line in sys.stdin:
@@ -71,11 +71,12 @@ class Bench:
         self.lines.append(line)
         print(row(line), flush=True)
 
-    def file(self, rows: int, organizations: int) -> Path:
-        """A file of users in organizations, made once."""
+    def file(self, rows: int, organizations: int = 0) -> Path:
+        """A file of users, in organizations or without any, made once."""
         path = self.folder / f"{rows}-{organizations}.csv"
         if not path.exists():
-            run([COMMAND, "generate", str(rows), path, "--orgs", str(organizations)], self.folder)
+            flags = ["--orgs", str(organizations)] if organizations else []
+            run([COMMAND, "generate", str(rows), path, *flags], self.folder)
         return path
 
 
@@ -146,11 +147,22 @@ class Server:
 
 @contextlib.contextmanager
 def served(limits: bool = False, **settings: object) -> Iterator[Server]:
-    """An empty sandbox over HTTP, as fast as it can be unless the settings say something else."""
-    settings["limits"] = limits
-    process = subprocess.Popen(
-        [PYTHON, "-c", SERVER, repr(settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    """An empty WorkOS sandbox over HTTP, as fast as it can be unless the settings say something else."""
+    with _served("Sandbox", {**settings, "limits": limits}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def served_kratos(**settings: object) -> Iterator[Server]:
+    """An empty Kratos sandbox over HTTP, which has no limits."""
+    with _served("KratosSandbox", settings) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _served(sandbox: str, settings: dict[str, object]) -> Iterator[Server]:
+    command: list[str | Path] = [PYTHON, "-c", SERVER, sandbox, repr(settings)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield Server(process, process.stdout.readline().strip())

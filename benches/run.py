@@ -18,7 +18,18 @@ from pathlib import Path
 import measuring
 
 RESULTS = measuring.ROOT / "benches" / "RESULTS.md"
-CASES = ("reading", "frames", "importing", "journal", "reporting", "starting", "pace", "economy", "outage")
+CASES = (
+    "reading",
+    "frames",
+    "importing",
+    "identities",
+    "journal",
+    "reporting",
+    "starting",
+    "pace",
+    "economy",
+    "outage",
+)
 
 
 def main() -> None:
