@@ -51,12 +51,7 @@ class Asking(Connecting):
         return self._sandbox is None and not self._found_key()[0].reveal().startswith("sk_test_")
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._key is not None or self._sandbox is not None:
-            raise TypeError(
-                "A directory with a key or a sandbox is not pickled: a key must not travel. Make it without api_key, "
-                "and set WORKOS_API_KEY where it works."
-            )
-        return {**self.__dict__, "_native": None}
+        return {**super().__getstate__(), "_native": None}
 
     def _ask(self, noun: str, verb: str, given: Mapping[str, Any]) -> Any:
         """Waits for the answer. Raises what the classes of exceptions say."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._exceptions import ConfigError, RunError
 from ._options import path_of
+from ._outputs import refuse_what_is_read
 from ._sources import PathSource, RowsSource, Source, recognise
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Comparing(ABC):
         """
         if out is not None and isinstance(recognise(source), RowsSource):
             raise ConfigError("out needs a file as the source: only its content is known again", "contradiction")
+        if out is not None:
+            refuse_what_is_read(out, _named(source))
         purpose = ("plan", None, False, None)
         given = recognise(source, record_id)
         run, found = self._compare(given, (delimiter, encoding), None, purpose, on_start, record_id)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._box import Line, calls_line, draw, duration
+from ._outputs import refuse_what_is_read
 from ._receipt import digest_of_directory, digest_of_file, write_receipt
 from ._results import _Brief
 from ._runs import Cause
@@ -264,8 +265,9 @@ class Verification(_Brief):
     def receipt(self, path: str | os.PathLike[str]) -> None:
         """Writes a receipt: JSON with the counts, the digests, the time and the environment. Nobody's data are in it.
 
-        Raises `ConfigError` (`output_path`) if it cannot be written.
+        Raises `ConfigError` (`output_path`) if it cannot be written, or is the file that was verified.
         """
+        refuse_what_is_read(path, self.source)
         write_receipt(self, Path(path).expanduser())
 
     def _lines(self) -> list[Line]:

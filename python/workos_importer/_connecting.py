@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._credentials import Key, checked_sandbox, find_key, given_key
 from ._exceptions import ConfigError
-from ._options import base_url_of
+from ._options import base_url_of, checked_flag, checked_path, checked_url, shown_url
 
 if TYPE_CHECKING:
     import os
@@ -47,9 +47,9 @@ class Connecting:
         self._key = None if api_key is None else given_key(api_key)
         self._key_file = api_key_file
         self._env_file = env_file
-        self._base_url = base_url
-        self._ca_bundle = ca_bundle
-        self._insecure_http = insecure_http
+        self._base_url = checked_url(base_url, "The base URL")
+        self._ca_bundle = checked_path(ca_bundle, "ca_bundle")
+        self._insecure_http = checked_flag(insecure_http, "insecure_http")
         self._sandbox = checked_sandbox(sandbox, api_key, api_key_file, base_url)
 
     def key_place(self) -> str | None:
@@ -60,6 +60,11 @@ class Connecting:
         if self._kratos is not None:
             return self._kratos.token_place
         return None if self._sandbox is not None else self._found_key()[0].place
+
+    def _place(self) -> str | None:
+        """The URL that is written to, as it is shown; None with a sandbox."""
+        sandbox = self._sandbox if self._kratos is None else self._kratos._sandbox
+        return shown_url(self._url()) if sandbox is None else None
 
     def key_warnings(self) -> tuple[str, ...]:
         """What has to be said about the key's place, such as a `.env` that others can read."""
@@ -93,10 +98,18 @@ class Connecting:
         except OSError as error:
             raise ConfigError(f"Cannot read the CA bundle {self._ca_bundle}: {error.strerror}", "connection") from None
 
+    def __getstate__(self) -> dict[str, Any]:
+        if self._key is not None or self._sandbox is not None:
+            raise TypeError(
+                f"{type(self).__name__} with a key or a sandbox is not pickled: a key must not travel. Make it without "
+                "api_key, and set WORKOS_API_KEY where it works."
+            )
+        return self.__dict__.copy()
+
     def __repr__(self) -> str:
         name = type(self).__name__
         if self._kratos is not None:
             return f"{name}(target={self._kratos!r})"
         if self._sandbox is not None:
             return f"{name}(sandbox={self._sandbox!r})"
-        return f"{name}(base_url={self._url()!r})"
+        return f"{name}(base_url={shown_url(self._url())!r})"

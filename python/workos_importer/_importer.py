@@ -394,11 +394,3 @@ class Importer(Connecting, Checking, Comparing, RunsOnDisk):
         from ._doctor import examine
 
         return examine(self._sandbox, self._found_key, self._connection, self._run_folder.path, self._kratos)
-
-    def __getstate__(self) -> dict[str, Any]:
-        if self._key is not None or self._sandbox is not None:
-            raise TypeError(
-                "An importer with a key or a sandbox is not pickled: a key must not travel. Make it without api_key, "
-                "and set WORKOS_API_KEY where it works."
-            )
-        return self.__dict__.copy()

@@ -12,6 +12,7 @@ from . import _native
 from ._credentials import Key
 from ._exceptions import ConfigError
 from ._native import KratosSandbox
+from ._options import checked_flag, checked_path, checked_url, shown_url
 
 if TYPE_CHECKING:
     from ._native import Identities
@@ -37,8 +38,9 @@ NOTHING_FOR_IT = {
     "headroom": "Kratos documents no limit to leave a share of. Say how fast with rate_limit",
 }
 
-# Lists of roles and schemas are small; more is some other file by mistake.
-_LARGEST_FILE = 1 << 22
+# Schemas and certificates are small, and lists have a line for each tenant; more is some other file by mistake.
+_LARGEST_FILE = 4 << 20
+_LARGEST_LIST = 64 << 20
 
 
 class Kratos:
@@ -67,8 +69,9 @@ class Kratos:
     ) -> None:
         """Checks the settings; opens no connection.
 
-        - `base_url`: where the admin API is; default `KRATOS_ADMIN_URL`, else `http://127.0.0.1:4434`. `http:` to other
-          machines needs `insecure_http`. `ca_bundle`: a PEM file of certificates to trust beside the system's.
+        - `base_url`: where the admin API is, without `/admin`; default `KRATOS_ADMIN_URL`, else
+          `http://127.0.0.1:4434`. `http:` to other machines needs `insecure_http`. `ca_bundle`: a PEM file of
+          certificates to trust beside the system's.
         - `token`: the bearer token that a proxy in front of it asks for; default `KRATOS_ADMIN_TOKEN`, else none is
           sent.
         - `sandbox`: a `KratosSandbox` in place of all that.
@@ -92,19 +95,21 @@ class Kratos:
             isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= LARGEST_BATCH
         ):
             raise ConfigError(f"batch_size must be a whole number from 1 to {LARGEST_BATCH}, not {batch_size!r}")
-        self._base_url = base_url
+        self._base_url = _checked_url(base_url, "The base URL")
+        if base_url is None and sandbox is None:
+            _checked_url(os.environ.get(URL_VARIABLE), URL_VARIABLE)
         # Not as it is: what shows an object's attributes must not show it.
         self._token = None if token is None else Key(_token(token, "token"), "token")
-        self._ca_bundle = ca_bundle
-        self._insecure_http = insecure_http
+        self._ca_bundle = checked_path(ca_bundle, "ca_bundle")
+        self._insecure_http = checked_flag(insecure_http, "insecure_http")
         self._sandbox = sandbox
         self._batch_size = batch_size
         self._identities: Identities = {
             "schema_id": schema_id.strip(),
             "schema": _schema(identity_schema),
-            "allowed_roles": _allowed(allowed_roles, "allowed_roles"),
-            "allowed_tenants": _allowed(allowed_tenants, "allowed_tenants"),
-            "random_password": random_password,
+            "allowed_roles": allowed(allowed_roles, "allowed_roles"),
+            "allowed_tenants": allowed(allowed_tenants, "allowed_tenants"),
+            "random_password": checked_flag(random_password, "random_password"),
         }
 
     @property
@@ -112,7 +117,7 @@ class Kratos:
         """Where the admin API is; `sandbox` with a sandbox."""
         if self._sandbox is not None:
             return "sandbox"
-        return self._base_url or os.environ.get(URL_VARIABLE) or DEFAULT_ADMIN_URL
+        return shown_url(self._base_url or os.environ.get(URL_VARIABLE) or DEFAULT_ADMIN_URL)
 
     @property
     def token_place(self) -> str | None:
@@ -182,6 +187,15 @@ def _check_sandbox(sandbox: KratosSandbox, base_url: str | None, token: str | No
             raise ConfigError(message, "contradiction")
 
 
+def _checked_url(url: str | None, named: str) -> str | None:
+    """Where the admin API is, as it was given under this name. Raises `ConfigError` for what cannot be meant."""
+    url = checked_url(url, named)
+    if url is not None and (url.partition("://")[2] or url).rstrip("/").endswith("/admin"):
+        without = url.rstrip("/").removesuffix("/admin")
+        raise ConfigError(f"{named} must be without /admin, which each call adds. Write {without}", "connection")
+    return url
+
+
 def _token(text: str, place: str) -> str:
     if not isinstance(text, str):
         raise ConfigError(f"{place} must be a text, not {type(text).__name__}")
@@ -206,28 +220,34 @@ def _schema(schema: Mapping[str, Any] | str | os.PathLike[str] | None) -> str | 
     return json.dumps(content)
 
 
-def _allowed(values: Iterable[str] | os.PathLike[str] | None, name: str) -> set[str] | None:
+def allowed(values: Iterable[str] | os.PathLike[str] | None, name: str) -> set[str] | None:
     """What a column may say; a file has one on each line, and lines that begin with # are comments."""
     if values is None:
         return None
     if isinstance(values, os.PathLike):
         path = Path(values).expanduser()
         try:
-            lines = _read(path, name, "config").decode("utf-8-sig").splitlines()
+            lines = _read(path, f"file of {name}", "config", _LARGEST_LIST).decode("utf-8-sig").splitlines()
         except UnicodeDecodeError:
             raise ConfigError(f"The file {path} of {name} is not UTF-8") from None
         values = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
     elif isinstance(values, str):
         raise ConfigError(f'{name} must be several texts, such as ["admin", "user"], or a Path')
+    elif not isinstance(values, Iterable):
+        raise ConfigError(f'{name} must be several texts, such as ["admin", "user"], or a Path, not {values!r}')
     found = list(values)
     if not found or not all(isinstance(value, str) and value.strip() for value in found):
         raise ConfigError(f'{name} must be texts, such as ["admin", "user"], and at least one')
     return {value.strip() for value in found}
 
 
-def _read(path: Path, what: str, kind: str) -> bytes:
+def _read(path: Path, what: str, kind: str, most: int = _LARGEST_FILE) -> bytes:
+    """A whole file. Raises `ConfigError` if it cannot be read, or has more bytes than `most`."""
     try:
         with path.expanduser().open("rb") as file:
-            return file.read(_LARGEST_FILE)
+            content = file.read(most + 1)
     except OSError as error:
         raise ConfigError(f"Cannot read the {what} {path}: {error.strerror}", kind) from None
+    if len(content) > most:
+        raise ConfigError(f"The {what} {path} is longer than {most >> 20} MiB: is it the right file?", kind)
+    return content

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ._exceptions import ConfigError
 from ._mapping import ColumnMapping, pairs_of
+from ._outputs import refuse_one_for_two
 
 if TYPE_CHECKING:
     from . import _native
@@ -152,11 +153,8 @@ class Options:
             raise ConfigError('update_passwords needs on_existing="update"', "contradiction")
         if self.clear_empty and self.on_existing != "update":
             raise ConfigError('clear_empty needs on_existing="update"', "contradiction")
-        both = self.errors_out is not None and self.results_out is not None
-        if both and _path(self.errors_out) == _path(self.results_out):
-            raise ConfigError("errors_out and results_out name the same file", "contradiction")
-        if self.audit_file is not None and _path(self.audit_file) in (_path(self.errors_out), _path(self.results_out)):
-            raise ConfigError("audit_file names the same file as errors_out or results_out", "contradiction")
+        outputs = {name: getattr(self, name) for name in ("errors_out", "results_out", "audit_file")}
+        refuse_one_for_two(outputs)
         if self.audits and self.audit_file is not None:
             raise ConfigError("Give audit or audit_file: a function, or a file", "contradiction")
         organization = self.organization
@@ -171,6 +169,43 @@ class Options:
 def base_url_of(base_url: str | None) -> str:
     """Where the API is: what is given, else `WORKOS_API_URL`, else the default."""
     return base_url or os.environ.get("WORKOS_API_URL") or DEFAULT_BASE_URL
+
+
+def checked_url(url: str | None, named: str) -> str | None:
+    """A base URL as it was given, under this name. Whether it can be used is seen when it is.
+
+    Raises `ConfigError` for what is no text, and for one with a user or a password, which would be shown with it.
+    """
+    if url is None:
+        return None
+    if not isinstance(url, str):
+        raise ConfigError(f"{named} must be a text, not {type(url).__name__}")
+    if "@" in url:
+        raise ConfigError(f"{named} holds a user or a password, and a URL is shown. Leave them out", "connection")
+    return url
+
+
+def shown_url(url: str) -> str:
+    """The URL without a user and a password, in case that it has them."""
+    scheme, separator, rest = url.partition("://")
+    if "@" not in url:
+        return url
+    place = (rest or scheme).rpartition("@")[2]
+    return f"{scheme}{separator}…@{place}" if separator else f"…@{place}"
+
+
+def checked_flag(value: bool, name: str) -> bool:
+    """A setting that is on or off. Raises `ConfigError` for anything else: `"no"` would count as a yes."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be True or False, not {value!r}")
+    return value
+
+
+def checked_path(path: str | os.PathLike[str] | None, name: str) -> str | os.PathLike[str] | None:
+    """The path of a file. Raises `ConfigError` for what can be none."""
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise ConfigError(f"{name} must be the path of a file, not {type(path).__name__}")
+    return path
 
 
 def run_dir_of(run_dir: str | os.PathLike[str] | None) -> str | None:

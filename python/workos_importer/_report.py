@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._options import path_of
+from ._outputs import refuse_what_is_read
 
 if TYPE_CHECKING:
     import os
@@ -39,6 +40,14 @@ class Reported(ABC):
         Raises `ConfigError` (`output_path`; `config` where the receipt is none) and `JournalError`.
         """
         self._refuse_fork()
-        place = path_of(path)
-        self._native.report(place, None if receipt is None else path_of(receipt), redact)
+        place, shown = path_of(path), None if receipt is None else path_of(receipt)
+        refuse_what_is_read(place, self._source_file(), shown)
+        self._native.report(place, shown, redact)
         return Path(place)
+
+    def _source_file(self) -> str | None:
+        """The file that is imported."""
+        from ._runs import RunFolder
+
+        folder = Path(self._native.folder())
+        return RunFolder(folder.parent).find(folder.name).source_file

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _convert as convert
 from . import _native
 from ._options import run_dir_of
+from ._outputs import refuse_what_is_read
 from ._reports import GivenBack
 from ._results import Progress, Summary, _Brief
 from ._undo import UndoPlan, plan
@@ -38,7 +40,7 @@ class RunInfo(_Brief):
     #: The path that was imported; `-` for standard input, `rows` for rows that came from a program.
     source: str
     mode: str
-    #: `workos` or `sandbox`.
+    #: `workos`, `sandbox`, `kratos` or `kratos-sandbox`.
     target: str
     #: As in the summary; None while the run is under way, and after it was killed.
     status: str | None
@@ -52,6 +54,16 @@ class RunInfo(_Brief):
     failed: int
     #: The run's folder.
     folder: str
+
+    @property
+    def directory(self) -> str:
+        """Which directory the run wrote to: `workos` or `kratos`."""
+        return "kratos" if self.target.startswith("kratos") else "workos"
+
+    @property
+    def source_file(self) -> str | None:
+        """The file that was imported; None where rows came from standard input or from a program."""
+        return self.source if Path(self.source).is_absolute() else None
 
     @property
     def ended(self) -> int:
@@ -124,7 +136,7 @@ class RunFolder:
 
     def target_of(self, name: str) -> str:
         """Which directory a run wrote to: `workos` or `kratos`."""
-        return "kratos" if self.find(name).target.startswith("kratos") else "workos"
+        return self.find(name).directory
 
     def record_id(self, name: str) -> str | None:
         """The column of a run's source that says what each row is called."""
@@ -165,11 +177,16 @@ class RunFolder:
         return [Cause(**values) for values in self._found(name).causes()]
 
     def export(self, name: str, path: str) -> None:
-        """Writes every outcome into a file; its ending says how. Raises `ConfigError` if it cannot be written."""
+        """Writes every outcome into a file; its ending says how.
+
+        Raises `ConfigError` if it cannot be written, or is the file that was imported.
+        """
+        refuse_what_is_read(path, self.find(name).source_file)
         self._found(name).export_results(path)
 
     def report(self, name: str, path: str, receipt: str | None, redact: bool) -> None:
         """Writes the report; see `Importer.report`."""
+        refuse_what_is_read(path, self.find(name).source_file, receipt)
         self._found(name).report(path, receipt, redact)
 
     def give_back_failed(self, name: str, path: str) -> GivenBack:

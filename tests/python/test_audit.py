@@ -153,10 +153,11 @@ def test_who_is_logged_in_is_the_actor(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_audit_file_is_left_alone(run: Run, folder: Path) -> None:
     text = "email\nada@example.com"
     write(folder / "users.csv", text)
-    ended = run("import", "users.csv", "--sandbox", "--audit-file", "users.csv")
+    write(folder / "other.csv", text)
+    ended = run("import", "users.csv", "--sandbox", "--audit-file", "other.csv")
     assert ended.returncode == 2
     assert "it is there, and is no audit file" in ended.stderr
-    assert Path("users.csv").read_text(encoding="utf-8") == text
+    assert Path("other.csv").read_text(encoding="utf-8") == text
     assert run("import", "users.csv", "--sandbox", "--audit-file", "nowhere/audit.jsonl").returncode == 2
 
 

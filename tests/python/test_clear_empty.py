@@ -119,4 +119,4 @@ def test_without_update_it_is_refused(run: Run, folder: Path) -> None:
     source = write(folder / "users.csv", "email,first_name\na@x.com,\n")
     for command in ("import", "plan", "verify"):
         done = run(command, str(source), "--clear-empty", **KEY)
-        assert done.returncode == 2 and 'clear_empty needs on_existing="update"' in done.stderr
+        assert done.returncode == 2 and "--clear-empty needs --on-existing update" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 from collections.abc import Sequence
@@ -12,10 +13,12 @@ import pytest
 
 from conftest import Run, write
 from identities import IDENTITIES, SEED, batches, by_email, file_of, importer, passwords, shell
-from workos_importer import ConfigError, Importer, Kratos, KratosSandbox, OrganizationRef, Sandbox
+from workos_importer import ConfigError, Importer, Kratos, KratosSandbox, OrganizationRef, Sandbox, Started
+from workos_importer.cli.progress import Where, first_line
 
 KRATOS = ("--target", "kratos")
 MARK = "planted"
+SAME = ("--recovery-out", "./same")
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def test_planned_imported_verified_and_undone(run: Run, folder: Path, kratos: Kr
         assert done.returncode == 0 and (done.document["created"], done.document["updated"]) == (2, 1), done.stderr
         assert work("verify", "users.csv", *KRATOS, *update).returncode == 0
         # A run says itself which directory it is of.
-        assert work("verify", "latest", *KRATOS).returncode == 0
+        assert work("verify", "latest").returncode == 0
         undone = work("undo", "latest", "--yes")
         assert "Users deleted: 2" in undone.stdout, undone.stderr
     assert list(by_email(kratos)) == ["alice@example.com"]
@@ -79,10 +82,30 @@ def test_resume_and_retry_know_their_target(run: Run, folder: Path, kratos: Krat
         ((*KRATOS, "--api-key-file", "key.txt"), "--api-key-file is for WorkOS"),
         ((*KRATOS, "--sandbox", "--base-url", "http://127.0.0.1:1"), "contradict"),
         ((*KRATOS, "--batch-size", "1001"), "--batch-size"),
-        ((*KRATOS, "--allowed-roles", "@nowhere.txt"), "nowhere.txt"),
+        ((*KRATOS, "--allowed-roles", "@nowhere.txt"), "the file of --allowed-roles nowhere.txt"),
+        ((*KRATOS, "--allowed-tenants", "@users.csv/x"), "--allowed-tenants"),
+        ((*KRATOS, "--allowed-roles", ", "), "--allowed-roles names nothing"),
         ((*KRATOS, "--identity-schema", "nowhere.json"), "nowhere.json"),
         ((*KRATOS, "--identity-schema", "users.csv"), "is no JSON"),
         ((*KRATOS, "--base-url", "http://kratos.example.com:4434"), "insecure"),
+        (
+            (*KRATOS, "--base-url", "http://127.0.0.1:4434/admin/"),
+            "without /admin, which each call adds. Write http://",
+        ),
+        ((*KRATOS, "--base-url", f"http://{MARK}@127.0.0.1:4434"), "holds a user or a password"),
+        ((*KRATOS, "--password-reset"), "--password-reset is for WorkOS. With --target kratos recovery links"),
+        ((*KRATOS, "--password-reset", "--json"), "--recovery-out FILE"),
+        ((*KRATOS, "--recovery-method", "code"), "--recovery-method needs --recovery-out or --recovery-command"),
+        ((*KRATOS, "--recovery-expires-in", "2h"), "--recovery-expires-in needs --recovery-out or --recovery-command"),
+        ((*KRATOS, "--per-minute", "5"), "--per-minute needs --recovery-out or --recovery-command"),
+        ((*KRATOS, "--recovery-command", "./nosuch"), "--recovery-command './nosuch': there is no such program"),
+        ((*KRATOS, "--recovery-out", "users.csv"), "it is the file that is read"),
+        ((*KRATOS, "--recovery-out", "nowhere/links.csv"), "cannot be written there. Nothing was sent"),
+        ((*KRATOS, *SAME, "--audit-file", "same"), "--recovery-out name the same"),
+        ((*KRATOS, *SAME, "--errors-out", "same"), "--errors-out and --recovery-out name the same file"),
+        ((*KRATOS, *SAME, "--results-out", "same"), "--results-out and --recovery-out name the same file"),
+        ((*KRATOS, *SAME, "--report", "same"), "--report and --recovery-out name the same file"),
+        (("--recovery-method", "code"), "--recovery-method needs --recovery-out or --recovery-command"),
         (("--batch-size", "10"), "--batch-size needs --target kratos"),
         (("--random-password",), "--random-password needs --target kratos"),
         (("--target", "okta"), "invalid choice"),
@@ -94,6 +117,7 @@ def test_what_contradicts_is_a_sentence(run: Run, folder: Path, flags: Sequence[
     done = run("import", "users.csv", *flags, "--yes")
     assert done.returncode == 2 and says in done.stderr, done.stderr
     assert len(done.stderr.splitlines()) == 1 and not (folder / ".workos-importer").exists()
+    assert MARK not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -115,6 +139,90 @@ def test_what_contradicts_in_python_is_a_configuration_error(options: dict[str, 
     with pytest.raises(ConfigError, match=says) as caught:
         importer(KratosSandbox(), **options)
     assert caught.value.kind == "contradiction"
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"base_url": 5}, "The base URL must be a text, not int"),
+        ({"base_url": f"http://user:{MARK}@127.0.0.1:4434"}, "The base URL holds a user or a password"),
+        ({"base_url": f"user:{MARK}@127.0.0.1:4434"}, "The base URL holds a user or a password"),
+        ({"base_url": "http://127.0.0.1:4434/admin"}, "without /admin, .* Write http://127.0.0.1:4434$"),
+        ({"base_url": "https://example.com/kratos/admin/"}, "without /admin, .* Write https://example.com/kratos$"),
+        ({"insecure_http": "no"}, "insecure_http must be True or False"),
+        ({"random_password": "yes"}, "random_password must be True or False"),
+        ({"ca_bundle": 5}, "ca_bundle must be the path of a file"),
+        ({"allowed_roles": 5}, "allowed_roles must be several texts"),
+        ({"allowed_tenants": "t1"}, "allowed_tenants must be several texts"),
+    ],
+)
+def test_settings_that_cannot_be_are_a_configuration_error(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        Kratos(**settings)
+    assert MARK not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:4434/admin", f"http://user:{MARK}@127.0.0.1:4434"])
+def test_an_address_from_the_environment_is_looked_at_too(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    made = Kratos()
+    monkeypatch.setenv("KRATOS_ADMIN_URL", address)
+    with pytest.raises(ConfigError, match=r"^KRATOS_ADMIN_URL "):
+        Kratos()
+    # Who is there already is not shown with it either.
+    assert MARK not in repr(made) + repr(Importer(target=made)) + made.url
+    write(folder / "users.csv", SEED)
+    done = run("import", "users.csv", *KRATOS, KRATOS_ADMIN_URL=address)
+    assert done.returncode == 2 and "KRATOS_ADMIN_URL" in done.stderr and MARK not in done.stderr
+    # A sandbox, and an address that is given, do not ask the environment.
+    assert Kratos(sandbox=KratosSandbox()).url == "sandbox" and Kratos(base_url="http://admin").url == "http://admin"
+
+
+def test_of_workos_no_password_is_shown_with_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="holds a user or a password") as caught:
+        Importer(base_url=f"https://user:{MARK}@api.example.com")
+    assert MARK not in str(caught.value)
+    monkeypatch.setenv("WORKOS_API_URL", f"https://user:{MARK}@api.example.com")
+    assert repr(Importer()) == "Importer(base_url='https://…@api.example.com')"
+
+
+def test_the_first_line_says_which_kratos(run: Run, folder: Path) -> None:
+    write(folder / "users.csv", SEED)
+    kratos = KratosSandbox(token=f"{MARK}token")
+    with kratos.serve() as server:
+        variables = {"KRATOS_ADMIN_URL": server.url, "KRATOS_ADMIN_TOKEN": f"{MARK}token"}
+        done = run("import", "users.csv", *KRATOS, **variables)
+        assert done.stderr.startswith(f"KRATOS {server.url} · key from KRATOS_ADMIN_TOKEN · 3 rows · identities · ")
+        again = run("import", "users.csv", *KRATOS, "--no-resume", "--progress", "json", **variables)
+        started = json.loads(again.stderr.splitlines()[0])
+        assert (started["message_type"], started["base_url"]) == ("started", server.url)
+        assert MARK not in done.stderr + again.stderr
+    alone = run("import", "users.csv", *KRATOS, "--sandbox", "--progress", "json", "--no-resume")
+    assert json.loads(alone.stderr.splitlines()[0])["base_url"] is None
+    assert run("import", "users.csv", *KRATOS, "--sandbox", "--no-resume").stderr.startswith("SANDBOX · 3 rows")
+
+
+def test_a_live_kratos_is_named_too() -> None:
+    """No test can write to another machine."""
+    where = Where("TEST", None, "https://kratos.example.com", is_kratos=True)
+    started = Started("7f3a", "identities", "", 3, True, None, 0.0, None, None, "runs/7f3a")
+    assert (
+        first_line(started, where) == "LIVE KRATOS https://kratos.example.com · 3 rows · identities · run 7f3a in runs"
+    )
+
+
+def test_verify_knows_the_target_of_a_run(run: Run, folder: Path, kratos: KratosSandbox) -> None:
+    write(folder / "users.csv", SEED)
+    with shell(run, kratos) as work:
+        assert work("import", "users.csv", *KRATOS, "--quiet").returncode == 0
+        named = work("verify", "latest", "--json", "--receipt", "receipt.json")
+        assert named.returncode == 0 and named.document["matches"] == 3, named.stderr
+        assert work("verify", named.document["run_id"][:6]).returncode == 0
+        # A file is none, and neither is what is nothing.
+        for source in ("users.csv", "nowhere"):
+            done = work("verify", source)
+            assert done.returncode == 2, done.stderr
 
 
 def test_a_token_is_neither_shown_nor_pickled() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import RunError
 from .._importer import Importer
-from .flags import add_on_existing, mapping_of, organization_of
+from .flags import add_on_existing, check_updates, mapping_of, organization_of
 from .interrupts import Interrupts
 from .run_flags import options_of
 
@@ -32,6 +32,7 @@ def add_what_is_there(parser: Parser) -> None:
 
 def importer_of(parsed: argparse.Namespace) -> Importer:
     """The importer that the flags say; it writes no file of its own."""
+    check_updates(parsed)
     for name in ("errors_out", "results_out", "audit_file", "actor"):
         setattr(parsed, name, None)
     return Importer(

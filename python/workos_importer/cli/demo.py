@@ -11,7 +11,7 @@ from .._native import Sandbox
 from .follow import follow
 from .generator import write
 from .parser import whole_number
-from .progress import chosen
+from .progress import Where, chosen
 
 if TYPE_CHECKING:
     import argparse
@@ -43,6 +43,6 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
         write(file, parsed.users, organizations=parsed.orgs)
         # A little latency, so that the rehearsal looks like a network.
         importer = Importer(sandbox=Sandbox(latency=(0.005, 0.03)), run_dir=Path(folder) / "runs")
-        reporter = chosen("auto", parsed.quiet, streams, "SANDBOX", None)
+        reporter = chosen("auto", parsed.quiet, streams, Where("SANDBOX"))
         reporter.say(f"{parsed.users} invented users in {parsed.orgs} organizations, into a sandbox in this process:")
         return follow(importer, lambda: importer.run(str(file)), parsed, reporter, streams)

@@ -79,6 +79,16 @@ def add_on_existing(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--reactivate", action="store_true", help="make inactive memberships active again")
 
 
+def check_updates(parsed: argparse.Namespace) -> None:
+    """Raises `ConfigError` for what `--on-existing update` alone can do, where that is not said."""
+    # Of identities both are refused in any case.
+    if getattr(parsed, "target", None) == "kratos":
+        return
+    for name in ("update_passwords", "clear_empty"):
+        if getattr(parsed, name, False) and parsed.on_existing != "update":
+            raise ConfigError(f"--{name.replace('_', '-')} needs --on-existing update.", "contradiction")
+
+
 def add_foreign(parser: Parser) -> None:
     """Flags of other tools, answered with what is done here."""
     needless = "not needed: every run can be resumed"

@@ -14,6 +14,7 @@ from .flags import (
     add_on_existing,
     add_organization,
     add_source,
+    check_updates,
     mapping_of,
     note_foreign,
     organization_of,
@@ -23,7 +24,7 @@ from .follow import follow
 from .issues import issue_line
 from .progress import document
 from .recovery_flags import add_after_import, sends_recoveries, take_after_import
-from .run_flags import add_connection, add_output, add_pace, options_of, reporter_of
+from .run_flags import add_connection, add_output, add_pace, options_of, refuse_outputs, reporter_of
 from .target_flags import add_identities
 
 if TYPE_CHECKING:
@@ -93,11 +94,15 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
     if parsed.quiet and parsed.progress == "json":
         raise ConfigError("--quiet and --progress json contradict each other.", "contradiction")
     note_foreign(parsed, streams)
+    check_updates(parsed)
     if parsed.plan == "":
         raise ConfigError("Planning is a command of its own: workos-importer plan FILE. To check it offline: --dry-run")
+    refuse_outputs(parsed, source)
     if parsed.password_reset:
         _refuse_two_summaries(parsed, source)
     recovers = sends_recoveries(parsed)
+    if recovers and parsed.recovery_command is not None:
+        _check_command(parsed.recovery_command)
     importer = _importer(parsed, source, streams)
     if parsed.dry_run:
         return _dry_run(importer, source, parsed, streams)
@@ -127,12 +132,24 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
 
 
 def _refuse_two_summaries(parsed: argparse.Namespace, source: str) -> None:
+    if getattr(parsed, "target", None) == "kratos":
+        raise ConfigError(
+            "--password-reset is for WorkOS. With --target kratos recovery links are handed over: --recovery-out FILE.",
+            "contradiction",
+        )
     for flag, is_given in (("--json", parsed.json), ("--plan", parsed.plan is not None), ("SOURCE -", source == "-")):
         if is_given:
             raise ConfigError(
                 f"--password-reset and {flag} contradict each other: use `password-resets send FILE` afterwards.",
                 "contradiction",
             )
+
+
+def _check_command(line: str) -> None:
+    """Before anything is sent: a program that is not there would be told of when all rows are in."""
+    from .recovery import Command
+
+    Command(line, "--recovery-command")
 
 
 def _send_recoveries(importer: Importer, run: str, parsed: argparse.Namespace, streams: Streams) -> int:

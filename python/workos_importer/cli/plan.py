@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._outputs import refuse_what_is_read
 from .compare import add_what_is_there, comparing, importer_of
 from .flags import add_organization, add_source, source_of
 from .progress import document
@@ -44,6 +45,8 @@ def add(commands: Commands, streams: Streams) -> None:
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Compares, prints the plan and returns the exit code."""
     source = source_of(parsed, streams)
+    if parsed.out is not None:
+        refuse_what_is_read(parsed.out, source, parsed.map_file)
     importer = importer_of(parsed)
     with comparing(importer, parsed, streams) as follow:
         plan = importer.plan(

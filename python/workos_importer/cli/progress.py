@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,25 @@ SCHEMA_VERSION = 1
 _ROWS_BETWEEN = 100
 _SECONDS_BETWEEN = 10.0
 _JSON_BETWEEN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the first line says beside the run's own figures: which environment it writes to."""
+
+    #: `TEST` or `SANDBOX`, unless the run says that it is live.
+    environment: str = ""
+    #: Where the key is from.
+    key_place: str | None = None
+    #: The URL; None with a sandbox.
+    url: str | None = None
+    is_kratos: bool = False
+
+    def words(self, live: bool) -> str:
+        """`TEST`, `LIVE`, `KRATOS http://127.0.0.1:4434`: there are many of those, and of WorkOS the key says which."""
+        if self.is_kratos and self.url is not None:
+            return f"{'LIVE ' if live else ''}KRATOS {self.url}"
+        return "LIVE" if live else self.environment
 
 
 class Silence:
@@ -63,16 +82,14 @@ class Lines(Silence):
 
     wants_rows = True
 
-    def __init__(self, streams: Streams, environment: str, place: str | None) -> None:
-        """Takes what the first line says beside the run's own figures: which environment, where the key is from."""
+    def __init__(self, streams: Streams, where: Where) -> None:
+        """Takes what the first line says beside the run's own figures."""
         super().__init__(streams)
-        self._environment = environment
-        self._place = place
+        self._where = where
         self._total: int | None = None
+        # Rows that have been told here. The run's own figures have those of earlier attempts too, and are often ahead.
         self._ended = 0
         self._failed = 0
-        # Rows of earlier attempts, which this one gives no result for.
-        self._before = 0
         self._latest = Progress(0, 0, None)
         self._begun = time.monotonic()
         self._told = self._begun
@@ -82,8 +99,6 @@ class Lines(Silence):
 
     def at(self, progress: Progress) -> None:
         """Where the run is, with the rows of earlier attempts."""
-        self._before = max(progress.ended - self._ended, 0)
-        self._failed = progress.failed
         before, self._latest = self._latest.pace, progress
         pace = progress.pace
         if pace is None:
@@ -95,7 +110,6 @@ class Lines(Silence):
     def watched(self, progress: Progress) -> None:
         """Where a run is that another process works on."""
         first = self._latest.ended == 0 and self._latest.pace is None
-        self._ended = progress.ended
         self.at(progress)
         now = time.monotonic()
         if first or now - self._told >= _SECONDS_BETWEEN:
@@ -130,7 +144,7 @@ class Lines(Silence):
         if isinstance(event, Started):
             self._total = event.rows
             self._begun = self._told = time.monotonic()
-            self.say(first_line(event, self._environment, self._place))
+            self.say(first_line(event, self._where))
             if event.note is not None:
                 self.say(event.note)
             self.say(event.mode_sentence)
@@ -155,8 +169,14 @@ class Lines(Silence):
             self.say(progress_line(self._now(), self._mean_rate()))
 
     def _now(self) -> Progress:
-        """Where the run is with the rows that have been told by now."""
-        return replace(self._latest, ended=self._before + self._ended, failed=self._failed, total=self._total)
+        """Where the run is. Added up, its own figures and the rows that have been told would count rows twice."""
+        latest = self._latest
+        return replace(
+            latest,
+            ended=max(latest.ended, self._ended),
+            failed=max(latest.failed, self._failed),
+            total=self._total if latest.total is None else latest.total,
+        )
 
     def _mean_rate(self) -> float:
         """Rows a second since the beginning: until it is known better."""
@@ -166,9 +186,9 @@ class Lines(Silence):
 class Bar(Lines):
     """The same above a progress bar."""
 
-    def __init__(self, streams: Streams, environment: str, place: str | None) -> None:
+    def __init__(self, streams: Streams, where: Where) -> None:
         """Draws nothing before the run has begun."""
-        super().__init__(streams, environment, place)
+        super().__init__(streams, where)
         self._progress: Any = None
         self._task: Any = None
 
@@ -186,6 +206,9 @@ class Bar(Lines):
         super().tell(event)
         if isinstance(event, Started):
             self._draw(event.rows)
+        elif isinstance(event, Summary):
+            # Where it was last asked, it may have been a moment before the end.
+            self.at(Progress(event.total - event.pending, event.failed, event.total))
 
     def at(self, progress: Progress) -> None:
         """Where the run is, with the rows of earlier attempts."""
@@ -194,7 +217,6 @@ class Bar(Lines):
 
     def watched(self, progress: Progress) -> None:
         """Where a run is that another process works on."""
-        self._total, self._ended = progress.total, progress.ended
         if self._progress is None:
             self._draw(progress.total)
         self.at(progress)
@@ -246,9 +268,10 @@ class Json(Silence):
 
     wants_rows = True
 
-    def __init__(self, streams: Streams) -> None:
-        """Takes the streams to print to."""
+    def __init__(self, streams: Streams, where: Where) -> None:
+        """Takes the streams to print to, and the place that the beginning names."""
         super().__init__(streams)
+        self._where = where
         self._told = time.monotonic()
 
     def at(self, progress: Progress) -> None:
@@ -273,7 +296,7 @@ class Json(Silence):
     def tell(self, event: Event) -> None:
         """Something happened."""
         if isinstance(event, Started):
-            self._emit("started", asdict(event))
+            self._emit("started", {**asdict(event), "base_url": self._where.url})
         elif isinstance(event, Issue):
             self._emit("warning", asdict(event))
         elif isinstance(event, Summary):
@@ -285,15 +308,15 @@ class Json(Silence):
         self._streams.note(document(kind, values))
 
 
-def chosen(progress: str, quiet: bool, streams: Streams, environment: str, place: str | None) -> Silence:
+def chosen(progress: str, quiet: bool, streams: Streams, where: Where) -> Silence:
     """What fits the flags and the terminal."""
     if quiet:
         return Silence(streams)
     if progress == "json":
-        return Json(streams)
+        return Json(streams, where)
     if progress == "auto" and is_terminal(sys.stderr):
-        return Bar(streams, environment, place)
-    return Lines(streams, environment, place)
+        return Bar(streams, where)
+    return Lines(streams, where)
 
 
 def document(kind: str, values: dict[str, Any]) -> str:
@@ -301,11 +324,11 @@ def document(kind: str, values: dict[str, Any]) -> str:
     return json.dumps({"message_type": kind, "schema_version": SCHEMA_VERSION, **values}, default=_plain)
 
 
-def first_line(started: Started, environment: str, place: str | None) -> str:
+def first_line(started: Started, where: Where) -> str:
     """`LIVE · key from .env · 10000 rows · multi-org · 450/10s (…) · about 7 min 25 s · run 7f3a in …`."""
-    parts = ["LIVE" if started.live else environment]
-    if place is not None:
-        parts.append(f"key from {place}")
+    parts = [where.words(started.live)]
+    if where.key_place is not None:
+        parts.append(f"key from {where.key_place}")
     if started.rows is not None:
         parts.append(f"{started.rows} rows")
     parts.append(started.mode)

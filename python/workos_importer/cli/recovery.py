@@ -50,8 +50,9 @@ def add(commands: Commands, streams: Streams) -> None:
         help="hand over a link for each user whom a run created without a password",
         description="Makes a link for each user whom a run created without a password, one after another, and hands it "
         "to a file or a command. Users who were there before get nothing. Each user is handed over once.",
-        epilog="Exit codes: 0 everybody was sent to; 1 some failed or are in doubt; 2 usage, another key, no such run; "
-        "3 the key is refused; 4 stopped before the end, or a process works on the run; 130, 143 interrupted. "
+        epilog="Exit codes: 0 everybody was sent to; 1 some failed or are in doubt, or nobody is there; 2 usage, "
+        "another key, no such run; 3 the key is refused; 4 stopped before the end, or a process works on the run; 130, "
+        "143 interrupted. "
         "After 1, 4, 130 and 143 send again: it goes on.",
     )
     send.add_argument("run", metavar="RUN", help="an id, a unique beginning of one, or latest")
@@ -99,14 +100,17 @@ def send(importer: Importer, run: str, parsed: argparse.Namespace, streams: Stre
 class Command:
     """A program that is run once for each user. What it is told never stands in its arguments."""
 
-    def __init__(self, line: str) -> None:
-        """Takes the command line, as a shell would divide it. Raises `ConfigError` if there is no such program."""
+    def __init__(self, line: str, flag: str = "--command") -> None:
+        """Takes the command line, as a shell would divide it. Raises `ConfigError` if there is no such program.
+
+        `flag`: by which it was given.
+        """
         try:
             self._arguments = shlex.split(line)
         except ValueError as error:
-            raise ConfigError(f"--command {line!r} is not understood: {error}") from None
+            raise ConfigError(f"{flag} {line!r} is not understood: {error}") from None
         if not self._arguments or shutil.which(self._arguments[0]) is None:
-            raise ConfigError(f"--command {line!r}: there is no such program")
+            raise ConfigError(f"{flag} {line!r}: there is no such program")
         self._running: subprocess.Popen[bytes] | None = None
 
     def __call__(self, recovery: Recovery) -> None:

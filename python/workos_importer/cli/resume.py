@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._importer import Importer
+from .._runs import RunFolder
 from .consent import add_yes, consent_of
 from .follow import follow
-from .run_flags import add_connection, add_output, add_pace, options_of, reporter_of
+from .run_flags import add_connection, add_output, add_pace, options_of, refuse_outputs, reporter_of
 from .target_flags import add_batch_size, take_target_of_run
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def add_going_on(parser: Parser) -> None:
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Goes on and returns the exit code."""
     take_target_of_run(parsed)
+    refuse_outputs(parsed, RunFolder(parsed.run_dir).find(parsed.run).source_file)
     importer = Importer(confirm=consent_of(parsed, streams), **options_of(parsed))
     reporter = reporter_of(parsed, importer, streams)
     return follow(importer, lambda: importer.resume(parsed.run, new_key=parsed.new_key), parsed, reporter, streams)

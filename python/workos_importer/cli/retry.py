@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._importer import Importer
+from .._runs import RunFolder
 from .consent import consent_of
 from .follow import follow
 from .resume import add_going_on
-from .run_flags import options_of, reporter_of
+from .run_flags import options_of, refuse_outputs, reporter_of
 from .target_flags import take_target_of_run
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def add(commands: Commands, streams: Streams) -> None:
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Tries again and returns the exit code."""
     take_target_of_run(parsed)
+    refuse_outputs(parsed, RunFolder(parsed.run_dir).find(parsed.run).source_file)
     importer = Importer(confirm=consent_of(parsed, streams), **options_of(parsed))
     reporter = reporter_of(parsed, importer, streams)
     return follow(importer, lambda: importer.retry(parsed.run, new_key=parsed.new_key), parsed, reporter, streams)

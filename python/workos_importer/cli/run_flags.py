@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from .._exceptions import ConfigError
 from .._importer import Importer
+from .._outputs import refuse_one_for_two, refuse_what_is_read
 from .parser import give_up_after, rate_limit, share, stop_at, whole_number
-from .progress import Silence, chosen
+from .progress import Silence, Where, chosen
 from .target_flags import add_target, connection_of
 
 if TYPE_CHECKING:
@@ -83,8 +84,24 @@ def add_run_dir(parser: Parser) -> None:
     )
 
 
+def refuse_outputs(parsed: argparse.Namespace, source: str | None) -> None:
+    """Raises `ConfigError` if a file that is written would take the place of what is read, or of another one.
+
+    Before anything is sent: what is only found out when a run has ended is found out too late.
+    """
+    flags = ("errors_out", "results_out", "audit_file", "report", "recovery_out")
+    written = {f"--{name.replace('_', '-')}": getattr(parsed, name, None) for name in flags}
+    refuse_one_for_two(written)
+    read = (source, *(getattr(parsed, name, None) for name in ("plan", "map_file")))
+    for path in written.values():
+        if path is not None:
+            refuse_what_is_read(path, *read)
+
+
 def options_of(parsed: argparse.Namespace) -> dict[str, Any]:
-    """The importer's options that these flags say."""
+    """The importer's options that these flags say. Raises `ConfigError`."""
+    if parsed.actor is not None and parsed.audit_file is None:
+        raise ConfigError("--actor is for the audit file: say where that is with --audit-file.", "contradiction")
     return {
         **connection_of(parsed),
         "max_errors": parsed.max_errors,
@@ -105,9 +122,8 @@ def reporter_of(parsed: argparse.Namespace, importer: Importer, streams: Streams
     """What reports the run; finds the key, and says what is odd about its place."""
     if parsed.quiet and parsed.progress == "json":
         raise ConfigError("--quiet and --progress json contradict each other.", "contradiction")
-    if getattr(parsed, "target", None) == "kratos" and environment == "TEST":
-        environment = "KRATOS"
-    reporter = chosen(parsed.progress, parsed.quiet, streams, environment, importer.key_place())
+    where = Where(environment, importer.key_place(), importer._place(), getattr(parsed, "target", None) == "kratos")
+    reporter = chosen(parsed.progress, parsed.quiet, streams, where)
     for warning in importer.key_warnings():
         reporter.warn(warning)
     return reporter

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._exceptions import ConfigError
-from .._kratos import LARGEST_BATCH, NOTHING_FOR_IT, Kratos
+from .._kratos import LARGEST_BATCH, NOTHING_FOR_IT, Kratos, allowed
 from .._native import KratosSandbox, Sandbox
 from .parser import whole_number
 
@@ -26,8 +26,8 @@ _FLAGS_OF = {
 
 
 def add_target(parser: Parser, default: str | None = "workos") -> None:
-    """Which directory; `default=None`: that of the run that is named."""
-    said = "that of the run" if default is None else default
+    """Which directory; `default=None`: that of the run, where one is named."""
+    said = "that of the run, else workos" if default is None else default
     parser.add_argument(
         "--target", choices=("workos", "kratos"), default=default, help=f"the directory; default: {said}"
     )
@@ -99,7 +99,7 @@ def kratos_of(parsed: argparse.Namespace) -> Kratos:
     }
     for name in ("allowed_roles", "allowed_tenants"):
         if name in held_to:
-            held_to[name] = _listed(held_to[name])
+            held_to[name] = _listed(held_to[name], f"--{name.replace('_', '-')}")
     return Kratos(
         base_url=getattr(parsed, "base_url", None),
         ca_bundle=getattr(parsed, "ca_bundle", None),
@@ -129,8 +129,11 @@ def take_target_of_run(parsed: argparse.Namespace) -> None:
         parsed.target = RunFolder(parsed.run_dir).target_of(parsed.run)
 
 
-def _listed(text: str) -> list[str] | Path:
-    """`admin,user`, or `@roles.txt`."""
+def _listed(text: str, flag: str) -> set[str] | None:
+    """`admin,user`, or `@roles.txt`. Raises `ConfigError`, which names the flag."""
     if text.startswith("@"):
-        return Path(text[1:])
-    return [value.strip() for value in text.split(",") if value.strip()]
+        return allowed(Path(text[1:]), flag)
+    values = {value.strip() for value in text.split(",") if value.strip()}
+    if not values:
+        raise ConfigError(f"{flag} names nothing. Write it like admin,user, or @FILE with one on each line.")
+    return values

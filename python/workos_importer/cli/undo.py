@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import ConfigError
 from .._importer import Importer
+from .._outputs import refuse_what_is_read
+from .._runs import RunFolder
 from .._undo import REASONS, UndoRun, left
 from .follow import placed
 from .interrupts import Interrupts
@@ -79,6 +81,8 @@ def _add_pace(parser: Parser) -> None:
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Undoes the run and returns the exit code."""
     take_target_of_run(parsed)
+    if parsed.left_out is not None:
+        refuse_what_is_read(parsed.left_out, RunFolder(parsed.run_dir).find(parsed.run).source_file)
     importer = Importer(
         **connection_of(parsed),
         concurrency=parsed.concurrency,

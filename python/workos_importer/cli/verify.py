@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._exceptions import RunError
+from .._outputs import refuse_what_is_read
+from .._runs import RunFolder
 from .compare import add_what_is_there, comparing, importer_of
 from .flags import add_organization, add_source, source_of
 from .parser import whole_number
@@ -17,7 +19,7 @@ from .target_flags import add_identities
 if TYPE_CHECKING:
     import argparse
 
-    from .._importer import Importer
+    from .._runs import RunInfo
     from .._verified import ExtraMembership, VerifiedRow
     from .parser import Commands
     from .streams import Streams
@@ -41,7 +43,7 @@ def add(commands: Commands, streams: Streams) -> None:
     add_organization(parser)
     add_what_is_there(parser)
     add_pace(parser)
-    add_connection(parser, "workos")
+    add_connection(parser, None)
     add_identities(parser, writes=False)
     parser.add_argument("--new-key", action="store_true", help="the run was begun with another key of the environment")
     parser.add_argument("--sample", metavar="N", type=whole_number(1), help="compare N rows, drawn at random")
@@ -58,12 +60,16 @@ def add(commands: Commands, streams: Streams) -> None:
 def work(parsed: argparse.Namespace, streams: Streams) -> int:
     """Compares, prints what was found and returns the exit code."""
     source = source_of(parsed, streams)
+    run = _run_meant(source, RunFolder(parsed.run_dir))
+    if getattr(parsed, "target", "") is None:
+        parsed.target = "workos" if run is None else run.directory
+    if parsed.receipt is not None:
+        refuse_what_is_read(parsed.receipt, source if run is None else run.source_file, parsed.map_file)
     importer = importer_of(parsed)
-    run = _run_meant(importer, source)
     with comparing(importer, parsed, streams) as follow:
         found = importer.verify(
-            None if run else source,
-            run=source if run else None,
+            source if run is None else None,
+            run=None if run is None else run.id,
             delimiter=parsed.delimiter,
             encoding=parsed.encoding,
             sample=parsed.sample,
@@ -90,15 +96,14 @@ def work(parsed: argparse.Namespace, streams: Streams) -> int:
     return 0 if found.ok else 1
 
 
-def _run_meant(importer: Importer, source: str) -> bool:
-    """Whether a run is named: what is a file is a file."""
+def _run_meant(source: str, folder: RunFolder) -> RunInfo | None:
+    """The run that is named, if one is: what is a file is a file."""
     if source == "-" or Path(source).expanduser().exists():
-        return False
+        return None
     try:
-        importer.show(source)
+        return folder.find(source)
     except RunError:
-        return False
-    return True
+        return None
 
 
 def _tell(rows: list[VerifiedRow], streams: Streams) -> None:

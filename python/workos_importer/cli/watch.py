@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .progress import chosen
+from .progress import Where, chosen
 
 if TYPE_CHECKING:
     from .._runs import RunFolder
@@ -22,7 +22,7 @@ def watch(folder: RunFolder, run_id: str, as_json: bool, streams: Streams) -> bo
     watching alone.
     """
     look = folder.watched(run_id)
-    reporter = chosen("json" if as_json else "auto", False, streams, "", None)
+    reporter = chosen("json" if as_json else "auto", False, streams, Where())
     try:
         while (progress := look()) is not None:
             reporter.watched(progress)
