@@ -508,6 +508,7 @@ class KratosSandbox:
         schemas_are_redirected: bool = False,
         batches: bool = True,
         failed_batches_are_refused: bool = True,
+        conflicts_refuse_batches: bool = False,
         recovery_links: bool = True,
         recovery_codes: bool = True,
     ) -> Self:
@@ -524,6 +525,7 @@ class KratosSandbox:
           its own.
         - `batches=False`: there is no batch endpoint, as in older servers.
         - `failed_batches_are_refused=False`: a batch of which all fails answers 200 with an error for each.
+        - `conflicts_refuse_batches`: one conflict refuses a whole batch with 409, as where Kratos uses MySQL.
         - `recovery_links=False`, `recovery_codes=False`: that way of recovery is switched off.
 
         Raises `ConfigError` for settings that cannot be used.

@@ -31,7 +31,7 @@ RecoveryMethod = Literal["link", "code"]
 STATES: dict[str, str] = {
     "failed": "not handed over; tried again by the next sending",
     "in_doubt": "handed over, or not: the sending was killed in between; never handed over again",
-    "gone": "the directory does not have the user any more",
+    "gone": "the directory does not have the user; looked for again by the next sending",
 }
 
 _BATCH = 512
@@ -120,7 +120,8 @@ class RecoverySummary(_Brief):
     """
 
     run_id: str
-    #: `Sent`, `Partly sent` (some failed, or are in doubt), `Stopped`, `Interrupted` or `Failed`.
+    #: `Sent`, `Partly sent` (some failed, or are in doubt), `Stopped`, `Interrupted` or `Failed` (the key is refused,
+    #: or nobody who was looked for is there: it may be another server).
     status: str
     sent: int
     failed: int
@@ -131,6 +132,7 @@ class RecoverySummary(_Brief):
     #: How many calls this sending made, by name.
     api_calls: dict[str, int]
     duration_seconds: float
+    #: Why it did not go on, or why nobody was there (`elsewhere`).
     stopped: Stopped | None
     #: What the command line exits with.
     exit_code: int
@@ -138,7 +140,7 @@ class RecoverySummary(_Brief):
 
     @property
     def ok(self) -> bool:
-        """Whether everybody was sent to who is still there."""
+        """Whether everybody was sent to who is still there, and anybody is."""
         return self.exit_code == 0
 
     @property

@@ -33,7 +33,7 @@ impl KratosSandbox {
 #[pymethods]
 impl KratosSandbox {
     #[new]
-    #[pyo3(signature = (*, seed=0, latency=None, latency_per_identity=0.0, fault_rate=0.0, faults=None, token=None, identity_schema=None, schemas=None, schemas_are_redirected=false, batches=true, failed_batches_are_refused=true, recovery_links=true, recovery_codes=true))]
+    #[pyo3(signature = (*, seed=0, latency=None, latency_per_identity=0.0, fault_rate=0.0, faults=None, token=None, identity_schema=None, schemas=None, schemas_are_redirected=false, batches=true, failed_batches_are_refused=true, conflicts_refuse_batches=false, recovery_links=true, recovery_codes=true))]
     #[allow(clippy::too_many_arguments)] // keyword-only in Python
     fn new(
         py: Python<'_>,
@@ -48,6 +48,7 @@ impl KratosSandbox {
         schemas_are_redirected: bool,
         batches: bool,
         failed_batches_are_refused: bool,
+        conflicts_refuse_batches: bool,
         recovery_links: bool,
         recovery_codes: bool,
     ) -> PyResult<Self> {
@@ -65,6 +66,7 @@ impl KratosSandbox {
             schemas_are_redirected,
             batches,
             failed_batches_are_refused,
+            conflicts_refuse_batches,
             recovery_links,
             recovery_codes,
         };

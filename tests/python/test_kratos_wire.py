@@ -24,7 +24,7 @@ class Recorder(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *, refuses: bool) -> None:
+    def __init__(self, *, refuses: int | None) -> None:
         """Listens on a port of its own."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.refuses = refuses
@@ -64,11 +64,21 @@ class Handler(BaseHTTPRequestHandler):
         items = json.loads(body)["identities"]
         self.server.batches.append(items)
         if self.server.refuses:
-            said = f"Cannot take {body} with {self.headers['Authorization']}"
-            self._answer(400, {"error": {"code": 400, "message": said, "reason": said, "details": {"body": body}}})
+            self._refuse(body)
         else:
             made = [{"action": "create", "identity": str(uuid.uuid4()), "patch_id": item["patch_id"]} for item in items]
             self._answer(200, {"identities": made})
+
+    def do_POST(self) -> None:
+        """Says of one what is wrong with it."""
+        assert self.path == IDENTITIES
+        assert self.server.refuses
+        self._refuse(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+    def _refuse(self, body: str) -> None:
+        said = f"Cannot take {body} with {self.headers['Authorization']}"
+        status = self.server.refuses or 400
+        self._answer(status, {"error": {"code": status, "message": said, "reason": said, "details": {"body": body}}})
 
     def _answer(self, status: int, body: object) -> None:
         content = json.dumps(body).encode()
@@ -80,8 +90,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def recorder(*, refuses: bool = False) -> Iterator[Recorder]:
-    """A server while the block lasts."""
+def recorder(*, refuses: int | None = None) -> Iterator[Recorder]:
+    """A server while the block lasts. `refuses`: with this status."""
     with Recorder(refuses=refuses) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -167,7 +177,7 @@ def test_what_the_server_repeats_is_scrubbed(run: Run, folder: Path) -> None:
         f"email,initial_password,password_hash\na@example.com,{password},\nb@example.com,,{hashed}\nc@example.com,,\n",
     )
     outs = ("--errors-out", "errors.json", "--results-out", "results.json", "--progress", "json", "--json")
-    with recorder(refuses=True) as server:
+    with recorder(refuses=400) as server:
         done = run(
             *("import", "users.csv", *KRATOS, "--base-url", server.url, *outs),
             KRATOS_ADMIN_TOKEN=token,

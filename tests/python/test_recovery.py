@@ -8,11 +8,14 @@ import os
 import random
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +167,106 @@ def test_recovery_emails_are_written_to_a_file_for_the_mail_provider(importer: I
     assert importer.run("users2.csv").wait().ok
     assert importer.recover(out=name, per_minute=FAST).wait().sent == 1
     assert len(lines(name)) == 4, "of another run, behind the others"
+
+
+def killed_after(summary: RecoverySummary, record: int, out: str) -> None:
+    """Leaves a sending as a kill does between the line of a user and the note that it is on disk."""
+    with closing(sqlite3.connect(Path(summary.folder) / "journal.sqlite3")) as journal, journal:
+        noted = journal.execute(
+            "UPDATE recovery SET state = 1, note = ? WHERE step_id = (SELECT id FROM step WHERE by_record = ?)",
+            (str(Path(out).absolute()), record),
+        )
+        assert noted.rowcount == 1
+
+
+@pytest.mark.parametrize("name", ["links.csv", "links.jsonl"])
+@pytest.mark.parametrize("record", [1, 3])
+def test_recovery_emails_whose_file_was_taken_away_are_in_doubt_for_good(
+    importer: Importer, name: str, record: int
+) -> None:
+    killed_after(importer.recover(out=name, per_minute=FAST).wait(), record, name)
+    Path(name).rename("mailed")
+    # The second one finds the file that the first one has made.
+    for _ in range(2):
+        summary = importer.recover(out=name, per_minute=FAST).wait()
+        assert (summary.exit_code, figures(summary)) == (1, (2, 0, 1, 0, 0))
+        assert [(one.state, one.record_number) for one in summary.unsent] == [("in_doubt", record)]
+        assert lines(name) == []
+
+
+@pytest.mark.parametrize("name", ["links.csv", "links.jsonl"])
+def test_recovery_emails_whose_file_was_emptied_or_replaced_are_in_doubt(importer: Importer, name: str) -> None:
+    killed_after(importer.recover(out=name, per_minute=FAST).wait(), 3, name)
+    kept = Path(name).read_bytes()
+    Path("users2.csv").write_text("email\nlate@example.com\n", encoding="utf-8")
+    assert importer.run("users2.csv").wait().ok
+    assert importer.recover(out=f"late-{name}", per_minute=FAST).wait().sent == 1
+    _, earlier = importer.runs()
+    for content in (b"", Path(f"late-{name}").read_bytes()):
+        Path(name).write_bytes(content)
+        summary = importer.recover(earlier.id, out=name, per_minute=FAST).wait()
+        assert figures(summary) == (2, 0, 1, 0, 0)
+        assert [line["email"] for line in lines(name)] == ["late@example.com"] * bool(content)
+        killed_after(summary, 3, name)
+    # What is something else by now is refused before anything is settled.
+    Path(name).write_text("a note\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="is no file of recovery links"):
+        importer.recover(earlier.id, out=name)
+    Path(name).write_bytes(kept)
+    assert figures(importer.recover(earlier.id, out=name, per_minute=FAST).wait()) == (3, 0, 0, 0, 0)
+    assert Path(name).read_bytes() == kept
+
+
+@pytest.mark.parametrize("name", ["links.csv", "links.jsonl"])
+def test_recovery_emails_whose_file_is_as_it_was_left_are_in_it_once(importer: Importer, name: str) -> None:
+    killed_after(importer.recover(out=name, per_minute=FAST).wait(), 3, name)
+    assert figures(importer.recover(out=name, per_minute=FAST).wait()) == (3, 0, 0, 0, 0)
+    assert [str(line["record_number"]) for line in lines(name)] == ["1", "2", "3"]
+    torn = Path(name).read_bytes()[:-9]
+    killed_after(importer.recover(out=name, per_minute=FAST).wait(), 3, name)
+    Path(name).write_bytes(torn)
+    assert figures(importer.recover(out=name, per_minute=FAST).wait()) == (3, 0, 0, 0, 0)
+    assert [str(line["record_number"]) for line in lines(name)] == ["1", "2", "3"]
+
+
+def test_recovery_emails_are_sent_after_the_wrong_server_had_none_of_the_users(
+    run: Run, folder: Path, kratos: KratosSandbox
+) -> None:
+    write(folder / "users.csv", people(3))
+    with kratos.serve() as server:
+        url = server.url
+        assert run("import", "users.csv", "--target", "kratos", "--quiet", KRATOS_ADMIN_URL=url).returncode == 0
+    port = int(url.rpartition(":")[2])
+    flags = ("recovery", "send", "latest", "--out", "links.jsonl", "--per-minute", "60000")
+    with KratosSandbox(seed=7).serve(port):
+        for _ in range(2):
+            elsewhere = run(*flags, KRATOS_ADMIN_URL=url)
+            assert elsewhere.returncode == 1, elsewhere.stderr
+            assert "Status: Failed" in elsewhere.stdout and "Gone: 3" in elsewhere.stdout
+            assert "None of the 3 users" in elsewhere.stderr and "another server" in elsewhere.stderr
+        document = run(*flags, "--json", KRATOS_ADMIN_URL=url).document
+        assert (document["status"], document["stopped"]["kind"], document["gone"]) == ("Failed", "elsewhere", 3)
+    with kratos.serve(port):
+        ended = run(*flags, KRATOS_ADMIN_URL=url)
+    assert ended.returncode == 0, ended.stderr
+    assert "Status: Sent" in ended.stdout and "Gone" not in ended.stdout
+    assert [line["record_number"] for line in lines("links.jsonl")] == [1, 2, 3]
+
+
+def test_recovery_emails_of_some_users_who_are_gone_are_no_failure(importer: Importer, kratos: KratosSandbox) -> None:
+    [first] = [one["id"] for one in kratos.dump()["identities"] if one["traits"]["email"] == "user1@example.com"]
+    with kratos.serve() as server:
+        asked = urllib.request.Request(f"{server.url}/admin/identities/{first}", method="DELETE")
+        urllib.request.urlopen(asked, timeout=30).close()
+    # The second one looks for nobody else, and knows by whom it has sent to that this is the directory.
+    for progress in ((0, 3), (2, 3)):
+        sending = importer.recover(out="links.jsonl", per_minute=FAST)
+        assert sending.progress[1] == progress[1] and sending.progress[0] >= progress[0]
+        summary = sending.wait()
+        assert sending.progress == (3, 3)
+        assert (summary.ok, summary.status, figures(summary)) == (True, "Sent", (2, 0, 0, 1, 0))
+        assert [(one.state, one.record_number) for one in summary.unsent] == [("gone", 1)]
+    assert len(lines("links.jsonl")) == 2
 
 
 def test_recovery_options_that_cannot_be_used_are_refused(importer: Importer) -> None:

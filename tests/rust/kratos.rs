@@ -14,7 +14,7 @@ use workos_importer_core::directory::kratos as directory;
 use workos_importer_core::directory::{Directory, OnExisting};
 use workos_importer_core::engine::Ended;
 use workos_importer_core::journal::Verdict;
-use workos_importer_core::row::{IdentityRules, Kind, RowKind};
+use workos_importer_core::row::{IdentityRules, IdentitySchema, Kind, RowKind};
 use workos_importer_core::wire::InProcess;
 use workos_importer_sandbox::kratos::{Kratos, Settings};
 use workos_importer_sandbox::{Fault, Faults, Script};
@@ -205,7 +205,12 @@ fn a_batch_that_is_refused_as_a_whole_is_halved_until_the_bad_row_is_found() {
     scenario.meddle(|_, request| {
         let body = request.body.as_deref().unwrap_or_default();
         let text = String::from_utf8_lossy(body);
-        if request.method == Method::PATCH && text.contains("user17@x.com") {
+        let is_bad = text.contains("user17@x.com");
+        if is_bad && request.method == Method::PATCH {
+            let error = json!({"error": {"code": 400, "message": "none of them can be made"}});
+            return Meddle::Answer(answer(400, &error, &[]));
+        }
+        if is_bad {
             let error =
                 json!({"error": {"code": 400, "message": "no identity can be made of this"}});
             return Meddle::Answer(answer(400, &error, &[]));
@@ -222,6 +227,154 @@ fn a_batch_that_is_refused_as_a_whole_is_halved_until_the_bad_row_is_found() {
     assert_eq!(emails(&kratos).len(), 63);
     // The whole, and two halves for each of the six times that it can be halved.
     assert_eq!(done.calls_of("create identities"), 13);
+    // What is wrong with the one is told by a call of its own.
+    assert_eq!(done.calls_of("create identity"), 1);
+}
+
+/// Of a server with MySQL one conflict refuses the whole batch. What a look explains is left out the next time; what it
+/// does not is found by halving.
+#[test]
+fn a_conflict_that_no_look_explains_fails_its_row_alone() {
+    let mysql = || {
+        let mut schema = workos_importer_sandbox::kratos::default_schema();
+        schema["properties"]["traits"]["properties"]["role"]["ory.sh/kratos"] =
+            json!({"credentials": {"password": {"identifier": true}}});
+        let kratos = server(Settings {
+            conflicts_refuse_batches: true,
+            schemas: vec![("default".to_owned(), schema)],
+            ..Settings::default()
+        });
+        there(
+            &kratos,
+            json!({"schema_id": "default", "traits": {"email": "other@x.com", "role": "r7"}}),
+        );
+        kratos
+    };
+    let file = |external_id: &dyn Fn(usize) -> usize, first: usize| {
+        let mut csv = "email,role,external_id\n".to_owned();
+        for number in first..first + 100 {
+            let external_id = external_id(number);
+            csv.push_str(&format!("u{number}@x.com,r{number},e{external_id}\n"));
+        }
+        csv
+    };
+    // Nobody knows that the role is something to sign in with, as somebody's old schema may not say.
+    let kratos = mysql();
+    let done = into(&kratos, &file(&|number| number, 0)).run();
+    assert_eq!(done.ended, Ended::Complete);
+    assert_eq!((emails(&kratos).len(), done.tally.failed()), (100, 1));
+    assert_eq!(done.code(8), "user_create_failed");
+    assert!(done.calls_of("create identities") < 30, "{:?}", done.calls);
+    // Two rows share an id.
+    let kratos = mysql();
+    let shared = |number| if number == 150 { 110 } else { number };
+    let done = into(&kratos, &file(&shared, 100)).run();
+    assert_eq!((emails(&kratos).len(), done.tally.failed()), (100, 1));
+    assert_eq!(done.code(51), "user_conflict");
+    assert!(
+        done.message(51).contains("record 11"),
+        "{}",
+        done.message(51)
+    );
+}
+
+/// What the schema marks is looked for, whatever it is called.
+#[test]
+fn identities_are_found_by_what_they_sign_in_with() {
+    let schema = json!({"properties": {"traits": {"type": "object", "properties": {
+        "email": {"type": "string", "ory.sh/kratos": {"recovery": {"via": "email"}}},
+        "role": {"type": "string", "ory.sh/kratos": {"credentials": {"password": {"identifier": true}}}}
+    }}}});
+    let kratos = server(Settings {
+        schemas: vec![("default".to_owned(), schema.clone())],
+        ..Settings::default()
+    });
+    kratos.script(Script {
+        method: Some(Method::PATCH),
+        path: "/admin/identities".into(),
+        skip: 0,
+        fault: Fault::ResetAfter,
+        times: 1,
+    });
+    let rules = IdentityRules {
+        schema: Some(IdentitySchema::new(schema).unwrap()),
+        ..IdentityRules::default()
+    };
+    let csv = "email,role\na@x.com,Ada\nb@x.com,bob\n";
+    let run = || {
+        let mut scenario = into(&kratos, csv);
+        scenario.identities = Some(Arc::new(rules.clone()));
+        scenario.run()
+    };
+    let done = run();
+    assert_eq!(done.outcomes(), ["created"; 2]);
+    assert_eq!(done.evidence(1), "inferred");
+    assert_eq!(run().outcomes(), ["unchanged"; 2]);
+    assert_eq!(emails(&kratos).len(), 2);
+}
+
+/// Who signs in with nothing, and has no id of ours, cannot be seen: after a lost answer nobody is made again.
+#[test]
+fn who_cannot_be_found_is_never_sent_again() {
+    let schema = json!({"properties": {"traits": {"type": "object", "properties": {"email": {"type": "string"}}}}});
+    for csv in [
+        "email\na@x.com\nb@x.com\n",
+        "email,external_id\na@x.com,1\nb@x.com,2\n",
+    ] {
+        let kratos = server(Settings {
+            schemas: vec![("default".to_owned(), schema.clone())],
+            ..Settings::default()
+        });
+        kratos.script(Script {
+            method: Some(Method::PATCH),
+            path: "/admin/identities".into(),
+            skip: 0,
+            fault: Fault::ResetAfter,
+            times: 1,
+        });
+        let served = IdentitySchema::new(schema.clone()).unwrap().served();
+        let mut scenario = into(&kratos, csv);
+        scenario.identities = Some(Arc::new(IdentityRules {
+            schema: Some(served),
+            ..IdentityRules::default()
+        }));
+        let done = scenario.run();
+        let has_ids = csv.contains("external_id");
+        let expected = if has_ids { "created" } else { "failed" };
+        assert_eq!(done.outcomes(), [expected; 2]);
+        assert_eq!(emails(&kratos).len(), 2);
+        assert_eq!(done.calls_of("create identities"), 1);
+    }
+}
+
+/// A gateway gives up, the server does not: what it makes after a look has come too early is still this run's.
+#[test]
+fn what_arrives_late_is_still_of_this_run() {
+    let kratos = server(Settings {
+        latency: (Duration::from_secs(4), Duration::from_secs(4)),
+        ..Settings::default()
+    });
+    let late = kratos.clone();
+    let times = std::sync::atomic::AtomicU64::new(0);
+    let mut scenario = into(&kratos, &people(5, ""));
+    scenario.policy.on_existing = OnExisting::Fail;
+    scenario.meddle(move |_, request| {
+        if request.method != Method::PATCH {
+            return Meddle::Pass;
+        }
+        match times.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Meddle::Answer(answer(504, &json!({}), &[])),
+            _ => {
+                let body: Value = serde_json::from_slice(request.body.as_deref().unwrap()).unwrap();
+                late.seed(Method::PATCH, "/admin/identities", &body);
+                Meddle::Pass
+            }
+        }
+    });
+    let done = scenario.run();
+    assert_eq!(done.outcomes(), ["created"; 5]);
+    assert_eq!(done.evidence(1), "inferred");
+    assert_eq!(emails(&kratos).len(), 5);
 }
 
 #[test]

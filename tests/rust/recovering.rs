@@ -15,7 +15,9 @@ use workos_importer_core::clock::Clock;
 use workos_importer_core::directory::kratos as directory;
 use workos_importer_core::directory::{Directory, RecoveryMethod};
 use workos_importer_core::journal::{Journal, RecoveryCounts, RecoveryState, Store};
-use workos_importer_core::recovery::{Recover, RecoveryOptions, Sending, SendingError, Settled};
+use workos_importer_core::recovery::{
+    Recover, RecoveryOptions, Sending, SendingError, Settled, settle_earlier,
+};
 use workos_importer_core::report::RecoveryFile;
 use workos_importer_core::row::{IdentityRules, Kind, RowKind};
 use workos_importer_core::wire::InProcess;
@@ -124,9 +126,14 @@ async fn sending<'a>(
     into: Option<&Path>,
 ) -> Sending<'a> {
     let into = into.map(|path| path.display().to_string());
-    let handed = |path: &str, ids: &[&str]| RecoveryFile::has(Path::new(path), ids);
-    let begun = Sending::begin(directory, journal, clock.clone(), options, into, handed);
+    let begun = Sending::begin(directory, journal, clock.clone(), options, into);
     begun.await.unwrap()
+}
+
+/// Looks up what earlier processes had begun, before there is a file of this one.
+async fn settled(journal: &Journal) {
+    let handed = |path: &str, ids: &[&str]| RecoveryFile::has(Path::new(path), ids);
+    settle_earlier(journal, handed).await.unwrap();
 }
 
 async fn next(sending: &mut Sending<'_>) -> Option<Recover> {
@@ -310,6 +317,73 @@ fn recovery_emails_of_users_who_are_gone_are_noted_and_take_no_turn() {
 }
 
 #[test]
+fn recovery_emails_of_users_who_are_gone_are_sent_where_they_are_there_again() {
+    let run = Imported::new(3);
+    // The same address, and another server behind it.
+    let elsewhere = Imported::new(0);
+    virtual_time(async {
+        let clock = clock();
+        let directory = elsewhere.directory(&clock);
+        let journal = run.open();
+        for _ in 0..2 {
+            let mut sending = begun(&directory, &journal, &clock, None).await;
+            assert!(send_all(&mut sending).await.is_empty());
+            assert_eq!((sending.passed(), sending.gone()), (3, 3));
+            assert!(sending.is_elsewhere().await.unwrap());
+        }
+        drop(journal);
+        let gone = RecoveryCounts {
+            gone: 3,
+            ..RecoveryCounts::default()
+        };
+        assert_eq!(run.counts(), gone);
+        let directory = run.directory(&clock);
+        let journal = run.open();
+        let mut sending = begun(&directory, &journal, &clock, None).await;
+        assert_eq!(send_all(&mut sending).await.len(), 3);
+        assert!(!sending.is_elsewhere().await.unwrap());
+        drop(journal);
+        let sent = RecoveryCounts {
+            sent: 3,
+            ..RecoveryCounts::default()
+        };
+        assert_eq!(run.counts(), sent);
+    });
+}
+
+#[test]
+fn recovery_emails_of_the_last_users_who_are_gone_do_not_mean_another_server() {
+    let run = Imported::new(3);
+    virtual_time(async {
+        let clock = clock();
+        let directory = run.directory(&clock);
+        let delete = |id: &str| {
+            let path = format!("/admin/identities/{id}");
+            run.kratos.seed(Method::DELETE, &path, &Value::Null);
+        };
+        delete(&run.ids[2]);
+        let journal = run.open();
+        let mut sending = begun(&directory, &journal, &clock, None).await;
+        assert_eq!(send_all(&mut sending).await.len(), 2);
+        assert!(!sending.is_elsewhere().await.unwrap());
+        // Nobody else is left to be looked for, and the one who was sent to last is there.
+        let mut sending = begun(&directory, &journal, &clock, None).await;
+        assert!(send_all(&mut sending).await.is_empty());
+        assert_eq!((sending.passed(), sending.gone()), (1, 1));
+        assert!(!sending.is_elsewhere().await.unwrap());
+        delete(&run.ids[1]);
+        assert!(sending.is_elsewhere().await.unwrap());
+        let down = Fault::Status {
+            status: StatusCode::BAD_GATEWAY,
+            applied: false,
+        };
+        run.kratos.fail_next(None, "/admin", down, 100_000);
+        let away = sending.is_elsewhere().await;
+        assert!(matches!(away, Err(SendingError::Away(_))), "{away:?}");
+    });
+}
+
+#[test]
 fn recovery_emails_that_fail_are_tried_again_by_the_next_sending() {
     let run = Imported::new(4);
     virtual_time(async {
@@ -480,6 +554,7 @@ async fn into_file(run: &Imported, path: &Path, death: Option<(u64, Death)>) {
     let clock = clock();
     let directory = run.directory(&clock);
     let journal = run.open();
+    settled(&journal).await;
     let mut file = RecoveryFile::open(path).unwrap();
     let mut sending = begun(&directory, &journal, &clock, Some(path)).await;
     let mut count = 0;
@@ -587,6 +662,7 @@ fn recovery_emails_to_a_program_are_in_doubt_where_it_was_killed_and_never_hande
         let journal = run.open();
         // Also not into a file, which cannot know of it.
         let file = run.folder.path().join("links.csv");
+        settled(&journal).await;
         drop(RecoveryFile::open(&file).unwrap());
         let mut sending = begun(&directory, &journal, &clock, Some(&file)).await;
         assert!(send_all(&mut sending).await.is_empty());
@@ -612,24 +688,62 @@ fn recovery_emails_to_a_program_are_in_doubt_where_it_was_killed_and_never_hande
 }
 
 #[test]
-fn recovery_emails_into_a_file_that_was_taken_away_are_in_doubt() {
-    let run = Imported::new(2);
-    let (path, other) = (
-        run.folder.path().join("a.csv"),
-        run.folder.path().join("b.csv"),
-    );
-    virtual_time(async {
-        into_file(&run, &path, Some((1, Death::Written))).await;
-        fs::remove_file(&path).unwrap();
-        into_file(&run, &other, None).await;
+fn recovery_emails_into_a_file_that_was_taken_away_are_in_doubt_for_good() {
+    // Whether the next sending makes a file of the same name, or another one.
+    for name in ["a.csv", "b.csv"] {
+        let run = Imported::new(2);
+        let path = run.folder.path().join("a.csv");
+        let other = run.folder.path().join(name);
+        virtual_time(async {
+            into_file(&run, &path, Some((1, Death::Written))).await;
+            fs::rename(&path, run.folder.path().join("mailed.csv")).unwrap();
+            into_file(&run, &other, Some((1, Death::Made))).await;
+            into_file(&run, &other, None).await;
+            into_file(&run, &path, None).await;
+        });
+        let expected = BTreeMap::from([(run.ids[1].clone(), 1)]);
+        assert_eq!(users_of(&other), expected, "{name}");
+        let expected = RecoveryCounts {
+            sent: 1,
+            in_doubt: 1,
+            ..RecoveryCounts::default()
+        };
+        assert_eq!(run.counts(), expected, "{name}");
+    }
+}
+
+#[test]
+fn recovery_emails_into_a_file_that_was_emptied_or_replaced_are_in_doubt() {
+    // Its users have other ids.
+    let another = Kratos::new(Settings {
+        seed: 7,
+        ..Settings::default()
     });
-    assert_eq!(users_of(&other).len(), 1);
-    let expected = RecoveryCounts {
-        sent: 1,
-        in_doubt: 1,
-        ..RecoveryCounts::default()
-    };
-    assert_eq!(run.counts(), expected);
+    let another = Imported::on(another, 1);
+    let there = another.folder.path().join("links.csv");
+    virtual_time(into_file(&another, &there, None));
+    for content in [Vec::new(), fs::read(&there).unwrap()] {
+        for death in [Death::Begun, Death::Written] {
+            let run = Imported::new(3);
+            let path = run.folder.path().join("links.csv");
+            virtual_time(async {
+                into_file(&run, &path, Some((2, death))).await;
+                fs::write(&path, &content).unwrap();
+                into_file(&run, &path, None).await;
+            });
+            // The last one only.
+            let ours = users_of(&path)
+                .into_keys()
+                .filter(|id| run.ids.contains(id));
+            assert_eq!(ours.collect::<Vec<_>>(), run.ids[2..], "{death:?}");
+            let expected = RecoveryCounts {
+                sent: 2,
+                in_doubt: 1,
+                ..RecoveryCounts::default()
+            };
+            assert_eq!(run.counts(), expected, "{death:?}");
+        }
+    }
 }
 
 #[test]

@@ -146,15 +146,16 @@ fn a_deletion_whose_answer_is_lost_is_looked_at_again_before_it_is_repeated() {
 }
 
 #[test]
-fn one_person_under_two_emails_stays_if_either_row_succeeded() {
-    // The second row finds the first row's user by its external id, and has no organization to fail for.
-    let scenario = scenario("a@x.com,crm-1,acme,wizard\nb@x.com,crm-1,,\n");
+fn rows_of_two_emails_with_one_external_id_are_not_made_one_person() {
+    // The second row finds the first row's user by its external id: whose it is, nobody can tell.
+    let scenario = scenario("a@x.com,crm-1,acme,admin\nb@x.com,crm-1,,\n");
     let done = scenario.run();
-    assert_eq!(done.outcomes(), ["failed", "unchanged"]);
-    assert_eq!(done.id(1, Kind::User), done.id(2, Kind::User));
+    assert_eq!(done.outcomes(), ["created", "failed"]);
+    assert_eq!(done.code(2), "user_conflict");
+    assert!(done.message(2).contains("a@x.com, which record 1"));
     assert_eq!(
-        (done.tally.taken_back, emails(&scenario.sandbox).len()),
-        (0, 1)
+        (done.tally.taken_back, emails(&scenario.sandbox)),
+        (0, vec!["a@x.com".to_owned()])
     );
 }
 

@@ -33,26 +33,41 @@ pub(super) fn names_of_user(user: &UserClaim) -> Vec<Name> {
         .collect()
 }
 
-/// The state of a user by what these names were found to be; `None`: the next one has to be looked up too. Who has the
-/// row's external id already is not looked for by it.
+/// The state of a user by what these names were found to be; `None`: the next one has to be looked up too.
 pub(super) fn state_of_user(user: &UserClaim, found: &[Option<Found>]) -> Option<State> {
-    let one = |found: &Option<Found>| found.clone().map_or(State::Absent, State::Found);
-    let by_email = found.first()?;
-    let Some(external_id) = &user.external_id else {
-        return Some(one(by_email));
+    state_by_names(1, user.external_id.as_deref(), found)
+}
+
+/// The same for a user with so many names before the external id. Who has the row's external id already is not looked for by
+/// it.
+pub(super) fn state_by_names(
+    names: usize,
+    external_id: Option<&str>,
+    found: &[Option<Found>],
+) -> Option<State> {
+    let by_names = found.get(..names)?;
+    let mut by_names = by_names.iter().flatten();
+    let first = by_names.next();
+    let other = by_names.find(|other| first.is_some_and(|first| first.id != other.id));
+    let by_external_id = match (external_id, first) {
+        (None, _) => None,
+        (Some(external_id), Some(found)) if has_external_id(found, external_id) => None,
+        (Some(_), _) => found.get(names)?.as_ref(),
     };
-    let has_it = by_email.as_ref().is_some_and(|found| {
-        matches!(&found.details, Details::User(user) if user.external_id.as_ref() == Some(external_id))
-    });
-    if has_it {
-        return Some(one(by_email));
-    }
-    Some(match (by_email, found.get(1)?) {
-        (Some(one), Some(other)) if one.id != other.id => State::Conflict {
+    let other = other
+        .or_else(|| by_external_id.filter(|other| first.is_some_and(|first| first.id != other.id)));
+    Some(match (first, other) {
+        (Some(one), Some(other)) => State::Conflict {
             by_email: one.id.clone(),
             by_external_id: other.id.clone(),
         },
-        (Some(found), _) | (None, Some(found)) => State::Found(found.clone()),
-        (None, None) => State::Absent,
+        _ => first
+            .or(by_external_id)
+            .cloned()
+            .map_or(State::Absent, State::Found),
     })
+}
+
+fn has_external_id(found: &Found, external_id: &str) -> bool {
+    matches!(&found.details, Details::User(user) if user.external_id.as_deref() == Some(external_id))
 }

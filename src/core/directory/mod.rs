@@ -163,6 +163,25 @@ pub struct IdentityDetails {
     pub state: Option<String>,
     pub metadata_public: Option<Map<String, Value>>,
     pub metadata_admin: Option<Map<String, Value>>,
+    /// The address that the directory itself would write to. It follows from the traits, and is no part of what is compared.
+    #[serde(skip)]
+    pub recovery_address: Option<String>,
+}
+
+impl IdentityDetails {
+    /// Whether any of its traits is this text, in whatever case.
+    pub fn says(&self, text: &str) -> bool {
+        self.traits.values().any(|value| is_said_in(value, text))
+    }
+}
+
+fn is_said_in(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(said) => said.eq_ignore_ascii_case(text),
+        Value::Object(parts) => parts.values().any(|part| is_said_in(part, text)),
+        Value::Array(items) => items.iter().any(|item| is_said_in(item, text)),
+        _ => false,
+    }
 }
 
 /// How a claim is ensured when nothing is known about it yet.
@@ -205,6 +224,8 @@ pub struct Write {
     pub body: Option<Bytes>,
     /// The answer has to be compared with the claim again: this write did only a part.
     pub compare_again: bool,
+    /// It was refused together with others before, and nothing of it was there: it may be what they were refused for.
+    pub is_suspect: bool,
     /// What to do where the environment allows one role only.
     pub fallback: Option<Box<Fallback>>,
     /// JSON for the journal of what it changes: the names of a user's fields, or a membership's roles and state as they

@@ -10,8 +10,8 @@ use super::settled::{Ensured, Progress, existing, recall};
 use super::snapshot::CallErrorOrJournal;
 use super::{Ended, Engine};
 use crate::directory::{
-    Applied, Approach, Ask, BeforeSend, CallError, Change, Refusal, Settling, State, Then, Write,
-    as_it_was_sent,
+    Applied, Approach, Ask, BeforeSend, CallError, Change, Details, Refusal, Settling, State, Then,
+    Write, as_it_was_sent,
 };
 use crate::journal::outcome::Effect;
 use crate::journal::{JournalError, OpenIntent, Remembered};
@@ -261,6 +261,12 @@ impl Engine<'_> {
             if let (State::Found(found), Some(_)) = (&current, progress.did) {
                 progress.seen = Some(found.clone());
             }
+            if let Some(refusal) = self
+                .made_for_another_row(key, ask, &current, progress)
+                .await?
+            {
+                return Err(Failure::Row(refusal));
+            }
             if let (State::Absent, Some(refusal)) = (&current, progress.looked_because.take()) {
                 return Err(Failure::Row(refusal));
             }
@@ -298,7 +304,11 @@ impl Engine<'_> {
                 return Err(Failure::Row(refusal));
             }
             progress.writes += 1;
-            let wrote = self.write(key, ask, *write, progress, (&current, &mut state));
+            let write = Write {
+                is_suspect: progress.is_suspect,
+                ..*write
+            };
+            let wrote = self.write(key, ask, write, progress, (&current, &mut state));
             match (wrote.await?, current) {
                 (Wrote::Done(ensured), _) => return Ok(ensured),
                 (Wrote::AsItIs, State::Found(found)) => {
@@ -333,6 +343,51 @@ impl Engine<'_> {
             }
             Some(Err(error)) => Err(Failure::Row(self.directory.refusal(key.kind, &error))),
             None => Err(Failure::Row(self.in_doubt(key, progress))),
+        }
+    }
+
+    /// A user who is found by the external id alone, and is that of another row: one id names one user, and making this row
+    /// true would make the other one untrue.
+    async fn made_for_another_row(
+        &self,
+        key: &StepKey,
+        ask: &Ask<'_>,
+        current: &State,
+        progress: &Progress,
+    ) -> Result<Option<Refusal>, JournalError> {
+        let (Claim::User(user), State::Found(found)) = (ask.claim, current) else {
+            return Ok(None);
+        };
+        let (Some(external_id), Details::User(there)) = (&user.external_id, &found.details) else {
+            return Ok(None);
+        };
+        let is_by_it = there.external_id.as_ref() == Some(external_id)
+            && !there.email.eq_ignore_ascii_case(&user.email);
+        if !is_by_it || progress.is_known || progress.did.is_some() {
+            return Ok(None);
+        }
+        let (name, id) = (key.name.clone(), found.id.clone());
+        let other = self
+            .journal
+            .ask(move |store| store.row_of_the_same_user(&name, &id))
+            .await?;
+        Ok(other.map(|(record, email)| Refusal {
+            error_type: "user",
+            code: "user_conflict",
+            message: format!(
+                "The external_id {external_id} is that of {email}, which record {record} is about: two rows about different \
+                 users have one id. Correct one of the two."
+            ),
+            api: Default::default(),
+        }))
+    }
+
+    /// A look before may have come too early: what nobody waited for any more can have arrived until now, and be what is in
+    /// the way.
+    fn refused_for_what_is_there(&self, progress: &mut Progress) {
+        if let Some((_, doubt)) = &mut progress.in_doubt {
+            let now = self.clock.now();
+            *doubt = self.directory.doubt_since(now, now).and(Some(*doubt));
         }
     }
 
@@ -385,6 +440,7 @@ impl Engine<'_> {
                 ..
             }) => {
                 progress.looked_because = Some(refusal);
+                self.refused_for_what_is_there(progress);
                 Ok(Wrote::Again)
             }
             // Whose fault it was is not known: what is not there is sent again.
@@ -393,6 +449,8 @@ impl Engine<'_> {
                 ..
             }) => {
                 progress.last_error = Some(refusal);
+                progress.is_suspect = true;
+                self.refused_for_what_is_there(progress);
                 Ok(Wrote::Again)
             }
             Some(Applied::Refused {

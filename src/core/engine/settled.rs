@@ -44,6 +44,8 @@ pub(super) struct Progress {
     about: Option<String>,
     /// The object as it was seen after a write of this step.
     pub(super) seen: Option<Found>,
+    /// The write was refused together with others, and nothing of it was there.
+    pub(super) is_suspect: bool,
     /// The refusal that made us look: it counts if there is nothing to be found.
     pub(super) looked_because: Option<Refusal>,
     pub(super) last_error: Option<Refusal>,

@@ -29,7 +29,7 @@ pub(super) async fn learn_schema(
         ))
     })?;
     options.identities = Some(Arc::new(IdentityRules {
-        schema: Some(schema),
+        schema: Some(schema.served()),
         ..rules.as_ref().clone()
     }));
     Ok(())

@@ -1,5 +1,6 @@
 //! Owns the files that a run leaves where its caller wants them: the error file, the results, the audit file.
 
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use super::reporter::Errors;
 use super::runs::{FoundRun, export_results};
 use crate::journal::{Before, JournalError, Store};
 use crate::report::{AuditFile, AuditedRun, ErrorFile};
+use crate::source::expand_home;
 
 /// The audit file of a run whose caller reads it line by line.
 const AUDIT: &str = "audit.jsonl";
@@ -117,6 +119,25 @@ pub(super) fn check_place(path: &Path) -> Result<(), StartError> {
         });
     }
     Ok(())
+}
+
+/// Refuses to write where it is read from: the source may be the only one of its kind.
+pub(super) fn check_is_not_source(path: &Path, source: &str) -> Result<(), StartError> {
+    let same = match (
+        fs::canonicalize(path),
+        fs::canonicalize(expand_home(source)),
+    ) {
+        (Ok(path), Ok(source)) => path == source,
+        // What is not there yet is no source.
+        _ => false,
+    };
+    match same {
+        false => Ok(()),
+        true => Err(StartError::Output {
+            path: path.display().to_string(),
+            reason: "it is the file that is read. Name another one".to_owned(),
+        }),
+    }
 }
 
 /// The files that an import leaves behind, of a run that had done it all.

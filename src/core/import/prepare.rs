@@ -17,7 +17,9 @@ use super::folder::{Folder, Looking};
 use super::judging::AskedByEvents;
 use super::kept_pace::check_pace;
 use super::options::{Again, ImportOptions, Input, Purpose, rules_of, without_plan};
-use super::outputs::{absolute, audit_file_of, check_place, error_file_of, write_files_of};
+use super::outputs::{
+    absolute, audit_file_of, check_is_not_source, check_place, error_file_of, write_files_of,
+};
 use super::reading::{Fed, FedRows, Warnings};
 use super::reporter::{Counters, Errors};
 use super::runs::{FoundRun, find_run};
@@ -149,6 +151,9 @@ pub(super) fn prepare(
         Input::Path { path, format } => {
             if options.strict && path == "-" {
                 return Err(strict_needs_two_readings());
+            }
+            for output in options.errors_out.iter().chain(&options.results_out) {
+                check_is_not_source(output, &path)?;
             }
             let source = source::open(&path, &format)?;
             let names = (source.columns(), source.columns_grow());

@@ -1,5 +1,6 @@
 //! One sending of recovery links to the users of a run, from its checks to its figures: `recovery send RUN`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +26,9 @@ use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::engine::Halt;
 use crate::journal::{Journal, JournalError, RecoveryCounts, RecoveryLine, Store};
-use crate::recovery::{Recover, RecoveryOptions, Sending, SendingError, Settled};
+use crate::recovery::{
+    EarlierError, Recover, RecoveryOptions, Sending, SendingError, Settled, settle_earlier,
+};
 use crate::report::RecoveryFile;
 
 /// Who gets what is made.
@@ -46,8 +49,9 @@ pub struct RecoverySummary {
     pub counts: RecoveryCounts,
     pub api_calls: Vec<(&'static str, u64)>,
     pub duration_seconds: f64,
+    /// Also where nobody was there (`elsewhere`).
     pub stopped: Option<Stopped>,
-    /// 0 everybody was sent to, 1 some failed or are in doubt, 3, 4 or 130 as of an import.
+    /// 0 everybody was sent to who is there, 1 some failed or are in doubt or nobody was there, 3, 4 or 130 as of an import.
     pub exit_code: i32,
     pub folder: PathBuf,
 }
@@ -168,6 +172,7 @@ pub fn recover(
     check_how(&how)?;
     if let Receiver::File(path) = &receiver {
         check_place(path)?;
+        RecoveryFile::check(path).map_err(|error| refused(path, &error))?;
     }
     let connection = connect(&options, &target)?;
     let identity = Identity::of(None, None, String::new(), &target);
@@ -176,20 +181,23 @@ pub fn recover(
     let looking = Looking::begin(run_dir.as_deref())?;
     let folder = Folder::of(&run)?;
     is_in(&run, &identity, options.new_key)?;
+    // As it was left: the run does not go on.
+    let journal = Journal::reopen_to_undo(&folder.journal())?;
+    let handed = |path: &str, ids: &[&str]| RecoveryFile::has(Path::new(path), ids);
+    runtime.block_on(settle_earlier(&journal, handed))?;
+    // Not before: a file that was taken away would be there again, and nobody in it.
     let file = match &receiver {
         Receiver::Caller => None,
         Receiver::File(path) => Some(opened(path)?),
     };
-    // As it was left: the run does not go on.
-    let journal = Journal::reopen_to_undo(&folder.journal())?;
     let counts = Store::open(&folder.journal()).and_then(|store| store.recovery_counts());
     let counts = counts.map_err(JournalError::from)?;
     drop(looking);
     let (halt, halted) = watch::channel(Halt::Run);
     let (told, receiver) = mpsc::channel(1);
     let (answers, answered) = mpsc::channel(1);
-    // Those that failed are tried again.
-    let before = counts.settled() - counts.failed;
+    // Those that failed are tried again, and those who are gone looked for.
+    let before = counts.settled() - counts.failed - counts.gone;
     let settled = Arc::new(AtomicU64::new(before));
     let work = Work {
         run_id: folder.id.clone(),
@@ -232,17 +240,33 @@ fn check_how(how: &RecoveryOptions) -> Result<(), StartError> {
 
 /// The file at its place, and how the journal calls it.
 fn opened(path: &Path) -> Result<(RecoveryFile, String), StartError> {
-    let file = RecoveryFile::open(path).map_err(|error| StartError::Output {
+    let file = RecoveryFile::open(path).map_err(|error| refused(path, &error))?;
+    Ok((file, absolute(path)))
+}
+
+fn refused(path: &Path, error: &io::Error) -> StartError {
+    StartError::Output {
         path: path.display().to_string(),
         reason: error.to_string(),
-    })?;
-    Ok((file, absolute(path)))
+    }
+}
+
+impl From<EarlierError> for StartError {
+    fn from(error: EarlierError) -> Self {
+        match error {
+            EarlierError::Journal(error) => Self::Journal(error),
+            // It need not be the file that is to be written now.
+            EarlierError::File { .. } => Self::Options(error.to_string()),
+        }
+    }
 }
 
 /// Why a sending came to its end.
 enum Ended {
     Complete,
     Halted,
+    /// The directory has none of those who were looked for, so many.
+    Elsewhere(u64),
     Failed(SendingError),
     /// The file cannot be written.
     Output(String),
@@ -305,10 +329,9 @@ impl Work {
         directory: &dyn Directory,
         halt: &watch::Receiver<Halt>,
     ) -> Result<(), Ended> {
-        let handed = |path: &str, ids: &[&str]| RecoveryFile::has(Path::new(path), ids);
         let into = self.file.as_ref().map(|(_, path)| path.clone());
         let clock = Clock::System;
-        let sending = Sending::begin(directory, &self.journal, clock, self.how, into, handed);
+        let sending = Sending::begin(directory, &self.journal, clock, self.how, into);
         let mut sending = sending.await?;
         loop {
             let made = match unless_halted(halt, sending.next()).await {
@@ -316,7 +339,7 @@ impl Work {
                 Some(made) => made?,
             };
             let Some(made) = made else {
-                return Ok(());
+                break;
             };
             let recover = sending.hand_over(made).await?;
             let step = recover.step;
@@ -334,6 +357,16 @@ impl Work {
             let passed = self.before + sending.passed();
             self.settled.store(passed, Ordering::Relaxed);
         }
+        // Those after the last one who was handed anything.
+        let passed = self.before + sending.passed();
+        self.settled.store(passed, Ordering::Relaxed);
+        match unless_halted(halt, sending.is_elsewhere()).await {
+            None => Err(Ended::Halted),
+            Some(is_elsewhere) => match is_elsewhere? {
+                true => Err(Ended::Elsewhere(sending.gone())),
+                false => Ok(()),
+            },
+        }
     }
 
     fn summary(
@@ -350,7 +383,7 @@ impl Work {
                 Ended::Complete if is_partly => "Partly sent",
                 Ended::Complete => "Sent",
                 Ended::Halted => "Interrupted",
-                Ended::Failed(SendingError::Key(_)) => "Failed",
+                Ended::Failed(SendingError::Key(_)) | Ended::Elsewhere(_) => "Failed",
                 _ => "Stopped",
             },
             counts,
@@ -371,6 +404,7 @@ impl Work {
                 "Sending was interrupted. Send to the run again to go on.".to_owned(),
                 130,
             ),
+            Ended::Elsewhere(gone) => ("elsewhere", nobody_is_there(*gone), 1),
             Ended::Failed(error @ SendingError::Key(_)) => ("auth", error.to_string(), 3),
             Ended::Failed(error @ SendingError::Away(_)) => {
                 ("api", format!("{error} Send to the run again to go on."), 4)
@@ -380,11 +414,21 @@ impl Work {
                 let folder = self.folder.path.display();
                 ("journal", format!("In {folder}: {message}"), 4)
             }
-            Ended::Failed(error @ SendingError::Earlier { .. }) => ("output", error.to_string(), 4),
             Ended::Output(message) => ("output", message.clone(), 4),
         };
         Some((Stopped { kind, message }, code))
     }
+}
+
+fn nobody_is_there(gone: u64) -> String {
+    let who = match gone {
+        1 => "The user who was looked for is not in this directory.".to_owned(),
+        _ => format!("None of the {gone} users who were looked for is in this directory."),
+    };
+    format!(
+        "{who} It may be another server behind the same address: then send to the run again at the right one. Who is \
+         gone is looked for again each time."
+    )
 }
 
 /// Gives it to the caller, and waits for what became of it.

@@ -16,7 +16,8 @@ pub enum RecoveryState {
     HandedOver,
     /// Tried again when the run is sent to again.
     Failed,
-    /// The directory does not have the user any more.
+    /// The directory does not have the user. Looked for again when the run is sent to again: it may have been another
+    /// directory.
     Gone,
 }
 
@@ -61,6 +62,8 @@ pub struct DueRecovery {
     pub record_number: u64,
     /// The directory's id.
     pub user_id: String,
+    /// The email that the row has.
+    pub email: String,
 }
 
 /// A handing over that was begun, and whose end is not known.
@@ -112,8 +115,8 @@ impl Store {
     /// Up to `limit` users after `after` (from 0) who are to be handed something, in the order in which rows named them.
     pub fn due_recoveries(&self, after: i64, limit: usize) -> rusqlite::Result<Vec<DueRecovery>> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT s.id, s.by_record, s.remote_id {DUE} AND s.id > ?2
-             AND NOT EXISTS (SELECT 1 FROM recovery r WHERE r.step_id = s.id AND r.state <> 3)
+            "SELECT s.id, s.by_record, s.remote_id, s.name {DUE} AND s.id > ?2
+             AND NOT EXISTS (SELECT 1 FROM recovery r WHERE r.step_id = s.id AND r.state NOT IN (3, 4))
              ORDER BY s.id LIMIT ?3"
         ))?;
         let rows = statement.query_map(
@@ -123,6 +126,7 @@ impl Store {
                     step: row.get(0)?,
                     record_number: row.get(1)?,
                     user_id: row.get(2)?,
+                    email: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
                 })
             },
         )?;
@@ -142,6 +146,22 @@ impl Store {
                 "INSERT OR REPLACE INTO recovery (step_id, state, note, at) VALUES (?, ?, ?, ?)",
             )?
             .execute(params![step, state.code(), note, at.as_millisecond()])?;
+        Ok(())
+    }
+
+    /// What was being handed over to the user has arrived. Its file stays known, and when it was begun.
+    pub fn end_recovery(&self, step: i64) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("UPDATE recovery SET state = 2 WHERE step_id = ?")?
+            .execute([step])?;
+        Ok(())
+    }
+
+    /// Nobody can look any more whether what was begun has arrived.
+    pub fn leave_in_doubt(&self, step: i64) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("UPDATE recovery SET note = NULL WHERE step_id = ?")?
+            .execute([step])?;
         Ok(())
     }
 
@@ -179,6 +199,29 @@ impl Store {
             .optional()?
             .flatten();
         Ok(at.and_then(|at| Timestamp::from_millisecond(at).ok()))
+    }
+
+    /// The user who was sent to last, if anybody was.
+    pub fn latest_sent(&self) -> rusqlite::Result<Option<String>> {
+        self.latest_of("r.state = 2", [])
+    }
+
+    /// The user who was put into this file last, if anybody was.
+    pub fn latest_recovery_into(&self, file: &str) -> rusqlite::Result<Option<String>> {
+        self.latest_of("r.state = 2 AND r.note = ?", [file])
+    }
+
+    fn latest_of(
+        &self,
+        condition: &str,
+        params: impl rusqlite::Params,
+    ) -> rusqlite::Result<Option<String>> {
+        let sql = format!(
+            "SELECT s.remote_id FROM recovery r JOIN step s ON s.id = r.step_id
+             WHERE {condition} AND s.remote_id IS NOT NULL ORDER BY r.at DESC, r.step_id DESC LIMIT 1"
+        );
+        let mut statement = self.connection.prepare(&sql)?;
+        statement.query_row(params, |row| row.get(0)).optional()
     }
 
     /// How many users are how far.

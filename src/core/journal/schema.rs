@@ -152,7 +152,7 @@ CREATE TABLE undone (
 CREATE TABLE recovery (
     step_id INTEGER PRIMARY KEY,
     state   INTEGER NOT NULL,          -- 1 being handed over, 2 handed over, 3 failed, 4 the user is gone
-    note    TEXT,                      -- of 1: the file that it goes into, absent where a program takes it; of 3: why
+    note    TEXT,                      -- of 1 and 2: the file that it goes into, absent where a program takes it; of 3: why
     at      INTEGER NOT NULL           -- milliseconds since 1970, UTC
 );
 

@@ -268,6 +268,30 @@ impl Store {
             .query_row([id], |row| row.get(0))
     }
 
+    /// The row of this source for whose user, who is called otherwise, the directory has this id; and that name. Rows that
+    /// were in an earlier reading of it alone do not count.
+    pub fn row_of_the_same_user(
+        &self,
+        name: &str,
+        remote_id: &str,
+    ) -> rusqlite::Result<Option<(u64, String)>> {
+        // Only a run that comes to this pays for the index.
+        self.connection.execute_batch(
+            "CREATE INDEX IF NOT EXISTS step_of_user ON step (remote_id) WHERE kind = 1;",
+        )?;
+        self.connection
+            .prepare_cached(
+                "SELECT coalesce(s.by_record, s.first_record), s.name FROM step s
+                 WHERE s.kind = 1 AND s.remote_id = ?1 AND s.name <> ?2 AND NOT EXISTS (
+                     SELECT 1 FROM known_row k, run r
+                     WHERE k.record_number = coalesce(s.by_record, s.first_record) AND k.reading < r.readings)",
+            )?
+            .query_row(params![remote_id, name], |row| {
+                Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))
+            })
+            .optional()
+    }
+
     /// The writes that were about to leave since then: when, and by when their answers were here. A write is counted by
     /// the directory somewhere between the two; without the second its answer is not known to have come.
     pub fn sent_since(

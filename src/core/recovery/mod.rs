@@ -2,6 +2,7 @@
 //! another, at the pace of whoever mails it, each user once however often a sending is killed. A link is made when its turn
 //! comes and never before, because it soon expires. Neither link nor code is kept.
 
+mod earlier;
 mod sending;
 mod turns;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use crate::directory::{ApiError, RecoveryMethod};
 use crate::journal::JournalError;
 use crate::secret::Secret;
+pub use earlier::{EarlierError, settle_earlier};
 pub use sending::{Made, Sending};
 
 /// What is made, for how long it holds, and how fast it is handed over.
@@ -79,9 +81,6 @@ pub enum SendingError {
         method: RecoveryMethod,
         message: String,
     },
-    /// It cannot be looked whether an earlier sending got to the end of its last line.
-    #[error("{file}: cannot be read: {reason}")]
-    Earlier { file: String, reason: String },
     #[error("{0}")]
     Journal(String),
 }

@@ -1,14 +1,13 @@
 //! Owns a sending: who is next, what is made for them when their turn comes, and how each handing over is settled.
 
 use std::collections::VecDeque;
-use std::io;
 use std::time::Duration;
 
 use super::turns::Turns;
 use super::{Recover, RecoveryOptions, SendingError, Settled};
 use crate::clock::Clock;
 use crate::directory::{ApiError, CallError, Details, Directory, Found, Name, Recovery};
-use crate::journal::{DueRecovery, Journal, JournalError, OpenRecovery, RecoveryState};
+use crate::journal::{DueRecovery, Journal, JournalError, RecoveryState};
 use crate::row::Kind;
 
 /// How many users are read from the journal at once.
@@ -29,29 +28,28 @@ pub struct Sending<'a> {
     /// The step before the next page.
     after: i64,
     passed: u64,
+    /// How many of those whom it has looked for are there, and how many are not.
+    there: u64,
+    gone: u64,
     turns: Turns,
 }
 
 impl<'a> Sending<'a> {
-    /// Begins, or goes on where an earlier process stopped. What that one had begun is looked up in its file: `handed`
-    /// says, of these users, whether the file has them, and `None` if the file is not there any more. What cannot be
-    /// looked up stays in doubt.
+    /// Begins, or goes on where an earlier process stopped: [`settle_earlier`](super::settle_earlier) comes before.
     ///
     /// # Errors
-    /// When the journal cannot be read or written, or `handed` fails.
+    /// When the journal cannot be read.
     pub async fn begin(
         directory: &'a dyn Directory,
         journal: &'a Journal,
         clock: Clock,
         options: RecoveryOptions,
         into: Option<String>,
-        handed: impl Fn(&str, &[&str]) -> io::Result<Option<Vec<bool>>>,
-    ) -> Result<Self, SendingError> {
-        let open = journal.ask(|store| store.open_recoveries()).await?;
+    ) -> Result<Self, JournalError> {
         let latest = journal.ask(|store| store.latest_recovery()).await?;
         let since = latest.map(|latest| clock.now().duration_since(latest));
         let since = since.map(|since| Duration::try_from(since).unwrap_or_default());
-        let sending = Self {
+        Ok(Self {
             directory,
             journal,
             turns: Turns::new(options.per_minute, since),
@@ -61,39 +59,9 @@ impl<'a> Sending<'a> {
             page: VecDeque::new(),
             after: 0,
             passed: 0,
-        };
-        sending.settle_earlier(open, handed).await?;
-        Ok(sending)
-    }
-
-    async fn settle_earlier(
-        &self,
-        open: Vec<OpenRecovery>,
-        handed: impl Fn(&str, &[&str]) -> io::Result<Option<Vec<bool>>>,
-    ) -> Result<(), SendingError> {
-        let mut files: Vec<&str> = open.iter().filter_map(|one| one.into.as_deref()).collect();
-        files.sort_unstable();
-        files.dedup();
-        for file in files {
-            let of_file = open.iter().filter(|one| one.into.as_deref() == Some(file));
-            let of_file: Vec<&OpenRecovery> = of_file.collect();
-            let ids: Vec<&str> = of_file.iter().map(|one| one.user_id.as_str()).collect();
-            let has = handed(file, &ids).map_err(|error| SendingError::Earlier {
-                file: file.to_owned(),
-                reason: error.to_string(),
-            })?;
-            let Some(has) = has else {
-                continue;
-            };
-            for (one, has) in of_file.iter().zip(has) {
-                let settled = match has {
-                    true => Settled::Delivered,
-                    false => Settled::NotHandedOver,
-                };
-                self.settle(one.step, settled).await?;
-            }
-        }
-        Ok(())
+            there: 0,
+            gone: 0,
+        })
     }
 
     /// Waits for the next turn, and makes what the next user is to be handed; `None` when there is nobody left. Users who
@@ -124,6 +92,31 @@ impl<'a> Sending<'a> {
         self.passed
     }
 
+    /// How many of those whom it has looked for are not in the directory.
+    pub fn gone(&self) -> u64 {
+        self.gone
+    }
+
+    /// Whether this seems to be another directory than the run's, to which the same address may lead: it has none of the
+    /// users who were looked for. Where earlier sendings have found one, that one is looked for too.
+    ///
+    /// # Errors
+    /// When nobody can be looked for at the moment, or the journal cannot be read.
+    pub async fn is_elsewhere(&self) -> Result<bool, SendingError> {
+        if self.there > 0 || self.gone == 0 {
+            return Ok(false);
+        }
+        let latest = self.journal.ask(|store| store.latest_sent()).await?;
+        let Some(user_id) = latest else {
+            return Ok(true);
+        };
+        let name = Name::new(Kind::User, "id", &user_id);
+        match self.directory.look_up(&name).await {
+            Ok(found) => Ok(found.is_none()),
+            Err(error) => message_of(error).map(|_| true),
+        }
+    }
+
     /// The next user, who stays the next one.
     async fn due(&mut self) -> Result<Option<DueRecovery>, JournalError> {
         if self.page.is_empty() {
@@ -145,7 +138,13 @@ impl<'a> Sending<'a> {
         let (method, expires_in) = (self.options.method, self.options.expires_in);
         let made = self.directory.recover(&due.user_id, method, expires_in);
         match made.await {
-            Ok(recovery) => Ok(Some(recover_of(due, found, recovery))),
+            Ok(recovery) => match address_of(due, &found) {
+                Some(email) => Ok(Some(recover_of(due, email, found, recovery))),
+                None => {
+                    self.note(due.step, RecoveryState::Failed, Some(NO_ADDRESS.to_owned()))?;
+                    Ok(None)
+                }
+            },
             // The user was there a moment ago. Are they gone, or is this way switched off?
             Err(CallError::Refused(error)) if matches!(error.status(), 0 | 404) => {
                 match self.looked_up(due).await? {
@@ -161,11 +160,15 @@ impl<'a> Sending<'a> {
     }
 
     /// The user as the directory has them now; `None`: they are gone, or cannot be looked at, and that is noted.
-    async fn looked_up(&self, due: &DueRecovery) -> Result<Option<Found>, SendingError> {
+    async fn looked_up(&mut self, due: &DueRecovery) -> Result<Option<Found>, SendingError> {
         let name = Name::new(Kind::User, "id", &due.user_id);
         match self.directory.look_up(&name).await {
-            Ok(Some(found)) => Ok(Some(found)),
+            Ok(Some(found)) => {
+                self.there += 1;
+                Ok(Some(found))
+            }
             Ok(None) => {
+                self.gone += 1;
                 self.note(due.step, RecoveryState::Gone, None)?;
                 Ok(None)
             }
@@ -175,12 +178,7 @@ impl<'a> Sending<'a> {
 
     /// Notes that the API said no to one user.
     fn failed(&self, due: &DueRecovery, error: CallError) -> Result<(), SendingError> {
-        let message = match error {
-            CallError::Key(error) => return Err(SendingError::Key(error)),
-            CallError::Away(message) => return Err(SendingError::Away(message)),
-            CallError::Refused(ApiError { message, .. })
-            | CallError::Unavailable { message, .. } => message,
-        };
+        let message = message_of(error)?;
         Ok(self.note(due.step, RecoveryState::Failed, Some(message))?)
     }
 
@@ -205,21 +203,16 @@ impl<'a> Sending<'a> {
     /// When the journal cannot be written.
     pub async fn settle(&self, step: i64, settled: Settled) -> Result<(), JournalError> {
         let at = self.clock.now();
-        let (state, note) = match settled {
-            Settled::Delivered => (RecoveryState::HandedOver, None),
-            Settled::Failed(reason) => (RecoveryState::Failed, Some(reason)),
-            Settled::NotHandedOver => {
-                let forget = self
-                    .journal
-                    .commit(move |store| store.forget_recovery(step));
-                return forget.await;
+        let settle = self.journal.commit(move |store| match settled {
+            Settled::Delivered => store.end_recovery(step),
+            Settled::Failed(reason) => {
+                store.note_recovery(step, RecoveryState::Failed, Some(&reason), at)
             }
+            Settled::NotHandedOver => store.forget_recovery(step),
             // As it is on disk already.
-            Settled::InDoubt => return Ok(()),
-        };
-        self.journal
-            .commit(move |store| store.note_recovery(step, state, note.as_deref(), at))
-            .await
+            Settled::InDoubt => Ok(()),
+        });
+        settle.await
     }
 
     fn note(
@@ -234,10 +227,43 @@ impl<'a> Sending<'a> {
     }
 }
 
-fn recover_of(due: &DueRecovery, found: Found, recovery: Recovery) -> Recover {
-    let (email, first_name) = match found.details {
-        Details::User(user) => (user.email, user.first_name),
-        _ => Default::default(),
+/// What the API said of one user; what it says of all of them is an error.
+fn message_of(error: CallError) -> Result<String, SendingError> {
+    match error {
+        CallError::Key(error) => Err(SendingError::Key(error)),
+        CallError::Away(message) => Err(SendingError::Away(message)),
+        CallError::Refused(ApiError { message, .. }) | CallError::Unavailable { message, .. } => {
+            Ok(message)
+        }
+    }
+}
+
+/// Why nobody knows where a link is to go: it opens the account, and must not go astray.
+const NO_ADDRESS: &str =
+    "The user does not have the row's email any more, and no address for recovery.";
+
+/// Where to write to a user: the email of the row, as long as they have it; else the address that the directory itself would
+/// write to, or their email.
+fn address_of(due: &DueRecovery, found: &Found) -> Option<String> {
+    let Details::User(user) = &found.details else {
+        return None;
+    };
+    let identity = user.identity.as_deref();
+    let has_it = user.email.eq_ignore_ascii_case(&due.email)
+        || identity.is_some_and(|identity| identity.says(&due.email));
+    let email = match has_it {
+        true => Some(&due.email),
+        false => identity
+            .and_then(|identity| identity.recovery_address.as_ref())
+            .or(Some(&user.email)),
+    };
+    email.filter(|email| !email.is_empty()).cloned()
+}
+
+fn recover_of(due: &DueRecovery, email: String, found: Found, recovery: Recovery) -> Recover {
+    let first_name = match found.details {
+        Details::User(user) => user.first_name,
+        _ => None,
     };
     Recover {
         step: due.step,

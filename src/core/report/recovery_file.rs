@@ -2,7 +2,7 @@
 //! what lets people into accounts, so it is for its owner alone. It is only ever added to, and a line counts once it is on
 //! disk as a whole.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -69,6 +69,15 @@ impl RecoveryFile {
         Ok(Self { file, form })
     }
 
+    /// Whether [`RecoveryFile::open`] would take the file, or could make it, as far as what is in it says. Nothing is
+    /// changed.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds something else.
+    pub fn check(path: &Path) -> io::Result<()> {
+        lines_of(path, Form::of(path)).map(drop)
+    }
+
     /// Adds one user, and waits until the line is on disk.
     ///
     /// # Errors
@@ -83,11 +92,11 @@ impl RecoveryFile {
         private_file::sync(&self.file)
     }
 
-    /// Of these identity ids, which a file has, in the same order; `None` if it is not there, or no file that can be read
-    /// twice. A torn line has none.
+    /// Of these identity ids, which a file has, in the same order; `None` if it is not there, holds something else, or is no
+    /// file that can be read twice. A torn line has none.
     ///
     /// # Errors
-    /// When the file cannot be read, or holds something else.
+    /// When the file cannot be read.
     pub fn has(path: &Path, ids: &[&str]) -> io::Result<Option<Vec<bool>>> {
         match fs::metadata(path) {
             Ok(there) if there.is_file() => {}
@@ -95,19 +104,21 @@ impl RecoveryFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         }
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        places.extend(ids.iter().enumerate().map(|(place, id)| (*id, place)));
-        let mut found = vec![false; ids.len()];
+        let looked_for: HashSet<&str> = ids.iter().copied().collect();
+        let mut found: HashSet<&str> = HashSet::new();
         let form = Form::of(path);
         let mut lines = BufReader::new(File::open(path)?);
         let mut line = Zeroizing::new(Vec::new());
+        let mut is_first = true;
         while next_line(&mut lines, &mut line)? {
-            let id = identity(&line, form).filter(|_| line.ends_with(b"\n"));
-            if let Some(place) = id.and_then(|id| places.get(id.as_str()).copied()) {
-                found[place] = true;
+            if is_first && !is_our_beginning(&line, form) {
+                return Ok(None);
             }
+            is_first = false;
+            let id = identity(&line, form).filter(|_| line.ends_with(b"\n"));
+            found.extend(id.and_then(|id| looked_for.get(id.as_str()).copied()));
         }
-        Ok(Some(found))
+        Ok(Some(ids.iter().map(|id| found.contains(id)).collect()))
     }
 }
 
@@ -213,21 +224,50 @@ fn is_torn_beginning(text: &[u8], form: Form) -> bool {
     }
 }
 
+/// Whether a file may begin with this and be ours.
+fn is_our_beginning(line: &[u8], form: Form) -> bool {
+    match line.ends_with(b"\n") {
+        true => begins_like_ours(line, form),
+        false => is_torn_beginning(line, form),
+    }
+}
+
 /// Cuts off what a kill has left of a line; refuses a file that holds something else. Whether there is anything in it.
 fn mend(path: &Path, form: Form) -> io::Result<bool> {
+    let Some(lines) = lines_of(path, form)? else {
+        return Ok(false);
+    };
+    if lines.is_torn {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(lines.whole)?;
+    }
+    Ok(lines.whole > 0)
+}
+
+/// What is in a file of ours.
+struct Lines {
+    /// How many bytes its whole lines have.
+    whole: u64,
+    /// A line without an end is behind them.
+    is_torn: bool,
+}
+
+/// Reads through a file; `None` where there is none that can be read twice. Refuses one that holds something else.
+fn lines_of(path: &Path, form: Form) -> io::Result<Option<Lines>> {
     match fs::metadata(path) {
         Ok(there) if there.is_file() => {}
         // A pipe, or nothing yet.
-        _ => return Ok(false),
+        _ => return Ok(None),
     }
-    let mut lines = BufReader::new(OpenOptions::new().read(true).write(true).open(path)?);
+    let mut lines = BufReader::new(File::open(path)?);
     let mut line = Zeroizing::new(Vec::new());
-    let mut whole = 0;
+    let mut found = Lines {
+        whole: 0,
+        is_torn: false,
+    };
     while next_line(&mut lines, &mut line)? {
-        let is_whole = line.ends_with(b"\n");
-        let is_ours = match (whole, is_whole) {
-            (0, true) => begins_like_ours(&line, form),
-            (0, false) => is_torn_beginning(&line, form),
+        let is_ours = match found.whole {
+            0 => is_our_beginning(&line, form),
             // Of lines after the first only one without an end is ever touched.
             _ => (line.len() as u64) < LONGEST,
         };
@@ -235,13 +275,13 @@ fn mend(path: &Path, form: Form) -> io::Result<bool> {
             let what = "it is there, and is no file of recovery links of this kind";
             return Err(io::Error::other(what));
         }
-        if !is_whole {
-            lines.get_ref().set_len(whole)?;
+        if !line.ends_with(b"\n") {
+            found.is_torn = true;
             break;
         }
-        whole += line.len() as u64;
+        found.whole += line.len() as u64;
     }
-    Ok(whole > 0)
+    Ok(Some(found))
 }
 
 #[cfg(test)]
@@ -279,6 +319,8 @@ mod tests {
                 fs::write(&path, &two[..cut]).unwrap();
                 let has = RecoveryFile::has(&path, &ids).unwrap().unwrap();
                 assert_eq!(has, [cut >= one.len(), false, false], "{name} {cut}");
+                RecoveryFile::check(&path).unwrap();
+                assert_eq!(fs::read(&path).unwrap(), two[..cut], "as it was");
                 drop(RecoveryFile::open(&path).unwrap());
                 let left = fs::read(&path).unwrap();
                 if cut >= one.len() {
@@ -304,11 +346,14 @@ mod tests {
         ] {
             let path = folder.path().join(name);
             fs::write(&path, text).unwrap();
+            assert!(RecoveryFile::check(&path).is_err(), "{name}");
             assert!(RecoveryFile::open(&path).is_err(), "{name}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
-        let gone = folder.path().join("gone.csv");
-        assert!(RecoveryFile::has(&gone, &["id-1"]).unwrap().is_none());
+        for name in ["a.csv", "b.csv", "c.jsonl", "d.jsonl", "gone.csv"] {
+            let has = RecoveryFile::has(&folder.path().join(name), &["id-1"]);
+            assert!(has.unwrap().is_none(), "{name}");
+        }
     }
 
     #[test]

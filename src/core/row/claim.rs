@@ -121,6 +121,9 @@ pub struct IdentityFields {
     pub metadata_admin: Option<Map<String, Value>>,
     /// Who brings no password is given a random one that nobody sees, for servers that demand one.
     pub random_password: bool,
+    /// What they sign in with, by the schema: an email, a username. `None`: nothing is known of that, and it is taken to be
+    /// the email.
+    pub identifiers: Option<Vec<String>>,
 }
 
 /// Whether a user can sign in.

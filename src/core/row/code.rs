@@ -37,6 +37,7 @@ pub enum IssueCode {
     RolesWithoutOrganization,
     RolesIgnored,
     ConflictingUserFields,
+    SharedExternalId,
     BrokenRecord,
     UnknownColumns,
     DuplicateColumn,
@@ -71,7 +72,7 @@ const OWN_NAMES: usize = 1_000;
 static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 impl IssueCode {
-    pub const ALL: [IssueCode; 53] = [
+    pub const ALL: [IssueCode; 54] = [
         Self::MissingEmail,
         Self::InvalidEmail,
         Self::WrongType,
@@ -102,6 +103,7 @@ impl IssueCode {
         Self::RolesWithoutOrganization,
         Self::RolesIgnored,
         Self::ConflictingUserFields,
+        Self::SharedExternalId,
         Self::BrokenRecord,
         Self::UnknownColumns,
         Self::DuplicateColumn,
@@ -259,6 +261,9 @@ impl IssueCode {
             Self::ConflictingUserFields => ("conflicting_user_fields",
                 "Several rows are about one user and do not agree. The first row's fields count.",
                 "Make the rows equal, or leave the fields empty in all but the first."),
+            Self::SharedExternalId => ("shared_external_id",
+                "Rows about different users have one `external_id`. All but one of them will fail: it names one user.",
+                "Correct the ids, or the emails."),
             Self::BrokenRecord => ("broken_record",
                 "The record could not be taken apart into cells.",
                 "The message says what is wrong with it."),

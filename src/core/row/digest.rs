@@ -148,6 +148,8 @@ fn for_each_of_identity(identity: &IdentityFields, email: &str, mut give: impl F
         metadata_public,
         metadata_admin,
         random_password: _,
+        // Of the traits.
+        identifiers: _,
     } = identity;
     let is_email_alone = state.is_none() && metadata_public.is_none() && metadata_admin.is_none();
     if is_email_alone && traits.values().all(|value| is_email(value, email)) {

@@ -20,6 +20,8 @@ pub(super) struct Examined {
     pub failed: u64,
     pub memberships: u64,
     pub users: Vec<Entry>,
+    /// By external id, with the user that has it.
+    pub external_ids: Vec<Entry>,
     pub organizations: Vec<Entry>,
 }
 
@@ -87,6 +89,10 @@ impl Examiner {
                     let key = self.hashing.hash_one(user.email.as_str());
                     let value = self.fields_hash(user, scratch);
                     examined.users.push(entry(key, value));
+                    if let Some(external_id) = &user.external_id {
+                        let of = self.hashing.hash_one((3, external_id.as_str()));
+                        examined.external_ids.push(entry(of, shortened(key)));
+                    }
                 }
                 Claim::Organization(organization) => {
                     let key = match &organization.reference {

@@ -241,6 +241,7 @@ struct Check<'tell> {
     summary: ValidateSummary,
     tell: &'tell mut dyn FnMut(Issue),
     users: Spill,
+    external_ids: Spill,
     organizations: Spill,
     recent_organizations: Vec<(u64, u32)>,
 }
@@ -261,6 +262,7 @@ impl<'tell> Check<'tell> {
             },
             tell,
             users: Spill::new(),
+            external_ids: Spill::new(),
             organizations: Spill::new(),
             recent_organizations: vec![(0, 0); RECENT],
         }
@@ -285,6 +287,10 @@ impl<'tell> Check<'tell> {
         for entry in &examined.users {
             self.users.push(entry).map_err(ValidateError::Temporary)?;
         }
+        for entry in &examined.external_ids {
+            let pushed = self.external_ids.push(entry);
+            pushed.map_err(ValidateError::Temporary)?;
+        }
         for entry in &examined.organizations {
             let recent = &mut self.recent_organizations[entry.key as usize % RECENT];
             let said = (entry.key, entry.value);
@@ -306,6 +312,15 @@ impl<'tell> Check<'tell> {
             self.tell(between_rows(IssueCode::ConflictingUserFields, later, message));
         });
         self.summary.users = compared.map_err(ValidateError::Temporary)?;
+        let external_ids = std::mem::replace(&mut self.external_ids, Spill::new());
+        let compared = external_ids.groups(Counts::First, |first, later| {
+            let message = format!(
+                "the row has the external_id of another user, that of record {}: an import will refuse one of the two",
+                first.record_number
+            );
+            self.tell(between_rows(IssueCode::SharedExternalId, later, message));
+        });
+        compared.map_err(ValidateError::Temporary)?;
         let organizations = std::mem::replace(&mut self.organizations, Spill::new());
         let compared = organizations.groups(Counts::FirstThatSaysSomething, |first, later| {
             let message = format!(
@@ -377,6 +392,15 @@ mod tests {
             (summary.users, summary.organizations, summary.memberships),
             (2, 2, 4)
         );
+    }
+
+    #[test]
+    fn an_external_id_is_that_of_one_user() {
+        let (summary, issues) = validated(
+            "email,external_id\na@b.c,7\nd@e.f,7\nA@b.c,7\ng@h.i,8\nj@k.l,\nm@n.o,\np@q.r,7\n",
+        );
+        assert_eq!(issues, ["2 shared_external_id", "7 shared_external_id"]);
+        assert_eq!((summary.users, summary.warnings), (6, 2));
     }
 
     #[test]

@@ -31,14 +31,16 @@ const REDIRECTS: usize = 4;
 /// What is wrong with the settings of a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
-    #[error("The base URL {0:?} cannot be used: {1}. Write it like https://api.workos.com.")]
+    #[error(
+        "The base URL {0:?} cannot be used: {1}. Write it whole, such as https://api.example.com."
+    )]
     BaseUrl(String, String),
     #[error(
         "{0} is not encrypted: the key and passwords could be read on the way. Use https:, or --insecure-http if you know the network."
     )]
     Unencrypted(String),
     #[error(
-        "The key has characters that no key has (a line break, a space?). Copy it again from the dashboard."
+        "The key has characters that no key has (a line break, a space?). Copy it again from where it was given to you."
     )]
     Key,
     #[error(

@@ -24,21 +24,31 @@ struct Patch {
     create: Option<Draft>,
 }
 
+/// For what a batch is refused as a whole beside what cannot be decoded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusing {
+    /// All items fail.
+    pub(super) failed: bool,
+    /// One item conflicts with another, or with an identity.
+    pub(super) conflicts: bool,
+}
+
 /// Makes what a body asks for, in its order. Of two items that claim the same,
 /// the first gets it.
 ///
 /// # Errors
 /// 400, with nothing made: a body that cannot be decoded, more items or more
 /// passwords in plain text than are allowed, or an item of which no identity
-/// can be made. If `refuse_failed`, 400 or 409 when all items fail.
+/// can be made; and what is refused beside that.
 pub(super) fn create(
     identities: &mut Identities,
     body: &Value,
-    refuse_failed: bool,
+    refusing: Refusing,
     now: &str,
 ) -> Result<Answer, Answer> {
     let patches = read(body)?;
     let (mut results, mut failures, mut made) = (Vec::new(), Vec::new(), 0);
+    let mut ids = Vec::new();
     for Patch { id, create } in patches {
         let Some(draft) = create else {
             results.push(Value::Null);
@@ -47,6 +57,7 @@ pub(super) fn create(
         let mut result = match identities.create(draft, now) {
             Ok(identity) => {
                 made += 1;
+                ids.push(identity.id.clone());
                 json!({ "action": "create", "identity": identity.id })
             }
             Err(refusal) => {
@@ -59,7 +70,13 @@ pub(super) fn create(
         }
         results.push(result);
     }
-    if refuse_failed && made == 0 && !failures.is_empty() {
+    if refusing.conflicts && failures.contains(&StatusCode::CONFLICT) {
+        for id in ids {
+            identities.delete(&id)?;
+        }
+        return Err(answers::conflict());
+    }
+    if refusing.failed && made == 0 && !failures.is_empty() {
         let all_conflict = failures
             .iter()
             .all(|status| *status == StatusCode::CONFLICT);

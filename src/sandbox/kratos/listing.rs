@@ -16,6 +16,22 @@ const DEFAULT_SIZE: usize = 250;
 const LARGEST_SIZE: usize = 500;
 const LARGEST_IDS: usize = 500;
 
+/// The kinds of credentials.
+const CREDENTIALS: [&str; 12] = [
+    "password",
+    "oidc",
+    "saml",
+    "totp",
+    "lookup_secret",
+    "webauthn",
+    "code",
+    "passkey",
+    "profile",
+    "deviceauthn",
+    "link_recovery",
+    "code_recovery",
+];
+
 /// What a token begins with, before the identifier of the last one on a page.
 const TOKEN: &str = "after-";
 
@@ -25,6 +41,9 @@ struct Asked {
     ids: Vec<String>,
     identifier: Option<String>,
     organization_id: Option<String>,
+    /// Credentials of some kind are asked for: then all are shown, without
+    /// what is secret in them.
+    with_credentials: bool,
     size: Option<usize>,
     after: Option<String>,
     /// Everything but the token and the size, for the links.
@@ -46,9 +65,10 @@ pub(super) fn list(identities: &Identities, query: &str) -> Result<Reply, Answer
     });
     let page: Vec<&Identity> = found.by_ref().take(size).collect();
     let more = found.next().is_some();
-    let shown = page.iter().map(|identity| match asked.identifier {
-        Some(_) => identity.shown(),
-        None => identity.without_credentials(),
+    let with_credentials = asked.identifier.is_some() || asked.with_credentials;
+    let shown = page.iter().map(|identity| match with_credentials {
+        true => identity.shown(),
+        false => identity.without_credentials(),
     });
     let reply = Reply::from(Answer::ok(shown.collect()));
     let mut links = asked.link("first", size, None);
@@ -98,6 +118,10 @@ impl Asked {
                     asked.organization_id = Some(value.to_lowercase());
                 }
                 "organization_id" => return Err(invalid(&name, &value)),
+                "include_credential" if CREDENTIALS.contains(&value.as_str()) => {
+                    asked.with_credentials = true;
+                }
+                "include_credential" => return Err(invalid(&name, &value)),
                 "credentials_identifier" if !value.is_empty() => {
                     asked.identifier = Some(value.clone());
                 }

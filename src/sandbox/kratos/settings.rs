@@ -33,6 +33,9 @@ pub struct Settings {
     /// 400 or 409, as is documented. Servers that do not answer so give 200
     /// with an error for each.
     pub failed_batches_are_refused: bool,
+    /// Whether one conflict refuses the whole batch with 409, as it does where
+    /// Kratos keeps its identities in MySQL (its `persistence/sql/batch`).
+    pub conflicts_refuse_batches: bool,
     /// Whether recovery by link is switched on.
     pub recovery_links: bool,
     /// Whether recovery by code is switched on.
@@ -51,6 +54,7 @@ impl Default for Settings {
             schemas_are_redirected: false,
             batches: true,
             failed_batches_are_refused: true,
+            conflicts_refuse_batches: false,
             recovery_links: true,
             recovery_codes: true,
         }

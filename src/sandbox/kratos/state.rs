@@ -95,6 +95,7 @@ pub(super) struct State {
     schemas_are_redirected: bool,
     batches: bool,
     failed_batches_are_refused: bool,
+    conflicts_refuse_batches: bool,
     links: bool,
     codes: bool,
 }
@@ -107,6 +108,7 @@ impl State {
             schemas_are_redirected: settings.schemas_are_redirected,
             batches: settings.batches,
             failed_batches_are_refused: settings.failed_batches_are_refused,
+            conflicts_refuse_batches: settings.conflicts_refuse_batches,
             links: settings.recovery_links,
             codes: settings.recovery_codes,
         }
@@ -146,8 +148,11 @@ impl State {
                 return Ok(reply.with(LOCATION, location));
             }
             Route::Batch if self.batches => {
-                let refuse_failed = self.failed_batches_are_refused;
-                batch::create(identities, &body(request)?, refuse_failed, &time)?
+                let refusing = batch::Refusing {
+                    failed: self.failed_batches_are_refused,
+                    conflicts: self.conflicts_refuse_batches,
+                };
+                batch::create(identities, &body(request)?, refusing, &time)?
             }
             Route::List => {
                 return listing::list(identities, request.uri().query().unwrap_or_default());

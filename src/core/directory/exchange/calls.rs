@@ -44,6 +44,32 @@ pub(in crate::directory) enum Delivered {
     Withdrawn,
 }
 
+impl Delivered {
+    /// With what the API said put in other words.
+    pub(in crate::directory) fn map_error(
+        self,
+        in_other_words: impl Fn(ApiError) -> ApiError,
+    ) -> Self {
+        match self {
+            Self::Refused(error) => Self::Refused(in_other_words(error)),
+            Self::Doubt(doubt, error) => Self::Doubt(doubt, in_other_words(error)),
+            Self::Failed(error) => Self::Failed(match error {
+                CallError::Refused(error) => CallError::Refused(in_other_words(error)),
+                CallError::Key(error) => CallError::Key(in_other_words(error)),
+                CallError::Unavailable { message, api } => {
+                    let message = in_other_words(said(message)).message;
+                    CallError::Unavailable {
+                        message,
+                        api: api.map(in_other_words),
+                    }
+                }
+                CallError::Away(message) => CallError::Away(in_other_words(said(message)).message),
+            }),
+            Self::Answer(..) | Self::Withdrawn => self,
+        }
+    }
+}
+
 /// What one attempt brought.
 enum Attempt {
     /// Sent at this moment of the server's clock.

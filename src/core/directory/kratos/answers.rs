@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use super::names;
 use super::requests::patch_id;
 use crate::directory::{
     ApiError, Details, Found, IdentityDetails, Listed, Name, Recovery, UserDetails,
@@ -44,9 +45,9 @@ pub(super) fn details(body: &Value) -> UserDetails {
         _ => None,
     };
     let traits = map("traits").unwrap_or_default();
-    let email = email_of(&traits).unwrap_or_default();
+    let email = traits.get("email").and_then(Value::as_str);
     UserDetails {
-        email: email.to_lowercase(),
+        email: email.unwrap_or_default().to_lowercase(),
         first_name: first_name_of(&traits),
         external_id: text(body, "external_id").filter(|id| !id.is_empty()),
         identity: Some(Box::new(IdentityDetails {
@@ -55,6 +56,10 @@ pub(super) fn details(body: &Value) -> UserDetails {
             state: text(body, "state"),
             metadata_public: map("metadata_public"),
             metadata_admin: map("metadata_admin"),
+            recovery_address: body["recovery_addresses"].as_array().and_then(|all| {
+                let mut by_email = all.iter().filter(|one| one["via"] == "email");
+                by_email.find_map(|one| text(one, "value"))
+            }),
         })),
         ..UserDetails::default()
     }
@@ -66,25 +71,18 @@ pub(super) fn listed(body: &Value) -> Option<Listed> {
     let Details::User(user) = &found.details else {
         return None;
     };
-    let mut emails: Vec<String> = Vec::new();
-    let addresses = ["verifiable_addresses", "recovery_addresses"];
-    let addresses = addresses
-        .iter()
-        .filter_map(|name| body.get(*name)?.as_array())
-        .flatten()
-        .filter_map(|address| text(address, "value"));
-    for email in std::iter::once(user.email.clone()).chain(addresses) {
-        let email = email.to_lowercase();
-        if email.contains('@') && !emails.contains(&email) {
-            emails.push(email);
+    let mut names = vec![Name::new(Kind::User, "id", &found.id)];
+    let identifiers = match identifiers(body) {
+        // Other addresses may be those of somebody else, who signs in with them.
+        None => vec![user.email.clone()],
+        Some(shown) => shown.map(str::to_lowercase).collect(),
+    };
+    for identifier in identifiers.into_iter().filter(|text| !text.is_empty()) {
+        let name = Name::new(Kind::User, names::IDENTIFIER, identifier);
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
-    let mut names = vec![Name::new(Kind::User, "id", &found.id)];
-    names.extend(
-        emails
-            .into_iter()
-            .map(|email| Name::new(Kind::User, "email", email)),
-    );
     names.extend(
         user.external_id
             .as_ref()
@@ -94,31 +92,37 @@ pub(super) fn listed(body: &Value) -> Option<Listed> {
 }
 
 /// The identity that signs in with an identifier, of the list that was asked for it. A server that does not know the filter
-/// shows everybody: then it counts whose email it is.
+/// shows everybody, and nobody's credentials: then it counts who has it as a trait.
 pub(super) fn with_identifier(body: &Value, identifier: &str) -> Option<Found> {
     let all = body.as_array()?;
-    let has = |one: &&Value| {
-        listed(one).is_some_and(|listed| {
-            let by_email = |name: &Name| name.by == "email" && name.value == identifier;
-            listed.names.iter().any(by_email)
-        }) || signs_in_with(one, identifier)
+    let found = all.iter().find(|one| match identifiers(one) {
+        Some(mut shown) => shown.any(|one| one.eq_ignore_ascii_case(identifier)),
+        None => {
+            let details = details(one);
+            details
+                .identity
+                .is_some_and(|identity| identity.says(identifier))
+        }
+    });
+    // The server may write an identifier in another way, such as a number of a telephone.
+    let only = || match all.as_slice() {
+        [one] if identifiers(one).is_some() => Some(one),
+        _ => None,
     };
-    let found = all.iter().find(has);
-    found
-        .or_else(|| all.first().filter(|_| all.len() == 1))
-        .and_then(identity)
+    found.or_else(only).and_then(identity)
 }
 
-fn signs_in_with(body: &Value, identifier: &str) -> bool {
-    let credentials = body.get("credentials").and_then(Value::as_object);
-    let identifiers = credentials
-        .into_iter()
-        .flatten()
-        .filter_map(|(_, one)| one.get("identifiers")?.as_array())
-        .flatten();
-    identifiers
-        .filter_map(Value::as_str)
-        .any(|one| one.eq_ignore_ascii_case(identifier))
+/// What an identity signs in with; `None`: it is shown without its credentials.
+fn identifiers(body: &Value) -> Option<impl Iterator<Item = &str>> {
+    let credentials = body.get("credentials")?.as_object()?;
+    let all = credentials
+        .values()
+        .filter_map(|one| one.get("identifiers"));
+    Some(
+        all.filter_map(Value::as_array)
+            .flatten()
+            .filter_map(Value::as_str),
+    )
 }
 
 /// What the next page of a list begins with, as the `Link` header says it.
@@ -244,22 +248,6 @@ pub(super) fn last_sign_in(body: &Value) -> Option<Timestamp> {
     times.max()
 }
 
-/// The trait `email`, or else the first one that looks like an email.
-fn email_of(traits: &Map<String, Value>) -> Option<String> {
-    let own = traits.get("email").and_then(Value::as_str);
-    own.map(str::to_owned)
-        .or_else(|| traits.values().find_map(an_email))
-}
-
-fn an_email(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if text.contains('@') => Some(text.clone()),
-        Value::Object(pairs) => pairs.values().find_map(an_email),
-        Value::Array(items) => items.iter().find_map(an_email),
-        _ => None,
-    }
-}
-
 /// `first_name`, or the `first` of a `name`, as Kratos' own examples have it.
 fn first_name_of(traits: &Map<String, Value>) -> Option<String> {
     let plain = traits.get("first_name");
@@ -363,15 +351,45 @@ mod tests {
     fn a_filter_that_a_server_does_not_know_finds_nobody_else() {
         let one = |id: &str, email: &str| json!({"id": id, "traits": {"email": email}});
         let all = json!([one("1", "a@b.c"), one("2", "D@e.f")]);
-        let found = |identifier| with_identifier(&all, identifier).map(|found| found.id);
-        assert_eq!(found("d@e.f").as_deref(), Some("2"));
-        assert_eq!(found("x@y.z"), None);
-        let by_name = json!([{"id": "3", "traits": {"login": "ada"}}]);
+        let found =
+            |all: &Value, identifier| with_identifier(all, identifier).map(|found| found.id);
+        assert_eq!(found(&all, "d@e.f").as_deref(), Some("2"));
+        assert_eq!(found(&all, "x@y.z"), None);
+        assert_eq!(found(&json!([one("1", "a@b.c")]), "x@y.z"), None);
+        let by_name = json!([{"id": "3", "traits": {"login": "Ada"}}]);
+        assert_eq!(found(&by_name, "ada").as_deref(), Some("3"));
+        // The one that the server has found, whose number it writes in its own way.
+        let by_number =
+            json!([{"id": "4", "traits": {}, "credentials": {"code": {"identifiers": ["+491"]}}}]);
+        assert_eq!(found(&by_number, "+49 1").as_deref(), Some("4"));
+    }
+
+    /// An address for recovery is not what its owner signs in with: somebody else may.
+    #[test]
+    fn the_names_of_an_identity_are_what_it_signs_in_with() {
+        let mut body = json!({
+            "id": "1", "external_id": "e", "traits": {"email": "Alice@b.c", "backup": "bob@b.c"},
+            "verifiable_addresses": [{"value": "bob@b.c"}], "recovery_addresses": [{"value": "bob@b.c"}]
+        });
+        let names = |body: &Value| -> Vec<String> {
+            listed(body).unwrap().names.iter().map(Name::text).collect()
+        };
+        let expected = ["user.id:1", "user.email:alice@b.c", "user.external_id:e"];
+        assert_eq!(names(&body), expected);
+        body["credentials"] = json!({"password": {"identifiers": ["Ali", "alice@b.c"]}, "code": {"identifiers": ["ali"]}});
+        let expected = [
+            "user.id:1",
+            "user.email:ali",
+            "user.email:alice@b.c",
+            "user.external_id:e",
+        ];
+        assert_eq!(names(&body), expected);
         assert_eq!(
-            with_identifier(&by_name, "ada@b.c")
-                .map(|found| found.id)
-                .as_deref(),
-            Some("3")
+            listed(&json!({"id": "2", "traits": {"login": "a@b.c"}}))
+                .unwrap()
+                .names
+                .len(),
+            1
         );
     }
 

@@ -42,6 +42,25 @@ struct Batch {
     sent: Shared<BoxFuture<'static, Arc<Vec<Applied>>>>,
 }
 
+/// The place of one member in a batch.
+struct Seat {
+    office: Arc<Office>,
+    batch: Arc<Batch>,
+    place: usize,
+    asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+}
+
+impl Drop for Seat {
+    /// A batch that everybody has left is not waited for by those who come: nobody drives it.
+    fn drop(&mut self) {
+        self.asked.close();
+        let desk = &self.batch.desk;
+        if self.office.is_open(desk) && desk.is_deserted() {
+            self.office.close(desk);
+        }
+    }
+}
+
 impl Office {
     pub(super) fn new(caller: Caller, at_once: usize, batch_size: Option<usize>) -> Self {
         let sizes = [LARGEST, LARGEST_PLAIN].map(|most| Mutex::new(Sizes::new(most, batch_size)));
@@ -65,30 +84,23 @@ impl Office {
         write: &Write,
         before_send: &dyn BeforeSend,
     ) -> Result<Applied, JournalError> {
-        let (batch, place, mut asked) = self.join(write);
-        let mut sent = batch.sent.clone();
+        let mut seat = self.join(write);
+        let mut sent = seat.batch.sent.clone();
         loop {
             tokio::select! {
                 biased;
-                Some(done) = asked.recv() => {
+                Some(done) = seat.asked.recv() => {
                     before_send.commit().await?;
                     // A batch that is gone does not need it.
                     let _ = done.send(());
                 }
-                all = &mut sent => return Ok(all.get(place).cloned().unwrap_or(Applied::Withdrawn)),
+                all = &mut sent => return Ok(all.get(seat.place).cloned().unwrap_or(Applied::Withdrawn)),
             }
         }
     }
 
     /// Takes a place in the open batch of its kind, or opens one.
-    fn join(
-        self: &Arc<Self>,
-        write: &Write,
-    ) -> (
-        Arc<Batch>,
-        usize,
-        mpsc::UnboundedReceiver<oneshot::Sender<()>>,
-    ) {
+    fn join(self: &Arc<Self>, write: &Write) -> Seat {
         let work = Work::of(write);
         let (commit, asked) = mpsc::unbounded_channel();
         let member = Member {
@@ -118,7 +130,12 @@ impl Office {
             batch.desk.is_full();
             *place_in_line = None;
         }
-        (batch, place, asked)
+        Seat {
+            office: Arc::clone(self),
+            batch,
+            place,
+            asked,
+        }
     }
 
     fn batch(self: &Arc<Self>, work: Work) -> Batch {
@@ -137,14 +154,19 @@ impl Office {
 
     /// Nobody joins this batch any more.
     pub(super) fn close(&self, desk: &Arc<Desk>) {
-        let mut open = locked(&self.open);
-        let place_in_line = &mut open[desk.work as usize];
-        if place_in_line
-            .as_ref()
-            .is_some_and(|batch| Arc::ptr_eq(&batch.desk, desk))
-        {
-            *place_in_line = None;
-        }
+        let closed = {
+            let mut open = locked(&self.open);
+            let place_in_line = &mut open[desk.work as usize];
+            place_in_line.take_if(|batch| Arc::ptr_eq(&batch.desk, desk))
+        };
+        // Not under the lock: with the batch may go what drives it.
+        drop(closed);
+    }
+
+    fn is_open(&self, desk: &Arc<Desk>) -> bool {
+        let open = locked(&self.open);
+        let batch = open[desk.work as usize].as_ref();
+        batch.is_some_and(|batch| Arc::ptr_eq(&batch.desk, desk))
     }
 
     /// Waits for members, sends them, and says what became of each, by place.
@@ -203,7 +225,10 @@ impl Office {
             timeout: limits::BATCH_TIMEOUT,
         };
         let delivered = self.caller.deliver(&letter, round, || Some(round.body()));
-        delivered.await.unwrap_or_else(no_intent)
+        let delivered = delivered.await.unwrap_or_else(no_intent);
+        // Also those who joined while the call waited for its turn: a server may quote what it was sent.
+        let secrets = round.desk.secrets();
+        delivered.map_error(|error| self.caller.scrubbed(error, &secrets))
     }
 
     /// Makes the identity at a place by a call of its own.
@@ -220,6 +245,12 @@ impl Office {
             Ok(heard) => super::applied(&write, heard),
             Err(error) => Applied::Failed(CallError::Away(error.to_string())),
         }
+    }
+
+    fn has_suspects(&self, desk: &Desk, places: &[usize]) -> bool {
+        let members = locked(&desk.members);
+        let mut members = places.iter().filter_map(|place| members.all.get(*place));
+        members.any(|member| member.write.is_suspect)
     }
 
     /// What one delivery means for the members at these places.
@@ -258,18 +289,22 @@ impl Office {
                 Outcome::Ends(ends.collect())
             }
             Delivered::Refused(error) => match (error.status(), places.len()) {
-                (404 | 405 | 501, _) => {
+                (404 | 405, _) => {
                     log::info!("this server has no batches: identities are made one by one");
                     self.lacks_batches.store(true, Ordering::Relaxed);
                     Outcome::OneByOne
                 }
+                // Of a batch in which nothing could be made some servers say no more than that.
+                (400 | 422, 1) => Outcome::OneByOne,
                 (_, 0 | 1) => Outcome::Ends(
                     places
                         .iter()
                         .map(|place| refused(desk, *place, &error))
                         .collect(),
                 ),
-                // None of them could be made, because there are those who are there already.
+                // A look has not shown for whose sake: with some databases one is enough.
+                (409, _) if self.has_suspects(desk, places) => Outcome::Halve,
+                // There are those who are there already.
                 (409, _) => all(Applied::Refused {
                     then: Then::LookAgain(refusal(&error)),
                     error,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{answers, requests};
+use super::{answers, names, requests};
 use crate::directory::{
     Ask, Change, Details, Doubt, Found, Listed, OnExisting, Policy, Refusal, State, UserDetails,
     Write,
@@ -31,10 +31,9 @@ pub(super) fn diff(ask: &Ask<'_>, state: &State, policy: &Policy) -> Change {
             error_type: "user",
             code: "user_conflict",
             message: format!(
-                "The identifier {} belongs to {by_email} and the external_id {} to {by_external_id}: two different \
-                 identities. Correct the row, or merge the two.",
-                claim.email,
-                claim.external_id.as_deref().unwrap_or_default()
+                "What the row names belongs to two different identities, {by_email} and {by_external_id}: {}. Correct the \
+                 row, or merge the two.",
+                names::said(claim)
             ),
             api: ApiDetails::default(),
         }),
@@ -115,6 +114,7 @@ fn write(
         target,
         body,
         compare_again: false,
+        is_suspect: false,
         fallback: None,
         before: None,
         secrets,
@@ -241,7 +241,9 @@ fn below(
 fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {
-            one == other || one.as_f64() == other.as_f64()
+            // As fractions large integers would be taken for their neighbours.
+            let are_integers = !one.is_f64() && !other.is_f64();
+            one == other || (!are_integers && one.as_f64() == other.as_f64())
         }
         (Value::Array(one), Value::Array(other)) => {
             one.len() == other.len()

@@ -81,6 +81,12 @@ impl Desk {
         there.all.len() < members && there.bytes + length <= LARGEST_BODY
     }
 
+    /// Nobody waits for it any more.
+    pub(super) fn is_deserted(&self) -> bool {
+        let members = locked(&self.members);
+        members.all.iter().all(|member| member.commit.is_closed())
+    }
+
     pub(super) fn is_full(&self) {
         locked(&self.members).is_full = true;
         self.full.notify_one();

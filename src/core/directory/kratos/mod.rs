@@ -7,17 +7,19 @@ mod compare;
 mod desk;
 mod failures;
 mod limits;
+mod names;
 mod requests;
 mod round;
 mod sizes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -74,6 +76,8 @@ pub struct Settings {
 pub struct Kratos {
     office: Arc<Office>,
     batch_size: usize,
+    /// Its lists do not show what identities sign in with.
+    hides_identifiers: AtomicBool,
 }
 
 impl Kratos {
@@ -94,6 +98,7 @@ impl Kratos {
         Self {
             office: Arc::new(Office::new(caller, at_once, batch_size)),
             batch_size: batch_size.unwrap_or(LARGEST).clamp(1, LARGEST),
+            hides_identifiers: AtomicBool::new(false),
         }
     }
 
@@ -108,6 +113,23 @@ impl Kratos {
             Err(CallError::Refused(error)) if error.status() == 404 => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// A page of all identities, with what they sign in with where the server shows that.
+    async fn page(&self, cursor: Option<&str>) -> Result<(Value, HeaderMap), CallError> {
+        const CALL: &str = "list identities";
+        if !self.hides_identifiers.load(Ordering::Relaxed) {
+            let target = requests::page(cursor, true);
+            match self.caller().read_with_headers(CALL, target).await {
+                // An older server.
+                Err(CallError::Refused(error)) if error.status() == 400 => {
+                    self.hides_identifiers.store(true, Ordering::Relaxed);
+                }
+                read => return read,
+            }
+        }
+        let target = requests::page(cursor, false);
+        self.caller().read_with_headers(CALL, target).await
     }
 
     async fn apply_one(
@@ -248,17 +270,20 @@ impl Directory for Kratos {
         }
     }
 
-    /// By identifier, then by external id.
+    /// By what they sign in with, then by external id.
     fn names_asked(&self, ask: &Ask<'_>) -> Vec<Name> {
         match ask.claim {
-            Claim::User(user) => lookups::names_of_user(user),
+            Claim::User(user) => names::of(user),
             _ => Vec::new(),
         }
     }
 
     fn state(&self, ask: &Ask<'_>, found: &[Option<Found>]) -> Option<State> {
         match ask.claim {
-            Claim::User(user) => lookups::state_of_user(user, found),
+            Claim::User(user) => {
+                let identifiers = names::identifiers(user).count();
+                lookups::state_by_names(identifiers, user.external_id.as_deref(), found)
+            }
             _ => Some(State::Absent),
         }
     }
@@ -269,7 +294,7 @@ impl Directory for Kratos {
         }
         let value = name.value.as_str();
         let (call, target) = match name.by {
-            "email" => ("find identity", requests::by_identifier(value)),
+            names::IDENTIFIER => ("find identity", requests::by_identifier(value)),
             "external_id" => (
                 "find identity by external id",
                 requests::by_external_id(value),
@@ -278,7 +303,7 @@ impl Directory for Kratos {
         };
         let body = self.get(call, target).await?;
         let mut found = body.and_then(|body| match name.by {
-            "email" => answers::with_identifier(&body, value),
+            names::IDENTIFIER => answers::with_identifier(&body, value),
             _ => answers::identity(&body),
         });
         // Who looks by id wants to know all: the identity itself does not say whether anybody has signed in.
@@ -327,11 +352,7 @@ impl Directory for Kratos {
                 next: None,
             });
         }
-        let target = requests::page(cursor);
-        let (body, headers) = self
-            .caller()
-            .read_with_headers("list identities", target)
-            .await?;
+        let (body, headers) = self.page(cursor).await?;
         let items = body.as_array().into_iter().flatten();
         Ok(Page {
             items: items.filter_map(answers::listed).collect(),
@@ -355,8 +376,12 @@ impl Directory for Kratos {
         }
     }
 
-    fn settling(&self, _claim: &Claim) -> Settling {
-        Settling::ReadBack
+    /// Who neither signs in with anything nor has an external id is found by nothing.
+    fn settling(&self, claim: &Claim) -> Settling {
+        match claim {
+            Claim::User(user) if names::of(user).is_empty() => Settling::NeverResend,
+            _ => Settling::ReadBack,
+        }
     }
 
     fn longest_exchange(&self) -> Duration {

@@ -28,15 +28,24 @@ pub(super) fn by_external_id(external_id: &str) -> String {
     format!("{IDENTITIES}/by/external/{}", segment(external_id))
 }
 
-/// Those that sign in with this identifier: none or one.
+/// Those that sign in with this identifier: none or one. Replicas may be behind: what was written a moment ago has to be
+/// seen (`consistency`, Kratos' OpenAPI document).
 pub(super) fn by_identifier(identifier: &str) -> String {
-    let query = query(&[("credentials_identifier", identifier)]);
+    let query = query(&[
+        ("credentials_identifier", identifier),
+        ("consistency", "strong"),
+    ]);
     format!("{IDENTITIES}?{query}")
 }
 
-/// A page of all identities.
-pub(super) fn page(token: Option<&str>) -> String {
-    let mut pairs = vec![("page_size", PAGE)];
+/// A page of all identities. `with_identifiers`: with what they sign in with. Kratos shows all credentials, without what is
+/// secret in them, to who asks for those of any kind, and those by code have nothing that is secret (its
+/// `identity/identity.go`, `WithDeclassifiedCredentials`).
+pub(super) fn page(token: Option<&str>, with_identifiers: bool) -> String {
+    let mut pairs = vec![("page_size", PAGE), ("consistency", "strong")];
+    if with_identifiers {
+        pairs.push(("include_credential", "code"));
+    }
     pairs.extend(token.map(|token| ("page_token", token)));
     format!("{IDENTITIES}?{}", query(&pairs))
 }

@@ -336,6 +336,7 @@ pub(super) fn write(
         target,
         body,
         compare_again: false,
+        is_suspect: false,
         fallback: None,
         before: None,
         secrets,

@@ -190,6 +190,7 @@ mod tests {
             target: target.into(),
             body: Some(Bytes::from_static(body.as_bytes())),
             compare_again: false,
+            is_suspect: false,
             fallback: None,
             before: None,
             secrets: Vec::new(),

@@ -69,6 +69,7 @@ impl WorkOs {
             target: call.target.clone(),
             body: call.body.as_ref().map(|body| Bytes::from(body.to_string())),
             compare_again: false,
+            is_suspect: false,
             fallback: None,
             before: None,
             secrets: call.secrets.clone(),

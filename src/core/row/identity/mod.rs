@@ -83,8 +83,10 @@ pub(super) fn read(
         }
     }
     let not_empty = |part: Map<String, Value>| (!part.is_empty()).then_some(part);
+    let schema = rules.schema.as_ref();
     let identity = IdentityFields {
         schema_id: rules.schema_id.clone(),
+        identifiers: schema.and_then(|schema| schema.identifiers(&traits)),
         traits,
         state,
         metadata_public: not_empty(metadata_public),

@@ -1,11 +1,12 @@
 //! Owns the identity schema: whether traits keep to it, and which types it wants where.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use jsonschema::error::ValidationErrorKind;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::LocationSegment;
-use jsonschema::{ValidationError, Validator};
+use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use super::address;
@@ -18,6 +19,10 @@ const REFERENCES: usize = 16;
 pub struct IdentitySchema {
     document: Arc<Value>,
     validator: Arc<Validator>,
+    /// The paths below the traits of what identities sign in with.
+    identifiers: Arc<[Vec<String>]>,
+    /// It is the server's own, with all that this marks.
+    is_served: bool,
 }
 
 /// What a schema has against some traits.
@@ -49,10 +54,25 @@ impl IdentitySchema {
                 "" => error.to_string(),
                 place => format!("{error} (at {place})"),
             })?;
-        Ok(Self {
+        let mut schema = Self {
             document: Arc::new(document),
             validator: Arc::new(validator),
-        })
+            identifiers: Arc::new([]),
+            is_served: false,
+        };
+        let mut identifiers = BTreeSet::new();
+        let traits = &schema.document["properties"]["traits"];
+        schema.find_identifiers(traits, &mut Vec::new(), REFERENCES, &mut identifiers);
+        schema.identifiers = identifiers.into_iter().collect();
+        Ok(schema)
+    }
+
+    /// The same, as the server's own: where it marks nothing, identities sign in with nothing.
+    pub fn served(self) -> Self {
+        Self {
+            is_served: true,
+            ..self
+        }
     }
 
     /// The document.
@@ -83,6 +103,54 @@ impl IdentitySchema {
     pub(in crate::row) fn names(&self) -> impl Iterator<Item = &str> {
         let traits = self.at(&[]).and_then(|part| part["properties"].as_object());
         traits.into_iter().flatten().map(|(name, _)| name.as_str())
+    }
+
+    /// What the traits have to sign in with, each once, as Kratos keeps it: trimmed and in lower case. `None`: it is a schema
+    /// that somebody has written down without what only the server needs.
+    pub(super) fn identifiers(&self, traits: &Map<String, Value>) -> Option<Vec<String>> {
+        if self.identifiers.is_empty() && !self.is_served {
+            return None;
+        }
+        let mut found = Vec::new();
+        for path in self.identifiers.iter() {
+            let Some((first, rest)) = path.split_first() else {
+                continue;
+            };
+            if let Some(value) = traits.get(first) {
+                texts_at(value, rest, &mut found);
+            }
+        }
+        Some(found)
+    }
+
+    /// Marked by `ory.sh/kratos: {credentials: {password: {identifier: true}}}`, or the same of another kind of credentials
+    /// (Ory's documentation, "Identity schema").
+    fn find_identifiers(
+        &self,
+        part: &Value,
+        path: &mut Vec<String>,
+        depth: usize,
+        found: &mut BTreeSet<Vec<String>>,
+    ) {
+        let Some(depth) = depth.checked_sub(1) else {
+            return;
+        };
+        let part = self.resolved(part);
+        let kinds = part["ory.sh/kratos"]["credentials"].as_object();
+        let mut kinds = kinds.into_iter().flatten();
+        if kinds.any(|(_, kind)| kind["identifier"] == true) {
+            found.insert(path.clone());
+        }
+        for (name, inner) in part["properties"].as_object().into_iter().flatten() {
+            path.push(name.clone());
+            self.find_identifiers(inner, path, depth, found);
+            path.pop();
+        }
+        let choices = ["allOf", "anyOf", "oneOf"].map(|name| part[name].as_array());
+        let choices = choices.into_iter().flatten().flatten();
+        for same_place in choices.chain(part.get("items")) {
+            self.find_identifiers(same_place, path, depth, found);
+        }
     }
 
     /// The types that the schema allows at a path below the traits; none, if it does not say.
@@ -159,13 +227,13 @@ fn take(error: &ValidationError<'_>, path: &[String], faults: &mut Vec<Fault>) {
                 );
             }
         }
-        ValidationErrorKind::Type { .. } => {
-            let wants = format!(
-                "{}, not {}",
-                error.masked_with("it"),
-                kind(error.instance())
-            );
-            fault(path.to_vec(), false, wants);
+        ValidationErrorKind::Type { kind: wanted } => {
+            let wanted: Vec<&str> = match wanted {
+                TypeKind::Single(one) => vec![word(*one)],
+                TypeKind::Multiple(several) => several.iter().map(word).collect(),
+            };
+            let (wanted, is) = (wanted.join(" or "), kind(error.instance()));
+            fault(path.to_vec(), false, format!("must be {wanted}, not {is}"));
         }
         ValidationErrorKind::Format { format } => {
             fault(path.to_vec(), false, format!("it is no {format}"));
@@ -176,6 +244,41 @@ fn take(error: &ValidationError<'_>, path: &[String], faults: &mut Vec<Fault>) {
             fault(path.to_vec(), false, wants);
         }
         _ => fault(path.to_vec(), false, error.masked_with("it").to_string()),
+    }
+}
+
+/// The texts at a path, also of each item of a list.
+fn texts_at(value: &Value, path: &[String], found: &mut Vec<String>) {
+    match (value, path.split_first()) {
+        (Value::Array(items), _) => {
+            for item in items {
+                texts_at(item, path, found);
+            }
+        }
+        (Value::Object(parts), Some((first, rest))) => {
+            if let Some(part) = parts.get(first) {
+                texts_at(part, rest, found);
+            }
+        }
+        (Value::String(text), None) => {
+            let text = text.trim().to_lowercase();
+            if !text.is_empty() && !found.contains(&text) {
+                found.push(text);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn word(wanted: JsonType) -> &'static str {
+    match wanted {
+        JsonType::Null => "null",
+        JsonType::Boolean => "true or false",
+        JsonType::Integer => "a whole number",
+        JsonType::Number => "a number",
+        JsonType::String => "text",
+        JsonType::Array => "a list",
+        JsonType::Object => "an object",
     }
 }
 
@@ -242,7 +345,7 @@ mod tests {
         let mut expected = [
             "email: it is no email",
             "name.first: it is longer than 5 characters",
-            "age: it is not of type \"integer\", not text",
+            "age: must be a whole number, not text",
             "team: it is not one of \"red\" or \"blue\"",
             "code: it does not match \"^[a-z]+$\"",
             "pet: the schema has no such trait",
@@ -274,6 +377,43 @@ mod tests {
         if let Ok(looping) = IdentitySchema::new(looping) {
             assert!(looping.types(&["a".to_owned()]).is_empty());
         }
+    }
+
+    #[test]
+    fn identifiers_are_found_wherever_the_schema_marks_them() {
+        let found = |traits: Value| schema().identifiers(traits.as_object().unwrap()).unwrap();
+        assert_eq!(
+            found(json!({"email": " Ada@B.c ", "name": {"first": "Ada"}})),
+            ["ada@b.c"]
+        );
+        assert_eq!(
+            found(json!({"name": {"first": "x@y.z"}})),
+            Vec::<String>::new()
+        );
+        let marked =
+            |kind: &str| json!({"ory.sh/kratos": {"credentials": {kind: {"identifier": true}}}});
+        let document = json!({
+            "definitions": {"login": marked("code")},
+            "properties": {"traits": {
+                "properties": {
+                    "account": {"properties": {"name": {"$ref": "#/definitions/login"}}},
+                    "phones": {"items": marked("password")},
+                    "email": {"ory.sh/kratos": {"recovery": {"via": "email"}}},
+                    "totp": {"ory.sh/kratos": {"credentials": {"totp": {"account_name": true}}}}
+                },
+                "allOf": [{"properties": {"nick": marked("webauthn")}}]
+            }}
+        });
+        let schema = IdentitySchema::new(document).unwrap();
+        let traits = json!({
+            "account": {"name": "Ada"}, "phones": ["+1", "+2", 3], "email": "a@b.c", "totp": "t", "nick": "ada"
+        });
+        let traits = traits.as_object().unwrap();
+        assert_eq!(schema.identifiers(traits).unwrap(), ["ada", "+1", "+2"]);
+        let bare = json!({"properties": {"traits": {"properties": {"email": {"type": "string"}}}}});
+        let bare = IdentitySchema::new(bare).unwrap();
+        assert_eq!(bare.identifiers(traits), None);
+        assert_eq!(bare.served().identifiers(traits), Some(Vec::new()));
     }
 
     #[test]

@@ -254,7 +254,7 @@ fn common_errors_invalid_schema() {
         first,
         [
             "invalid_trait [Haustier] `traits.pet`: the schema has no such trait",
-            "invalid_trait [Plätze] `traits.seats`: it is not of type \"integer\", not text",
+            "invalid_trait [Plätze] `traits.seats`: must be a whole number, not text",
         ]
     );
     // The email is missing for the row and for the schema, and that is said once.
@@ -505,7 +505,7 @@ fn typed_cells_are_taken_as_they_are() {
     );
     assert_eq!(
         said(&item),
-        ["invalid_trait [Tags] `traits.tags.0`: it is not of type \"string\", not a number"]
+        ["invalid_trait [Tags] `traits.tags.0`: must be text, not a number"]
     );
 }
 
