@@ -13,11 +13,39 @@ use crate::row::{Kind, StepKey};
 /// How many shared objects are kept in memory; the journal knows all of them.
 pub const CACHE_CAPACITY: usize = 10_000;
 
+/// Who works on which key.
+#[derive(Default)]
+struct Flights {
+    under_way: HashMap<StepKey, Weak<FlightLock<()>>>,
+    /// With so many those that have ended are removed.
+    many: usize,
+}
+
+impl Flights {
+    /// The fewest for which that is done.
+    const FEW: usize = 1_024;
+
+    fn join(&mut self, key: &StepKey) -> Arc<FlightLock<()>> {
+        if let Some(lock) = self.under_way.get(key).and_then(Weak::upgrade) {
+            return lock;
+        }
+        // Ended flights leave with later ones: the map stays as small as what is under way, and is not gone through each time
+        // where that is much.
+        if self.under_way.len() > self.many.max(Self::FEW) {
+            self.under_way.retain(|_, lock| lock.strong_count() > 0);
+            self.many = 2 * self.under_way.len();
+        }
+        let lock = Arc::new(FlightLock::new(()));
+        self.under_way.insert(key.clone(), Arc::downgrade(&lock));
+        lock
+    }
+}
+
 pub(super) struct Memo<'a> {
     journal: &'a Journal,
     /// Objects that many rows name. S3-FIFO: a long tail of rare ones does not push out the frequent.
     cache: Cache<StepKey, Arc<Remembered>>,
-    flights: Mutex<HashMap<StepKey, Weak<FlightLock<()>>>>,
+    flights: Mutex<Flights>,
     lookups: AtomicU64,
 }
 
@@ -26,7 +54,7 @@ impl<'a> Memo<'a> {
         Self {
             journal,
             cache: Cache::new(CACHE_CAPACITY),
-            flights: Mutex::new(HashMap::new()),
+            flights: Mutex::default(),
             lookups: AtomicU64::new(0),
         }
     }
@@ -70,18 +98,7 @@ impl<'a> Memo<'a> {
     pub(super) async fn flight(&self, key: &StepKey) -> OwnedMutexGuard<()> {
         let lock = {
             let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-            match flights.get(key).and_then(Weak::upgrade) {
-                Some(lock) => lock,
-                None => {
-                    // Ended flights leave with the next ones, so the map stays as small as what is under way.
-                    if flights.len() > 1_024 {
-                        flights.retain(|_, lock| lock.strong_count() > 0);
-                    }
-                    let lock = Arc::new(FlightLock::new(()));
-                    flights.insert(key.clone(), Arc::downgrade(&lock));
-                    lock
-                }
-            }
+            flights.join(key)
         };
         lock.lock_owned().await
     }

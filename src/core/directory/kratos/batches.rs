@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared, join_all};
+use futures_util::future::join_all;
 use http::Method;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::desk::{Desk, Member, Work, locked};
@@ -36,18 +36,18 @@ pub(super) struct Office {
     lacks_batches: AtomicBool,
 }
 
-/// A batch with what sends it, which every member drives.
+/// A batch with what sends it, which ends where the last member goes.
 struct Batch {
     desk: Arc<Desk>,
-    sent: Shared<BoxFuture<'static, Arc<Vec<Applied>>>>,
+    _sending: JoinSet<()>,
 }
 
 /// The place of one member in a batch.
 struct Seat {
     office: Arc<Office>,
     batch: Arc<Batch>,
-    place: usize,
     asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    ended: oneshot::Receiver<Applied>,
 }
 
 impl Drop for Seat {
@@ -85,7 +85,6 @@ impl Office {
         before_send: &dyn BeforeSend,
     ) -> Result<Applied, JournalError> {
         let mut seat = self.join(write);
-        let mut sent = seat.batch.sent.clone();
         loop {
             tokio::select! {
                 biased;
@@ -94,7 +93,7 @@ impl Office {
                     // A batch that is gone does not need it.
                     let _ = done.send(());
                 }
-                all = &mut sent => return Ok(all.get(seat.place).cloned().unwrap_or(Applied::Withdrawn)),
+                end = &mut seat.ended => return Ok(end.unwrap_or(Applied::Withdrawn)),
             }
         }
     }
@@ -103,9 +102,11 @@ impl Office {
     fn join(self: &Arc<Self>, write: &Write) -> Seat {
         let work = Work::of(write);
         let (commit, asked) = mpsc::unbounded_channel();
+        let (told, ended) = oneshot::channel();
         let member = Member {
             write: write.clone(),
             commit,
+            told: Some(told),
         };
         let room = self.room(work);
         let mut open = locked(&self.open);
@@ -118,32 +119,33 @@ impl Office {
             *place_in_line = None;
         }
         let batch = place_in_line.get_or_insert_with(|| Arc::new(self.batch(work)));
-        let place = {
+        let count = {
             let mut members = locked(&batch.desk.members);
             members.latest = Instant::now();
             members.bytes += length;
             members.all.push(member);
-            members.all.len() - 1
+            members.all.len()
         };
         let batch = Arc::clone(batch);
-        if place + 1 >= room {
+        if count >= room {
             batch.desk.is_full();
             *place_in_line = None;
         }
         Seat {
             office: Arc::clone(self),
             batch,
-            place,
             asked,
+            ended,
         }
     }
 
     fn batch(self: &Arc<Self>, work: Work) -> Batch {
         let desk = Arc::new(Desk::new(work));
-        let sending = Arc::clone(self).send(Arc::clone(&desk));
+        let mut sending = JoinSet::new();
+        sending.spawn(Arc::clone(self).send(Arc::clone(&desk)));
         Batch {
             desk,
-            sent: sending.boxed().shared(),
+            _sending: sending,
         }
     }
 
@@ -169,13 +171,12 @@ impl Office {
         batch.is_some_and(|batch| Arc::ptr_eq(&batch.desk, desk))
     }
 
-    /// Waits for members, sends them, and says what became of each, by place.
-    async fn send(self: Arc<Self>, desk: Arc<Desk>) -> Arc<Vec<Applied>> {
+    /// Waits for members, sends them, and tells each what became of it.
+    async fn send(self: Arc<Self>, desk: Arc<Desk>) {
         desk.wait_for_members().await;
         let Ok(_turn) = self.at_once.acquire().await else {
-            return Arc::new(Vec::new());
+            return;
         };
-        let mut ends: Vec<Option<Applied>> = Vec::new();
         // Everybody who is there when the call's turn comes; later rounds are parts of that.
         let mut rounds: Vec<Option<Vec<usize>>> = vec![None];
         while let Some(places) = rounds.pop() {
@@ -185,33 +186,21 @@ impl Office {
             if !rest.is_empty() {
                 rounds.push(Some(rest));
             }
-            if ends.is_empty() {
-                let count = locked(&desk.members).all.len();
-                ends.resize(count, None);
-            }
             match self.outcome(&desk, &places, delivered) {
-                Outcome::Ends(found) => {
-                    for (place, end) in places.into_iter().zip(found) {
-                        ends[place] = Some(end);
-                    }
-                }
+                Outcome::Ends(ends) => desk.tell(places.into_iter().zip(ends)),
                 Outcome::Halve => {
                     let (first, second) = places.split_at(places.len() / 2);
                     rounds.push(Some(second.to_vec()));
                     rounds.push(Some(first.to_vec()));
                 }
                 Outcome::OneByOne => {
-                    let found = places.iter().map(|place| self.deliver_one(&desk, *place));
-                    for (place, end) in places.iter().zip(join_all(found).await) {
-                        ends[*place] = Some(end);
-                    }
+                    let ends = places.iter().map(|place| self.deliver_one(&desk, *place));
+                    let ends = join_all(ends).await;
+                    desk.tell(places.into_iter().zip(ends));
                 }
             }
         }
-        let ends = ends
-            .into_iter()
-            .map(|end| end.unwrap_or(Applied::Withdrawn));
-        Arc::new(ends.collect())
+        desk.is_over();
     }
 
     async fn deliver(&self, round: &Round<'_>) -> Delivered {

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::compare::CREATE_PLAIN;
-use crate::directory::Write;
+use crate::directory::{Applied, Write};
 use crate::secret::Secret;
 
 /// A batch leaves when nobody has come for so long …
@@ -57,6 +57,8 @@ pub(super) struct Member {
     pub(super) write: Write,
     /// Asks it to commit its intent; it answers when that is done.
     pub(super) commit: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    /// Tells it what became of it, once.
+    pub(super) told: Option<oneshot::Sender<Applied>>,
 }
 
 impl Desk {
@@ -79,6 +81,24 @@ impl Desk {
     pub(super) fn has_room(&self, members: usize, length: usize) -> bool {
         let there = locked(&self.members);
         there.all.len() < members && there.bytes + length <= LARGEST_BODY
+    }
+
+    /// Tells members, by their place, what became of them.
+    pub(super) fn tell(&self, ends: impl Iterator<Item = (usize, Applied)>) {
+        let mut members = locked(&self.members);
+        for (place, end) in ends {
+            if let Some(told) = members.all.get_mut(place).and_then(|one| one.told.take()) {
+                // Who has left does not need it.
+                let _ = told.send(end);
+            }
+        }
+    }
+
+    /// Who was told nothing was not sent.
+    pub(super) fn is_over(&self) {
+        for member in &mut locked(&self.members).all {
+            member.told = None;
+        }
     }
 
     /// Nobody waits for it any more.
