@@ -46,8 +46,8 @@ def test_a_few_rows_are_counted_once(folder: Path, target: str) -> None:
 def test_many_rows_are_counted_once(folder: Path) -> None:
     emails = [f"user{number}@example.com" for number in range(1_480)] + ["nobody"] * 20
     write(folder / "users.csv", "\n".join(["email", *emails]))
-    flags = ("--sandbox", "--rate-limit", "100000/1s", "--concurrency", "50")
-    code, _, shown = Terminal("import", "users.csv", *flags).end()
+    # That one has no limits.
+    code, _, shown = Terminal("import", "users.csv", "--sandbox", "--target", "kratos").end()
     assert code == 1
     assert_counted_once(shown, 1_500, 20)
 
