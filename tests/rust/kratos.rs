@@ -70,6 +70,17 @@ fn there(kratos: &Kratos, body: Value) -> String {
     made["id"].as_str().unwrap().to_owned()
 }
 
+/// The next batch is made, and nobody hears of it.
+fn lose_an_answer(kratos: &Kratos) {
+    kratos.script(Script {
+        method: Some(Method::PATCH),
+        path: "/admin/identities".into(),
+        skip: 0,
+        fault: Fault::ResetAfter,
+        times: 1,
+    });
+}
+
 /// Imports 10,000 rows, and says how many batches that took: nothing else is called but once for access.
 fn batches_for_ten_thousand(password: &str) -> u64 {
     let kratos = server(Settings::default());
@@ -289,13 +300,7 @@ fn identities_are_found_by_what_they_sign_in_with() {
         schemas: vec![("default".to_owned(), schema.clone())],
         ..Settings::default()
     });
-    kratos.script(Script {
-        method: Some(Method::PATCH),
-        path: "/admin/identities".into(),
-        skip: 0,
-        fault: Fault::ResetAfter,
-        times: 1,
-    });
+    lose_an_answer(&kratos);
     let rules = IdentityRules {
         schema: Some(IdentitySchema::new(schema).unwrap()),
         ..IdentityRules::default()
@@ -325,13 +330,7 @@ fn who_cannot_be_found_is_never_sent_again() {
             schemas: vec![("default".to_owned(), schema.clone())],
             ..Settings::default()
         });
-        kratos.script(Script {
-            method: Some(Method::PATCH),
-            path: "/admin/identities".into(),
-            skip: 0,
-            fault: Fault::ResetAfter,
-            times: 1,
-        });
+        lose_an_answer(&kratos);
         let served = IdentitySchema::new(schema.clone()).unwrap().served();
         let mut scenario = into(&kratos, csv);
         scenario.identities = Some(Arc::new(IdentityRules {
@@ -380,13 +379,7 @@ fn what_arrives_late_is_still_of_this_run() {
 #[test]
 fn a_lost_answer_is_settled_by_reading_back() {
     let kratos = server(Settings::default());
-    kratos.script(Script {
-        method: Some(Method::PATCH),
-        path: "/admin/identities".into(),
-        skip: 0,
-        fault: Fault::ResetAfter,
-        times: 1,
-    });
+    lose_an_answer(&kratos);
     let done = into(&kratos, &people(50, "")).run();
     assert_eq!(done.outcomes(), ["created"; 50]);
     assert_eq!(done.evidence(7), "inferred");

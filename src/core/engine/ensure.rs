@@ -10,8 +10,8 @@ use super::settled::{Ensured, Progress, existing, recall};
 use super::snapshot::CallErrorOrJournal;
 use super::{Ended, Engine};
 use crate::directory::{
-    Applied, Approach, Ask, BeforeSend, CallError, Change, Details, Refusal, Settling, State, Then,
-    Write, as_it_was_sent,
+    Applied, Approach, Ask, BeforeSend, CallError, Change, Refusal, Settling, State, Then, Write,
+    as_it_was_sent,
 };
 use crate::journal::outcome::Effect;
 use crate::journal::{JournalError, OpenIntent, Remembered};
@@ -344,42 +344,6 @@ impl Engine<'_> {
             Some(Err(error)) => Err(Failure::Row(self.directory.refusal(key.kind, &error))),
             None => Err(Failure::Row(self.in_doubt(key, progress))),
         }
-    }
-
-    /// A user who is found by the external id alone, and is that of another row: one id names one user, and making this row
-    /// true would make the other one untrue.
-    async fn made_for_another_row(
-        &self,
-        key: &StepKey,
-        ask: &Ask<'_>,
-        current: &State,
-        progress: &Progress,
-    ) -> Result<Option<Refusal>, JournalError> {
-        let (Claim::User(user), State::Found(found)) = (ask.claim, current) else {
-            return Ok(None);
-        };
-        let (Some(external_id), Details::User(there)) = (&user.external_id, &found.details) else {
-            return Ok(None);
-        };
-        let is_by_it = there.external_id.as_ref() == Some(external_id)
-            && !there.email.eq_ignore_ascii_case(&user.email);
-        if !is_by_it || progress.is_known || progress.did.is_some() {
-            return Ok(None);
-        }
-        let (name, id) = (key.name.clone(), found.id.clone());
-        let other = self
-            .journal
-            .ask(move |store| store.row_of_the_same_user(&name, &id))
-            .await?;
-        Ok(other.map(|(record, email)| Refusal {
-            error_type: "user",
-            code: "user_conflict",
-            message: format!(
-                "The external_id {external_id} is that of {email}, which record {record} is about: two rows about different \
-                 users have one id. Correct one of the two."
-            ),
-            api: Default::default(),
-        }))
     }
 
     /// A look before may have come too early: what nobody waited for any more can have arrived until now, and be what is in

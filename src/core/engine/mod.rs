@@ -1,6 +1,7 @@
 //! The run: reads rows, drives their steps in order with one flight per key, settles doubt, gives each row's outcome
 //! once, and stops cleanly. Knows steps and outcomes; what they are about is the rows' and the directory's business.
 
+mod another_row;
 mod deleting;
 mod drive;
 mod ensure;
