@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,3 +131,14 @@ def test_two_files_are_not_one(source: Path) -> None:
     with pytest.raises(ConfigError, match="errors_out and audit_file name the same file") as caught:
         Importer(errors_out="pit/../out.jsonl", audit_file=source.parent / "out.jsonl", actor="ada")
     assert caught.value.kind == "contradiction"
+
+
+@pytest.mark.parametrize("output", ["errors_out", "results_out"])
+@pytest.mark.parametrize("name", ["users.csv", "pit/../users.csv", "link", "hard"])
+def test_an_importer_does_not_write_over_its_source(source: Path, output: str, name: str) -> None:
+    if not Path(name).exists():
+        pytest.skip("links are of POSIX")
+    options: dict[str, Any] = {output: name}
+    with pytest.raises(ConfigError, match="it is the file that is read"):
+        Importer(sandbox=Sandbox(), **options).run("users.csv")
+    assert source.read_text("utf-8") == TEXT

@@ -123,14 +123,7 @@ pub(super) fn check_place(path: &Path) -> Result<(), StartError> {
 
 /// Refuses to write where it is read from: the source may be the only one of its kind.
 pub(super) fn check_is_not_source(path: &Path, source: &str) -> Result<(), StartError> {
-    let same = match (
-        fs::canonicalize(path),
-        fs::canonicalize(expand_home(source)),
-    ) {
-        (Ok(path), Ok(source)) => path == source,
-        // What is not there yet is no source.
-        _ => false,
-    };
+    let same = is_one_file(path, &expand_home(source));
     match same {
         false => Ok(()),
         true => Err(StartError::Output {
@@ -138,6 +131,22 @@ pub(super) fn check_is_not_source(path: &Path, source: &str) -> Result<(), Start
             reason: "it is the file that is read. Name another one".to_owned(),
         }),
     }
+}
+
+/// Also under another name. What is not there yet is no source.
+#[cfg(unix)]
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}
+
+/// Also under another name. What is not there yet is no source.
+#[cfg(not(unix))]
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The files that an import leaves behind, of a run that had done it all.
